@@ -1,0 +1,82 @@
+//! Delivery codes checked offline (HO1; `docs/ho1.md`): one parcel, one door, one yes.
+//!
+//! The issuer makes a [generation](issue::Generation) of a delivery: for each slot (a recipient, or
+//! the spare) a code for typing and a secret for scanning. A driver's device is handed a
+//! [`Stop`](stop::Stop), which holds only a short [tag](tag::Tag) of each code: enough to refuse
+//! wrong ones, not enough to know the right one. What the device accepted travels back as a
+//! [claim](claim::Claim), and the issuer [judges](judge) it with the whole code.
+
+pub mod claim;
+pub mod device;
+pub mod event;
+pub mod issue;
+pub mod judge;
+pub mod route;
+pub mod stop;
+pub mod tag;
+
+use crate::id::{DeliveryId, IssuerId};
+use minicbor::{Decode, Encode};
+
+/// Typed attempts per delivery and generation, over all slots.
+pub const BUDGET: u8 = 5;
+
+/// The most slots a delivery has: two recipients and the spare.
+pub const MAX_SLOTS: usize = 3;
+
+/// The longest window of an offline code, in seconds.
+pub const LONGEST_WINDOW: u64 = 24 * 60 * 60;
+
+/// How long a code lives that the server checks itself, in seconds.
+pub const ONLINE_LIFETIME: u64 = 15 * 60;
+
+/// What exactly a code is for. It goes into every keyed hash, so that nothing made for one
+/// delivery, generation, slot or device fits another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Who issued it.
+    pub issuer: IssuerId,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Which making of the delivery's codes: 1, 2, ... and never reused.
+    pub generation: u32,
+    /// Which recipient, or the spare.
+    pub slot: u8,
+    /// The [fingerprint](crate::cose::keys::PublicKey::fingerprint) of the device's key.
+    pub device: [u8; 16],
+}
+
+impl Subject {
+    /// Feeds the subject in its one encoding: `u8 length || issuer || u8 length || delivery ||
+    /// u32 generation || u8 slot || device`.
+    fn feed(&self, mut sink: impl FnMut(&[u8])) {
+        for id in [self.issuer.as_str(), self.delivery.as_str()] {
+            // Ids have at most 40 bytes.
+            sink(&[u8::try_from(id.len()).unwrap_or(u8::MAX)]);
+            sink(id.as_bytes());
+        }
+        sink(&self.generation.to_be_bytes());
+        sink(&[self.slot]);
+        sink(&self.device);
+    }
+}
+
+/// Decodes a whole document that has exactly one encoding.
+pub(crate) fn decode_exact<'b, T>(bytes: &'b [u8]) -> Result<T, crate::cose::Invalid>
+where
+    T: Decode<'b, ()> + Encode<()>,
+{
+    let malformed = crate::cose::Invalid::Malformed("document");
+    let value: T = minicbor::decode(bytes).map_err(|_| malformed)?;
+    let again = crate::cose::sign1::to_bytes(|e| e.encode(&value)?.ok());
+    if again == bytes {
+        Ok(value)
+    } else {
+        Err(malformed)
+    }
+}
+
+/// Encodes a document; its bytes are deterministic.
+pub(crate) fn encode<T: Encode<()>>(value: &T) -> alloc::vec::Vec<u8> {
+    crate::cose::sign1::to_bytes(|e| e.encode(value)?.ok())
+}

@@ -1,0 +1,121 @@
+//! The issuer's half: draws the codes of a delivery and what each party is to hold of them.
+
+use super::stop::{Slot, Stop};
+use super::tag::{ScanSecret, Tag};
+use super::{BUDGET, Subject};
+use crate::code::{Code, Shape};
+use crate::id::{DeliveryId, IssuerId};
+use crate::odds;
+use crate::secret::Secret;
+use crate::time::Window;
+use alloc::string::String;
+use alloc::vec::Vec;
+use hmac::{Hmac, KeyInit, Mac};
+use rand_core::CryptoRng;
+use sha2::Sha256;
+
+/// What the codes of one generation are to be for.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Who issues them.
+    pub issuer: IssuerId,
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// One above the delivery's last generation.
+    pub generation: u32,
+    /// When it may be handed over; at most [`super::LONGEST_WINDOW`] long.
+    pub window: Window,
+    /// The shape of the codes.
+    pub shape: Shape,
+    /// What the driver sees.
+    pub label: String,
+    /// How many slots: the recipients and one spare.
+    pub slots: u8,
+    /// The fingerprint of the device's key.
+    pub device: [u8; 16],
+}
+
+/// One making of a delivery's codes: the device's part and the holders' parts, to be kept apart.
+#[derive(Debug)]
+pub struct Generation {
+    /// For the device.
+    pub stop: Stop,
+    /// For the holders, one per slot.
+    pub holders: Vec<Holder>,
+}
+
+/// What one holder is sent.
+#[derive(Debug)]
+pub struct Holder {
+    /// The slot.
+    pub slot: u8,
+    /// To be typed.
+    pub code: Code,
+    /// To be scanned.
+    pub scan: ScanSecret,
+}
+
+/// Draws the codes, secrets and salts of one generation.
+pub fn make(order: &Order, rng: &mut (impl CryptoRng + ?Sized)) -> Generation {
+    let bits = odds::tag_bits(order.shape);
+    let mut slots = Vec::new();
+    let mut holders = Vec::new();
+    for number in 0..order.slots {
+        let subject = Subject {
+            issuer: order.issuer,
+            delivery: order.delivery,
+            generation: order.generation,
+            slot: number,
+            device: order.device,
+        };
+        let code = Code::make(order.shape, rng);
+        let scan = ScanSecret::new(Secret::make(rng));
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        slots.push(Slot {
+            number,
+            salt,
+            tag: Tag::derive(&salt, bits, &subject, &code),
+            scan: scan.hash(&subject),
+        });
+        holders.push(Holder {
+            slot: number,
+            code,
+            scan,
+        });
+    }
+    let stop = Stop {
+        delivery: order.delivery,
+        generation: order.generation,
+        window: order.window,
+        budget: BUDGET,
+        shape: order.shape,
+        bits,
+        label: order.label.clone(),
+        slots,
+    };
+    Generation { stop, holders }
+}
+
+/// What the issuer keeps of a code once it is sent: a hash under a key outside the database,
+/// `HMAC(pepper, "doorstep/HO1/code/v1" || u8 length || delivery || u32 generation || u8 slot || code)`.
+#[must_use]
+pub fn code_mac(
+    pepper: &Secret<32>,
+    delivery: &DeliveryId,
+    generation: u32,
+    slot: u8,
+    code: &Code,
+) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(pepper.expose()) else {
+        // HMAC takes keys of any length.
+        return [0; 32];
+    };
+    mac.update(b"doorstep/HO1/code/v1");
+    mac.update(&[u8::try_from(delivery.as_str().len()).unwrap_or(u8::MAX)]);
+    mac.update(delivery.as_str().as_bytes());
+    mac.update(&generation.to_be_bytes());
+    mac.update(&[slot]);
+    mac.update(code.expose());
+    mac.finalize().into_bytes().into()
+}

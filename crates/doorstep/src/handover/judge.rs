@@ -1,0 +1,200 @@
+//! The issuer's verdict: whole codes, checked where the device could check only a few bits.
+
+use super::Subject;
+use super::issue::code_mac;
+use super::stop::Presented;
+use crate::code::Code;
+use crate::id::DeliveryId;
+use crate::secret::Secret;
+use crate::verifier::Compare;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+/// How the presented code compares with the issued one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the code.
+    Match,
+    /// It is one wrong symbol, or one swap of neighbours, away from the code: an honest typo that
+    /// passed the device's few bits by chance, or a lucky forger.
+    MatchWithTypo,
+    /// It is another code.
+    Mismatch,
+}
+
+/// What the issuer holds of one slot.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// See [`code_mac`].
+    pub code_mac: [u8; 32],
+    /// See [`super::tag::ScanSecret::hash`].
+    pub scan: [u8; 32],
+}
+
+/// Judges what a device claims was presented for `subject`.
+#[must_use]
+pub fn judge(
+    pepper: &Secret<32>,
+    subject: &Subject,
+    held: &Held,
+    presented: &Presented,
+) -> Verdict {
+    match presented {
+        Presented::Scanned(secret) => {
+            if bool::from(secret.hash(subject).ct_eq(&held.scan)) {
+                Verdict::Match
+            } else {
+                Verdict::Mismatch
+            }
+        }
+        Presented::Typed(code) => {
+            let same = |code: &Code| {
+                let mac = code_mac(
+                    pepper,
+                    &subject.delivery,
+                    subject.generation,
+                    subject.slot,
+                    code,
+                );
+                bool::from(mac.ct_eq(&held.code_mac))
+            };
+            if same(code) {
+                Verdict::Match
+            } else if typos(code).iter().any(same) {
+                Verdict::MatchWithTypo
+            } else {
+                Verdict::Mismatch
+            }
+        }
+    }
+}
+
+/// Every code that is one substitution or one swap of neighbours away.
+fn typos(code: &Code) -> Vec<Code> {
+    let shape = code.shape();
+    let typed = code.expose();
+    let mut near = Vec::new();
+    let mut push = |symbols: &[u8]| {
+        let mut text = alloc::string::String::new();
+        for symbol in symbols {
+            // Writing to a string cannot fail.
+            let _ = text.write_char(char::from(*symbol));
+        }
+        near.extend(Code::parse(&text, shape));
+    };
+    for (index, own) in typed.iter().enumerate() {
+        for symbol in shape
+            .alphabet()
+            .symbols()
+            .iter()
+            .filter(|symbol| *symbol != own)
+        {
+            let mut symbols = typed.to_vec();
+            if let Some(place) = symbols.get_mut(index) {
+                *place = *symbol;
+            }
+            push(&symbols);
+        }
+    }
+    for (index, pair) in typed.windows(2).enumerate() {
+        if let [a, b] = pair
+            && a != b
+        {
+            let mut symbols = typed.to_vec();
+            symbols.swap(index, index.saturating_add(1));
+            push(&symbols);
+        }
+    }
+    near
+}
+
+/// A code presented to the server itself, for a delivery in online mode.
+#[derive(Debug)]
+pub struct AtServer {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// Its generation.
+    pub generation: u32,
+    /// The slots that are open, with [`code_mac`] of each.
+    pub slots: Vec<(u8, [u8; 32])>,
+    /// What was typed.
+    pub code: Code,
+    /// The key of the hashes.
+    pub pepper: Secret<32>,
+}
+
+impl Compare for AtServer {
+    fn compare(&self) -> Option<u8> {
+        let mut found = Choice::from(0);
+        let mut number = 0_u8;
+        for (slot, held) in &self.slots {
+            let mac = code_mac(
+                &self.pepper,
+                &self.delivery,
+                self.generation,
+                *slot,
+                &self.code,
+            );
+            let same = mac.ct_eq(held);
+            number.conditional_assign(slot, same & !found);
+            found |= same;
+        }
+        bool::from(found).then_some(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::Shape;
+    use crate::handover::tag::ScanSecret;
+    use crate::id::IssuerId;
+
+    fn verdict(issued: &str, typed: &str) -> Verdict {
+        let pepper = Secret::from_bytes([1; 32]);
+        let subject = Subject {
+            issuer: IssuerId::parse("iss_1").unwrap(),
+            delivery: DeliveryId::parse("dlv_1").unwrap(),
+            generation: 1,
+            slot: 0,
+            device: [2; 16],
+        };
+        let code = |text| Code::parse(text, Shape::DIGITS_8).unwrap();
+        let held = Held {
+            code_mac: code_mac(&pepper, &subject.delivery, 1, 0, &code(issued)),
+            scan: ScanSecret::new(Secret::from_bytes([3; 16])).hash(&subject),
+        };
+        judge(&pepper, &subject, &held, &Presented::Typed(code(typed)))
+    }
+
+    #[test]
+    fn a_typo_is_one_substitution_or_one_adjacent_swap() {
+        assert_eq!(verdict("01234567", "01234567"), Verdict::Match);
+        assert_eq!(verdict("01234567", "01234568"), Verdict::MatchWithTypo);
+        assert_eq!(verdict("01234567", "10234567"), Verdict::MatchWithTypo);
+        assert_eq!(verdict("01234567", "01234576"), Verdict::MatchWithTypo);
+        assert_eq!(
+            verdict("01234567", "21034567"),
+            Verdict::Mismatch,
+            "a swap over one"
+        );
+        assert_eq!(
+            verdict("01234567", "11234568"),
+            Verdict::Mismatch,
+            "two substitutions"
+        );
+        assert_eq!(
+            verdict("01234567", "12345670"),
+            Verdict::Mismatch,
+            "a rotation"
+        );
+    }
+
+    #[test]
+    fn eight_digits_have_79_typos_at_most() {
+        let near = |text| typos(&Code::parse(text, Shape::DIGITS_8).unwrap()).len();
+        assert_eq!(near("01234567"), 8 * 9 + 7);
+        assert_eq!(near("00000000"), 8 * 9);
+    }
+}

@@ -1,0 +1,51 @@
+//! doorstep: one-time codes that are verified where there is no network.
+//!
+//! This crate is the shared module of every doorstep program: the server that issues codes, the
+//! driver's device and the lock that verify them. It knows no clock, draws no randomness and does
+//! no input or output: time, random bytes and stored state are arguments, and what must be stored
+//! is a result.
+//!
+//! Every use is the same small play. An issuer hands a verifier, ahead of time, what it needs to
+//! check a code; the holder gets the code; later, offline, the verifier decides alone:
+//!
+//! ```text
+//! parse -> normalise once -> throttle -> the attempt is counted (durable) -> compare
+//!       -> spent (durable) -> grant
+//! ```
+//!
+//! [`verifier`] orders these steps by types: a comparison exists only after the attempt's record
+//! was appended, a grant only after the spending was. [`handover`] is the first method: delivery
+//! codes (HO1, `docs/ho1.md`), made with [`handover::issue`] and checked with
+//! [`handover::device::Device`].
+//!
+//! Without the default feature `handover` the crate needs no allocator.
+
+#![no_std]
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+#[cfg(feature = "handover")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod code;
+#[cfg(feature = "handover")]
+pub mod cose;
+#[cfg(feature = "handover")]
+pub mod handover;
+pub mod id;
+pub mod ledger;
+pub mod odds;
+pub mod refusal;
+pub mod secret;
+pub mod throttle;
+pub mod time;
+pub mod verifier;

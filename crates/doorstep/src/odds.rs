@@ -1,0 +1,140 @@
+//! The odds of a guess, a typo and a forgery, computed from the same parameters the codes use.
+//!
+//! Nothing in the documents is typed in by hand: tables come from these functions.
+
+use crate::code::Shape;
+
+/// How many bits of a code the device can check: `floor(log2(codes) / 2)`, so that what a guesser
+/// at the door and what a device's owner searching it can gain are about equal.
+///
+/// 13 for eight digits, 16 for ten digits, 20 for eight Crockford symbols.
+#[must_use]
+pub fn tag_bits(shape: Shape) -> u8 {
+    let log2 = shape.codes().checked_ilog2().unwrap_or(0);
+    // floor(floor(x) / 2) = floor(x / 2), and log2 is at most 50.
+    u8::try_from(log2 >> 1).unwrap_or(0)
+}
+
+/// What one split check of `bits` bits over codes of `shape` gives away.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SplitOdds {
+    /// Chance that one blind guess passes at the door, against one slot.
+    pub guess: f64,
+    /// Chance that a code with a typo passes at the door: the same as a guess, because the tag is a
+    /// pseudo-random function of the whole code.
+    pub typo: f64,
+    /// Codes that pass the tag, on average: what a search of an opened device leaves.
+    pub candidates: f64,
+    /// Chance that a claim forged from such a search is the right code.
+    pub forgery: f64,
+}
+
+impl SplitOdds {
+    /// The odds of a tag of `bits` bits (at most 32) over codes of `shape`.
+    #[must_use]
+    pub fn new(shape: Shape, bits: u8) -> Self {
+        let tags = power_of_two(bits);
+        let codes = shape_codes(shape);
+        // The right code always passes; each other one with 1/tags.
+        let candidates = 1.0 + (codes - 1.0) / tags;
+        Self {
+            guess: 1.0 / tags,
+            typo: 1.0 / tags,
+            candidates,
+            forgery: 1.0 / candidates,
+        }
+    }
+
+    /// Chance that at least one of `tries` blind guesses passes, against `slots` open slots.
+    #[must_use]
+    pub fn guessed_within(&self, tries: u8, slots: u8) -> f64 {
+        let mut missed = 1.0;
+        for _ in 0..u32::from(tries).saturating_mul(u32::from(slots)) {
+            missed *= 1.0 - self.guess;
+        }
+        1.0 - missed
+    }
+}
+
+fn power_of_two(bits: u8) -> f64 {
+    let mut power = 1.0;
+    for _ in 0..bits.min(63) {
+        power *= 2.0;
+    }
+    power
+}
+
+fn shape_codes(shape: Shape) -> f64 {
+    let mut codes = 1.0;
+    for _ in 0..shape.length() {
+        codes *= f64::from(shape.alphabet().size());
+    }
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::code::{Alphabet, MAX_CODE_LENGTH};
+
+    #[test]
+    fn bits_are_those_of_the_format() {
+        assert_eq!(tag_bits(Shape::DIGITS_8), 13);
+        assert_eq!(tag_bits(Shape::DIGITS_10), 16);
+        assert_eq!(tag_bits(Shape::CROCKFORD_8), 20);
+    }
+
+    #[test]
+    fn eight_digits_have_the_published_odds() {
+        let odds = SplitOdds::new(Shape::DIGITS_8, 13);
+        assert!((odds.guess - 1.2207e-4).abs() < 1e-7);
+        assert!((odds.forgery - 8.19e-5).abs() < 1e-7);
+        assert!((odds.candidates - 12_208.0).abs() < 1.0);
+        assert!((odds.guessed_within(5, 1) - 6.102e-4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_longer_tag_trades_guesses_for_forgeries() {
+        for alphabet in [Alphabet::Digits, Alphabet::Crockford] {
+            for length in 4..=u8::try_from(MAX_CODE_LENGTH).unwrap() {
+                let shape = Shape::new(alphabet, length).unwrap();
+                for bits in 1..24 {
+                    let (short, long) =
+                        (SplitOdds::new(shape, bits), SplitOdds::new(shape, bits + 1));
+                    assert!(long.guess < short.guess && long.forgery >= short.forgery);
+                    assert!(short.guess <= 1.0 && long.forgery <= 1.0);
+                }
+            }
+        }
+    }
+
+    /// The formula against a count over every six-digit code.
+    #[cfg(feature = "handover")]
+    #[test]
+    fn a_search_leaves_as_many_candidates_as_computed() {
+        use crate::code::Code;
+        use crate::handover::{Subject, tag::Tag};
+        use crate::id::{DeliveryId, IssuerId};
+        let shape = Shape::new(Alphabet::Digits, 6).unwrap();
+        let bits = 10;
+        let subject = Subject {
+            issuer: IssuerId::parse("iss_test").unwrap(),
+            delivery: DeliveryId::parse("dlv_test").unwrap(),
+            generation: 1,
+            slot: 0,
+            device: [7; 16],
+        };
+        let code = |n: u32| Code::parse(&std::format!("{n:06}"), shape).unwrap();
+        let tag = Tag::derive(&[9; 16], bits, &subject, &code(123_456));
+        let mut passing = 0_u32;
+        for n in 0..1_000_000 {
+            passing += u32::from(tag == Tag::derive(&[9; 16], bits, &subject, &code(n)));
+        }
+        let expected = SplitOdds::new(shape, bits).candidates;
+        // Binomial: one standard deviation is about 31 of 977.
+        assert!(
+            (f64::from(passing) - expected).abs() < 5.0 * 31.3,
+            "{passing} against {expected}"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! The one pipeline: counted before compared, spent before granted, both durable.
+//!
+//! The steps are types without public constructors. [`Attempt`] names a record; only the receipt
+//! of that record turns it into [`Counted`], which can be compared; a match names a second
+//! record, and only its receipt is a [`Grant`]:
+//!
+//! ```compile_fail
+//! // A grant cannot be made, only reached.
+//! let grant = doorstep::verifier::Grant { slot: 0, at: doorstep::time::Timestamp::from_seconds(0) };
+//! ```
+//!
+//! When an append is lost to another process, the caller reads the state again. An attempt that
+//! was lost was not counted and starts over; a match whose spending was lost keeps its count and
+//! tries [`Matched::spend`] again on the new state, which may by then be spent.
+
+use crate::ledger::{Head, Place, Receipt};
+use crate::refusal::Refusal;
+use crate::throttle::Budget;
+use crate::time::{Position, Timestamp, Window};
+
+/// What a verifier's ledger says about one credential at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// When it may be used.
+    pub window: Window,
+    /// Typed attempts, counted over everything that was ever presented.
+    pub budget: Budget,
+    /// When it was spent, if it was.
+    pub spent: Option<Timestamp>,
+}
+
+impl Standing {
+    fn open(&self, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(at) = self.spent {
+            return Err(Refusal::AlreadyUsed { at });
+        }
+        match self.window.position(now) {
+            Position::Before => Err(Refusal::NotYetValid {
+                from: self.window.from(),
+            }),
+            Position::Inside => Ok(()),
+            Position::After => Err(Refusal::Expired {
+                until: self.window.until(),
+            }),
+        }
+    }
+}
+
+/// How something was presented, which decides what an attempt costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "handover",
+    derive(minicbor::Encode, minicbor::Decode),
+    cbor(index_only)
+)]
+pub enum Means {
+    /// A short code: guessable, so each attempt takes one from the budget.
+    #[cfg_attr(feature = "handover", n(1))]
+    Typed,
+    /// A 128-bit secret: not guessable, so it takes nothing and is taken when the budget is used up.
+    #[cfg_attr(feature = "handover", n(2))]
+    Scanned,
+}
+
+/// A method's comparison. It runs once, over all slots, in time that does not depend on what
+/// differs.
+pub trait Compare {
+    /// The slot whose code was presented.
+    fn compare(&self) -> Option<u8>;
+}
+
+/// A presentation that may be compared once its record is appended.
+#[derive(Debug)]
+#[must_use = "an attempt does nothing until its record is appended"]
+pub struct Attempt<M> {
+    method: M,
+    place: Place,
+    left: Option<u8>,
+}
+
+impl<M: Compare> Attempt<M> {
+    /// Asks whether an attempt may be made at all, and names the record that counts it.
+    ///
+    /// `record` is the caller's encoding of "this credential was tried", which, folded into the
+    /// ledger's state, must take one from the budget if the means are [`Means::Typed`].
+    ///
+    /// # Errors
+    /// The refusal: already used, outside the window, or throttled.
+    pub fn begin(
+        method: M,
+        means: Means,
+        standing: &Standing,
+        now: Timestamp,
+        head: Head,
+        record: &[u8],
+    ) -> Result<Self, Refusal> {
+        standing.open(now)?;
+        let left = match means {
+            Means::Typed => Some(standing.budget.take()?.left()),
+            Means::Scanned => None,
+        };
+        Ok(Self {
+            method,
+            place: Place::of(head, record),
+            left,
+        })
+    }
+
+    /// Where the record that counts this attempt must be appended.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The attempt is counted.
+    ///
+    /// # Errors
+    /// [`WrongReceipt`] when the receipt was given for another record.
+    pub fn counted(self, receipt: Receipt) -> Result<Counted<M>, WrongReceipt> {
+        if !receipt.fits(&self.place) {
+            return Err(WrongReceipt);
+        }
+        Ok(Counted {
+            method: self.method,
+            left: self.left,
+        })
+    }
+}
+
+/// An attempt whose count is durable.
+#[derive(Debug)]
+#[must_use = "a counted attempt is to be compared"]
+pub struct Counted<M> {
+    method: M,
+    left: Option<u8>,
+}
+
+impl<M: Compare> Counted<M> {
+    /// Compares what was presented.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongCode`] with the typed attempts left.
+    pub fn compare(self) -> Result<Matched<M>, Refusal> {
+        match self.method.compare() {
+            Some(slot) => Ok(Matched {
+                method: self.method,
+                slot,
+            }),
+            None => Err(Refusal::WrongCode { left: self.left }),
+        }
+    }
+}
+
+/// A right code that is not spent yet. It grants nothing.
+#[derive(Debug)]
+#[must_use = "a match grants nothing until its spending is appended"]
+pub struct Matched<M> {
+    method: M,
+    slot: u8,
+}
+
+impl<M> Matched<M> {
+    /// The slot whose code was presented.
+    #[must_use]
+    pub const fn slot(&self) -> u8 {
+        self.slot
+    }
+
+    /// What was presented, to be sealed into the record.
+    pub const fn method(&self) -> &M {
+        &self.method
+    }
+
+    /// Names the record that spends the credential, on the state read last.
+    ///
+    /// # Errors
+    /// The refusal when the credential was spent, or its window ended, in between.
+    pub fn spend(
+        &self,
+        standing: &Standing,
+        now: Timestamp,
+        head: Head,
+        record: &[u8],
+    ) -> Result<Spending, Refusal> {
+        standing.open(now)?;
+        Ok(Spending {
+            slot: self.slot,
+            at: now,
+            place: Place::of(head, record),
+        })
+    }
+}
+
+/// The spending of a credential, not yet appended.
+#[derive(Debug)]
+#[must_use = "nothing is granted until the spending is appended"]
+pub struct Spending {
+    slot: u8,
+    at: Timestamp,
+    place: Place,
+}
+
+impl Spending {
+    /// Where the record must be appended.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The credential is spent, so it is granted.
+    ///
+    /// # Errors
+    /// [`WrongReceipt`] when the receipt was given for another record.
+    pub fn granted(self, receipt: Receipt) -> Result<Grant, WrongReceipt> {
+        if !receipt.fits(&self.place) {
+            return Err(WrongReceipt);
+        }
+        Ok(Grant {
+            slot: self.slot,
+            at: self.at,
+        })
+    }
+}
+
+/// The yes. It exists only after the spending is durable.
+#[derive(Debug)]
+pub struct Grant {
+    slot: u8,
+    at: Timestamp,
+}
+
+impl Grant {
+    /// The slot whose code was presented.
+    #[must_use]
+    pub const fn slot(&self) -> u8 {
+        self.slot
+    }
+
+    /// When, by the verifier's clock.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// A receipt was shown for a record it was not given for: a defect of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongReceipt;
+
+impl core::fmt::Display for WrongReceipt {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("a receipt belongs to another record; this is a defect of the caller")
+    }
+}
+
+impl core::error::Error for WrongReceipt {}
