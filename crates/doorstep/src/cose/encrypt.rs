@@ -40,7 +40,8 @@ pub fn seal(
     let ephemeral = SoftwareKey::make(rng);
     let mut iv = [0; 12];
     rng.fill_bytes(&mut iv);
-    let cipher = cipher(kind, recipient, &ephemeral.agree(recipient)?)?;
+    let shared = ephemeral.agree(recipient)?;
+    let cipher = cipher(kind, recipient, &ephemeral.public(), &shared)?;
     let payload = Payload {
         msg: content,
         aad: &enc_structure(kind),
@@ -98,24 +99,31 @@ impl<'a> Sealed<'a> {
             msg: self.ciphertext,
             aad: &enc_structure(kind),
         };
-        cipher(kind, recipient, shared)?
+        cipher(kind, recipient, &self.ephemeral, shared)?
             .decrypt(&self.iv.into(), payload)
             .map(Zeroizing::new)
             .map_err(|_| Invalid::Seal)
     }
 }
 
-fn cipher(kind: Kind, recipient: &PublicKey, shared: &Shared) -> Result<Aes256Gcm, Invalid> {
+fn cipher(
+    kind: Kind,
+    recipient: &PublicKey,
+    ephemeral: &PublicKey,
+    shared: &Shared,
+) -> Result<Aes256Gcm, Invalid> {
     let mut key = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(None, shared.expose())
-        .expand(&kdf_context(kind, recipient), key.as_mut())
+        .expand(&kdf_context(kind, recipient, ephemeral), key.as_mut())
         .map_err(|_| Invalid::Seal)?;
     Aes256Gcm::new_from_slice(key.as_ref()).map_err(|_| Invalid::Seal)
 }
 
 /// The COSE_KDF_Context of RFC 9053 section 5.2: the recipient is named by its key's fingerprint,
-/// the kind stands in the public "other" field.
-fn kdf_context(kind: Kind, recipient: &PublicKey) -> Vec<u8> {
+/// the kind and the whole ephemeral key stand in the public "other" field. ECDH uses only the x of
+/// a point, so without the latter a document would open with the sign of y turned over as well.
+fn kdf_context(kind: Kind, recipient: &PublicKey, ephemeral: &PublicKey) -> Vec<u8> {
+    let other = [kind.context().as_bytes(), &ephemeral.to_bytes()].concat();
     to_bytes(|e| {
         e.array(4)?.u8(A256GCM)?;
         e.array(3)?.null()?.null()?.null()?;
@@ -126,7 +134,7 @@ fn kdf_context(kind: Kind, recipient: &PublicKey) -> Vec<u8> {
         e.array(3)?
             .u16(256)?
             .bytes(&recipient_header())?
-            .bytes(kind.context().as_bytes())?;
+            .bytes(&other)?;
         Ok(())
     })
 }

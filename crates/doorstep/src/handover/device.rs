@@ -4,6 +4,10 @@
 //! journal by compare-and-swap and [applies](Device::apply) it. A lost append means: read the
 //! journal again and decide again.
 
+mod trouble;
+
+pub use trouble::{Corrupted, RouteRefused};
+
 use super::claim::{Acknowledgement, Claim, Evidence, Upload};
 use super::decode_exact;
 use super::event::{Attempted, Event, Identity, Record};
@@ -19,9 +23,8 @@ use crate::refusal::Refusal;
 use crate::throttle::Budget;
 use crate::time::Timestamp;
 use crate::verifier::{Attempt, Matched, Means, Spending, Standing};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
-use core::fmt;
 use rand_core::CryptoRng;
 
 /// The clock is written down when it went on by this many seconds.
@@ -68,61 +71,6 @@ impl Known {
         }
     }
 }
-
-/// The journal cannot be what this device wrote: a malfunction, never granted over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Corrupted {
-    /// The number of the record that does not follow.
-    pub record: u64,
-    /// What is wrong with it.
-    pub what: &'static str,
-}
-
-impl fmt::Display for Corrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "journal record {} {}", self.record, self.what)
-    }
-}
-
-impl core::error::Error for Corrupted {}
-
-/// Why a genuine route is not taken in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteRefused {
-    /// Not newer than the one the device has: a replay.
-    Stale {
-        /// The version offered.
-        offered: u64,
-        /// The version held.
-        held: u64,
-    },
-    /// It hands out a generation again that the device has seen.
-    Seen {
-        /// Of this delivery.
-        delivery: DeliveryId,
-    },
-}
-
-impl fmt::Display for RouteRefused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stale { offered, held } => {
-                write!(
-                    f,
-                    "route {offered} is not newer than route {held}, which this device has"
-                )
-            }
-            Self::Seen { delivery } => {
-                write!(
-                    f,
-                    "the route hands out a code of delivery {delivery} that this device has seen"
-                )
-            }
-        }
-    }
-}
-
-impl core::error::Error for RouteRefused {}
 
 impl Device {
     /// The first record of a new journal.
@@ -205,9 +153,10 @@ impl Device {
                     self.stops
                         .insert((known.stop.delivery, known.stop.generation), known);
                 }
-                let mark = self.mark;
+                // By signed time alone: a clock that ran ahead must not make the device forget.
+                let signed = self.signed_time;
                 self.stops
-                    .retain(|_, known| mark < known.stop.window.until().later(TOMBSTONE));
+                    .retain(|_, known| signed < known.stop.window.until().later(TOMBSTONE));
             }
             Event::Attempted(attempted, _) => {
                 let known = self.known_mut(attempted.delivery, attempted.generation)?;
@@ -424,7 +373,7 @@ impl Device {
     /// journal again and write the claim again: the attempt stays counted.
     ///
     /// # Errors
-    /// The refusal, when the delivery was spent or withdrawn in between; [`Invalid::Key`] never,
+    /// The refusal, when the delivery was spent, withdrawn or given a newer code in between; [`Invalid::Key`] never,
     /// once a device is enrolled.
     pub fn claim<'m>(
         &self,
@@ -437,14 +386,15 @@ impl Device {
             generation,
             ..
         } = matched.method().stop;
-        let Some(known) = self.stops.get(&(delivery, generation)) else {
+        let newest = self.stop(delivery);
+        let Some(known) = newest.filter(|known| known.stop.generation >= generation) else {
             return Ok(Err(Refusal::Unknown));
         };
+        if known.stop.generation > generation || (known.withdrawn && known.spent.is_none()) {
+            return Ok(Err(Refusal::Superseded));
+        }
         if let Some(at) = known.spent {
             return Ok(Err(Refusal::AlreadyUsed { at }));
-        }
-        if known.withdrawn {
-            return Ok(Err(Refusal::Superseded));
         }
         let presented = &matched.method().presented;
         let agreement_key = self.identity.agreement_key()?;
@@ -545,11 +495,12 @@ impl Device {
                 held: self.version,
             });
         }
+        let mut named = BTreeSet::new();
         for stop in &route.stops {
             let newest = self
                 .stop(stop.delivery)
                 .map_or(0, |known| known.stop.generation);
-            if stop.generation <= newest {
+            if stop.generation <= newest || !named.insert(stop.delivery) {
                 return Err(RouteRefused::Seen {
                     delivery: stop.delivery,
                 });

@@ -40,8 +40,8 @@ pub struct Stop {
     pub slots: Vec<Slot>,
 }
 
-/// One recipient's check, or the spare's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One recipient's check, or the spare's. Whoever sees all of it can search for its code.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// The slot's number.
     pub number: u8,
@@ -51,6 +51,12 @@ pub struct Slot {
     pub tag: Tag,
     /// Of the scanned secret.
     pub scan: [u8; 32],
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({}, ..)", self.number)
+    }
 }
 
 impl Stop {
