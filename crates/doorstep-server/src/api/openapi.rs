@@ -1,0 +1,107 @@
+//! The OpenAPI document, made from the endpoints themselves, served and checked in.
+
+use super::v1::{deliveries, devices, keys};
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "doorstep",
+        description = "One-time codes that are verified where there is no network: deliveries, \
+                       drivers' devices, and what happened at the door. Errors are problem details \
+                       (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
+    ),
+    paths(
+        super::healthz,
+        deliveries::create::handler,
+        deliveries::import::handler,
+        deliveries::list::handler,
+        deliveries::show::handler,
+        devices::create::handler,
+        devices::list::handler,
+        devices::show::handler,
+        keys::create::handler,
+        keys::list::handler,
+        keys::revoke::handler,
+        handler,
+    ),
+    modifiers(&ApiKeys),
+)]
+struct Api;
+
+struct ApiKeys;
+
+impl Modify for ApiKeys {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("an API key, made with `doorstep key create`"))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as text, ending with a line break.
+#[must_use]
+pub fn openapi_json() -> String {
+    let mut text = Api::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The OpenAPI document of this API.
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "service", operation_id = "openapi",
+    responses((status = 200, description = "an OpenAPI document", content_type = "application/json")))]
+pub(crate) async fn handler() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi_json())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::TestServer;
+
+    #[test]
+    fn every_operation_has_a_name_an_answer_and_a_way_in() {
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                assert!(operation["operationId"].is_string(), "{method} {path}");
+                assert!(
+                    operation["responses"]
+                        .as_object()
+                        .is_some_and(|r| !r.is_empty())
+                );
+            }
+        }
+        assert!(document["components"]["securitySchemes"]["api_key"].is_object());
+    }
+
+    #[tokio::test]
+    async fn every_documented_path_exists() {
+        let server = TestServer::new().await;
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for method in operations.as_object().unwrap().keys() {
+                let path = path.replace("{id}", "x");
+                let answer = server.request(&method.to_uppercase(), &path, &[], "").await;
+                assert!(
+                    !matches!(
+                        answer.json["code"].as_str(),
+                        Some("not_found" | "method_not_allowed")
+                    ),
+                    "{path}"
+                );
+            }
+        }
+        let answer = server.request("GET", "/v1/openapi.json", &[], "").await;
+        assert_eq!(answer.json, document);
+    }
+}

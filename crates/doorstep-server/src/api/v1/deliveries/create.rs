@@ -1,0 +1,294 @@
+//! Takes in one delivery.
+
+use super::DeliveryView;
+use crate::context::Context;
+use crate::http::extract::ApiJson;
+use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
+use crate::ids::make_id;
+use crate::store::StoreError;
+use crate::store::deliveries::{self, Inserted, NewDelivery, Recipient};
+use crate::text::{self, Phone, TextError};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use doorstep::id::DeliveryId;
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A delivery to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateDelivery {
+    /// The business's own name for it, 1 to 64 characters, used once.
+    #[schema(example = "ORDER-1001", min_length = 1, max_length = 64)]
+    pub(super) reference: String,
+    /// Where it goes, 1 to 300 characters.
+    #[schema(
+        example = "12 Harbour Street, Flat 3",
+        min_length = 1,
+        max_length = 300
+    )]
+    address: String,
+    /// What the driver should know, up to 300 characters; it may have several lines.
+    #[serde(default)]
+    #[schema(max_length = 300)]
+    note: Option<String>,
+    /// Who may take it: one person or two.
+    #[schema(min_items = 1, max_items = 2)]
+    recipients: Vec<CreateRecipient>,
+}
+
+/// Who may take it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CreateRecipient {
+    /// 1 to 120 characters.
+    #[schema(example = "Zoë Łukasz", min_length = 1, max_length = 120)]
+    name: String,
+    /// A phone number as people write it, 6 to 15 digits.
+    #[schema(example = "+34 612 34 56 78", max_length = 40)]
+    phone: String,
+}
+
+/// Takes in one delivery.
+#[utoipa::path(post, path = "/v1/deliveries", tag = "deliveries", operation_id = "create_delivery",
+    security(("api_key" = [])), request_body = CreateDelivery,
+    responses((status = 201, body = DeliveryView), (status = "4XX", body = ProblemBody)))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    ApiJson(request): ApiJson<CreateDelivery>,
+) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
+    let now = context.now();
+    let delivery = check(&context, request, None).map_err(Problem::fields)?;
+    let id = delivery.id;
+    let stored = context
+        .store
+        .write(move |connection| {
+            let inserted = deliveries::insert(connection, &delivery, now)?;
+            Ok::<_, StoreError>((inserted, deliveries::find(connection, &id)?))
+        })
+        .await?;
+    match stored {
+        (Inserted::Yes, Some(delivery)) => Ok((StatusCode::CREATED, Json(delivery.into()))),
+        (Inserted::Yes, None) => Err(StoreError::Corrupt {
+            column: "deliveries.id",
+        }
+        .into()),
+        (Inserted::DuplicateReference, _) => Err(Problem::new(
+            Code::DuplicateReference,
+            "another delivery has this reference",
+        )
+        .hint("GET /v1/deliveries?reference=... shows it")),
+    }
+}
+
+/// Checks every field and gives the delivery its id.
+pub(super) fn check(
+    context: &Context,
+    request: CreateDelivery,
+    row: Option<usize>,
+) -> Result<NewDelivery, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let mut note = |field: String, result: Result<(), TextError>| {
+        if let Err(error) = result {
+            errors.push(FieldError {
+                row,
+                field,
+                message: error.to_string(),
+            });
+        }
+    };
+    note("reference".to_owned(), text::reference(&request.reference));
+    note("address".to_owned(), text::address(&request.address));
+    if let Some(text) = &request.note {
+        note("note".to_owned(), text::note(text));
+    }
+    let mut recipients = Vec::new();
+    for (index, recipient) in request.recipients.into_iter().enumerate() {
+        note(
+            format!("recipients[{index}].name"),
+            text::name(&recipient.name),
+        );
+        let phone = Phone::parse(&recipient.phone).map(|phone| {
+            recipients.push(Recipient {
+                name: recipient.name,
+                phone: phone.into_string(),
+            });
+        });
+        note(format!("recipients[{index}].phone"), phone);
+    }
+    if errors.is_empty() && !(1..=2).contains(&recipients.len()) {
+        let message = format!("has {} entries, not 1 or 2", recipients.len());
+        errors.push(FieldError {
+            row,
+            field: "recipients".to_owned(),
+            message,
+        });
+    }
+    let id = context.with_rng(|rng| make_id("dlv", context.now(), rng));
+    match DeliveryId::parse(&id) {
+        Ok(id) if errors.is_empty() => Ok(NewDelivery {
+            id,
+            reference: request.reference,
+            address: request.address,
+            note: request.note,
+            recipients,
+        }),
+        _ => Err(errors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    fn order() -> Value {
+        json!({
+            "reference": "ORDER-1", "address": "Große Straße 1", "note": "ring twice\nthen knock",
+            "recipients": [{"name": "Zoë O’Neill", "phone": "+44 (0)20 7946 0000"}],
+        })
+    }
+
+    fn with(change: impl FnOnce(&mut Value)) -> Value {
+        let mut order = order();
+        change(&mut order);
+        order
+    }
+
+    #[tokio::test]
+    async fn a_delivery_is_taken_in_as_it_was_written() {
+        let server = TestServer::new().await;
+        let (status, made) = server.post("/v1/deliveries", order()).await;
+        assert_eq!(status, 201, "{made}");
+        assert_eq!(made["address"], "Große Straße 1");
+        assert_eq!(made["note"], "ring twice\nthen knock");
+        assert_eq!(
+            made["recipients"],
+            json!([{"slot": 0, "name": "Zoë O’Neill", "phone": "+442079460000"}])
+        );
+        assert_eq!(
+            (&made["state"], &made["generation"]),
+            (&json!("created"), &json!(0))
+        );
+        let (_, shown) = server
+            .get(&format!("/v1/deliveries/{}", made["id"].as_str().unwrap()))
+            .await;
+        assert_eq!(shown, made);
+    }
+
+    #[tokio::test]
+    async fn a_reference_is_used_once() {
+        let server = TestServer::new().await;
+        server.post("/v1/deliveries", order()).await;
+        let (status, problem) = server.post("/v1/deliveries", order()).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (409, &json!("duplicate_reference"))
+        );
+        assert_eq!(server.deliveries().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn fields_out_of_bounds_are_named() {
+        let server = TestServer::new().await;
+        let cases = [
+            ("reference", with(|o| o["reference"] = json!(""))),
+            (
+                "reference",
+                with(|o| o["reference"] = json!("a".repeat(65))),
+            ),
+            ("reference", with(|o| o["reference"] = json!("a\u{0}b"))),
+            ("reference", with(|o| o["reference"] = json!(17))),
+            ("address", with(|o| o["address"] = json!("a".repeat(301)))),
+            ("address", with(|o| o["address"] = json!(null))),
+            ("address", with(|o| o["address"] = json!("a\u{1b}[2J"))),
+            ("note", with(|o| o["note"] = json!("\u{202e}"))),
+            ("note", with(|o| o["note"] = json!(["a"]))),
+            ("recipients", with(|o| o["recipients"] = json!([]))),
+            ("recipients", with(|o| o["recipients"] = json!({}))),
+            (
+                "recipients[0].name",
+                with(|o| o["recipients"][0]["name"] = json!(" ")),
+            ),
+            (
+                "recipients[0].phone",
+                with(|o| o["recipients"][0]["phone"] = json!("call me")),
+            ),
+            (
+                "recipients[0].phone",
+                with(|o| o["recipients"][0]["phone"] = json!(34_612_345_678_u64)),
+            ),
+            (
+                "recipients[0].email",
+                with(|o| o["recipients"][0]["email"] = json!("a@b")),
+            ),
+            ("state", with(|o| o["state"] = json!("delivered"))),
+            (
+                "recipients",
+                with(|o| {
+                    let one = o["recipients"][0].clone();
+                    o["recipients"] = json!([one, one, one]);
+                }),
+            ),
+        ];
+        for (field, body) in cases {
+            let (status, problem) = server.post("/v1/deliveries", body.clone()).await;
+            assert_eq!(
+                (status, &problem["code"]),
+                (422, &json!("invalid_fields")),
+                "{body}"
+            );
+            assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+        }
+        assert!(server.deliveries().await.is_empty(), "nothing was taken in");
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_no_document_are_refused() {
+        let server = TestServer::new().await;
+        let json = ("content-type", "application/json");
+        let huge = format!("{{\"reference\": \"{}\"}}", "a".repeat(10_000_000));
+        let deep = "[".repeat(100_000);
+        let twice = order()
+            .to_string()
+            .replacen('{', "{\"reference\": \"B\", ", 1);
+        let trailing = format!("{} x", order());
+        let whole = order().to_string();
+        for (status, code, header, body) in [
+            (400, "malformed_body", json, ""),
+            (400, "malformed_body", json, "{\"reference\": \"A"),
+            (400, "malformed_body", json, trailing.as_str()),
+            (400, "malformed_body", json, "\u{feff}{}"),
+            (400, "malformed_body", json, "reference=1"),
+            (422, "invalid_fields", json, twice.as_str()),
+            (422, "invalid_fields", json, deep.as_str()),
+            (413, "body_too_large", json, huge.as_str()),
+            (
+                415,
+                "unsupported_media_type",
+                ("content-type", "text/plain"),
+                whole.as_str(),
+            ),
+            (
+                415,
+                "unsupported_media_type",
+                ("x-none", ""),
+                whole.as_str(),
+            ),
+        ] {
+            let answer = server
+                .request("POST", "/v1/deliveries", &[server.bearer(), header], body)
+                .await;
+            assert_eq!(
+                (answer.status, &answer.json["code"]),
+                (status, &json!(code)),
+                "{}",
+                answer.json
+            );
+            assert_eq!(answer.content_type, "application/problem+json");
+        }
+        assert!(server.deliveries().await.is_empty());
+    }
+}

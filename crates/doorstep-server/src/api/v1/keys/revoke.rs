@@ -1,0 +1,79 @@
+//! Revokes an API key at once and for ever.
+
+use super::KeyView;
+use crate::context::Context;
+use crate::http::problem::{Code, Problem, ProblemBody};
+use crate::store::api_keys;
+use axum::Json;
+use axum::extract::{Path, State};
+use std::sync::Arc;
+
+/// Revokes an API key. Doing it again changes nothing.
+#[utoipa::path(post, path = "/v1/keys/{id}/revoke", tag = "keys", operation_id = "revoke_key",
+    security(("api_key" = [])), params(("id" = String, Path, description = "the key's id")),
+    responses((status = 200, body = KeyView), (status = "4XX", body = ProblemBody)))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    Path(id): Path<String>,
+) -> Result<Json<KeyView>, Problem> {
+    let now = context.now();
+    let revoked = context
+        .store
+        .write(move |connection| api_keys::revoke(connection, &id, now))
+        .await;
+    match revoked? {
+        Some(key) => Ok(Json(key.into())),
+        None => Err(Problem::new(Code::KeyNotFound, "no API key has this id")
+            .hint("GET /v1/keys lists them")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_revoked_key_is_refused_from_then_on() {
+        let server = TestServer::new().await;
+        let (_, made) = server
+            .post("/v1/keys", json!({"name": "lost laptop"}))
+            .await;
+        let path = format!("/v1/keys/{}/revoke", made["id"].as_str().unwrap());
+        let (status, revoked) = server.post(&path, json!({})).await;
+        assert_eq!(status, 200);
+        server.clock.advance(60);
+        let (_, again) = server.post(&path, json!({})).await;
+        assert_eq!(
+            again["revoked_at"], revoked["revoked_at"],
+            "the first revocation stands"
+        );
+
+        let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+        let answer = server
+            .request("GET", "/v1/keys", &[("authorization", &bearer)], "")
+            .await;
+        assert_eq!(answer.status, 401);
+        assert!(
+            !answer
+                .json
+                .to_string()
+                .contains(made["secret"].as_str().unwrap())
+        );
+    }
+
+    #[tokio::test]
+    async fn unknown_ids_are_refused() {
+        let server = TestServer::new().await;
+        for id in ["key_0", "%00", "a%2Fb", &"k".repeat(5000)] {
+            let (status, problem) = server
+                .post(&format!("/v1/keys/{id}/revoke"), json!({}))
+                .await;
+            assert_eq!(
+                (status, &problem["code"]),
+                (404, &json!("key_not_found")),
+                "{id}"
+            );
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Version 1 of the API: one endpoint a file, each with its tests at its foot.
+
+pub(crate) mod deliveries;
+pub(crate) mod devices;
+pub(crate) mod keys;

@@ -1,0 +1,171 @@
+//! What every part of the service is handed: the store, the keys, the clock, the randomness and
+//! the settings. Nothing in this crate reads a clock or draws randomness in another way.
+
+use crate::config::Config;
+use crate::init::{DATABASE, KEYS, Mode};
+use crate::keys::{KeyError, Keys};
+use crate::store::value::parsed;
+use crate::store::{Store, StoreError, meta};
+use doorstep::id::IssuerId;
+use doorstep::time::Timestamp;
+use rand_core::CryptoRng;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Tells the time; the binary's real clock, or a test's.
+pub trait Clock: Send + Sync {
+    /// UTC now, in whole seconds.
+    fn now(&self) -> Timestamp;
+}
+
+/// Randomness that may be shared between threads.
+pub type SharedRng = Box<dyn CryptoRng + Send>;
+
+/// Why a data directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// There is no database.
+    #[error("there is no doorstep data in {}", path.display())]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another program serves this directory.
+    #[error("another doorstep server runs on {}", path.display())]
+    Running {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The lock file cannot be used.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl OpenError {
+    /// What the operator can do.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "make it with: doorstep init",
+            Self::Running { .. } => "stop it first, or choose another data directory",
+            Self::Io { .. } => "check that the directory belongs to the user that runs doorstep",
+            Self::Keys(error) => error.hint(),
+            Self::Store(StoreError::NotDurable { .. }) => {
+                "put the data directory on a local disk: network and some container file systems cannot do this"
+            }
+            Self::Store(StoreError::Newer { .. }) => "use the newer doorstep that wrote it",
+            Self::Store(_) => {
+                "check the disk, and bring the directory back from its backup if it is damaged"
+            }
+        }
+    }
+}
+
+/// An issuer's data directory, open, with what is needed to work on it.
+pub struct Context {
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    pub(crate) config: Config,
+    issuer: IssuerId,
+    mode: Mode,
+    clock: Arc<dyn Clock>,
+    rng: Mutex<SharedRng>,
+}
+
+impl Context {
+    /// Opens the data directory that `config` names.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no data, keys missing or of another issuer, or a database that would not
+    /// survive a power cut.
+    pub fn open(config: Config, clock: Arc<dyn Clock>, rng: SharedRng) -> Result<Self, OpenError> {
+        let path = config.data_dir.join(DATABASE);
+        if !path.is_file() {
+            return Err(OpenError::Missing {
+                path: config.data_dir,
+            });
+        }
+        let store = Store::open(&path)?;
+        let read = |key, column| {
+            store
+                .read_now(|connection| meta::get(connection, key))?
+                .ok_or(StoreError::Corrupt { column })
+        };
+        let issuer = parsed(
+            "meta.issuer",
+            &read(meta::ISSUER, "meta.issuer")?,
+            IssuerId::parse,
+        )?;
+        let mode = parsed("meta.mode", &read(meta::MODE, "meta.mode")?, Mode::parse)?;
+        let check = read(meta::KEY_CHECK, "meta.key_check")?;
+        let keys = Keys::open(&config.data_dir.join(KEYS), issuer, &check)?;
+        Ok(Self {
+            store,
+            keys,
+            config,
+            issuer,
+            mode,
+            clock,
+            rng: Mutex::new(rng),
+        })
+    }
+
+    /// The business whose data this is.
+    #[must_use]
+    pub const fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+
+    /// Whether the data is real.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lends the randomness to `draw`.
+    pub(crate) fn with_rng<T>(&self, draw: impl FnOnce(&mut (dyn CryptoRng + Send)) -> T) -> T {
+        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        draw(rng.as_mut())
+    }
+
+    /// Makes sure that this is the only server on the directory, for as long as the file is held.
+    pub(crate) fn lock(&self) -> Result<File, OpenError> {
+        let path = self.config.data_dir.join("serve.lock");
+        let io = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Running {
+                path: self.config.data_dir.clone(),
+            }),
+            Err(TryLockError::Error(source)) => Err(io(source)),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Requests are read strictly: the right media type, the right size, every field known and of its
+//! type. What does not fit is named with its place and changes nothing.
+
+use super::problem::{Code, FieldError, Problem};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::{DeserializeOwned, Deserializer, Unexpected, Visitor};
+use std::fmt;
+
+/// A JSON body.
+pub(crate) struct ApiJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = body(request, state, "application/json").await?;
+        parse_json(&bytes, None).map(Self)
+    }
+}
+
+/// A CBOR body, still to be taken apart.
+pub(crate) struct ApiCbor(pub(crate) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for ApiCbor {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        body(request, state, "application/cbor").await.map(Self)
+    }
+}
+
+async fn body<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    media_type: &'static str,
+) -> Result<Bytes, Problem> {
+    if !has_media_type(request.headers(), media_type) {
+        return Err(Problem::new(
+            Code::UnsupportedMediaType,
+            format!("the body has to be {media_type}"),
+        )
+        .hint(format!("send the header content-type: {media_type}")));
+    }
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                Problem::new(
+                    Code::BodyTooLarge,
+                    "the body is larger than this endpoint takes",
+                )
+                .hint("the OpenAPI document says how much; send less at a time")
+            }
+            _ => Problem::new(Code::MalformedBody, "the body broke off"),
+        })
+}
+
+fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted))
+}
+
+/// Reads one JSON document; errors name the field and, in a list, the row.
+pub(crate) fn parse_json<T: DeserializeOwned>(
+    bytes: &[u8],
+    row: Option<usize>,
+) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer);
+    let value = parsed.map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        if error.is_data() {
+            let message = without_position(&error);
+            return Problem::fields(vec![FieldError {
+                row,
+                field,
+                message,
+            }]);
+        }
+        Problem::new(Code::MalformedBody, format!("not JSON: {error}"))
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| Problem::new(Code::MalformedBody, format!("not JSON: {error}")))?;
+    Ok(value)
+}
+
+/// The field says where already, and in a list the line would count from the row's start.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ")
+        .map(|(message, _)| message.to_owned())
+        .unwrap_or(text)
+}
+
+/// The query string.
+pub(crate) struct ApiQuery<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let message = text
+                    .strip_prefix("Failed to deserialize query string: ")
+                    .unwrap_or(&text);
+                Err(Problem::new(Code::InvalidQuery, message))
+            }
+        }
+    }
+}
+
+/// A secret that someone typed or a program sends: a JSON string and nothing else, and whatever
+/// else stands there is not repeated in the answer.
+pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    struct Text;
+
+    impl Visitor<'_> for Text {
+        type Value = String;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<String, E> {
+            Ok(text.to_owned())
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<String, E> {
+            Err(E::invalid_type(Unexpected::Other("boolean"), &self))
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<String, E> {
+            Err(E::invalid_type(Unexpected::Other("number"), &self))
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<String, E> {
+            Err(E::invalid_type(Unexpected::Other("number"), &self))
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<String, E> {
+            Err(E::invalid_type(Unexpected::Other("number"), &self))
+        }
+    }
+
+    deserializer.deserialize_str(Text)
+}
+
+/// The answer to a path that does not exist.
+pub(crate) async fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "there is nothing at this path")
+        .hint("GET /v1/openapi.json lists what there is")
+}
+
+/// The answer to a method that a path does not have.
+pub(crate) async fn method_not_allowed() -> Problem {
+    Problem::new(
+        Code::MethodNotAllowed,
+        "this path does not have this method",
+    )
+    .hint("GET /v1/openapi.json lists what there is")
+}

@@ -1,0 +1,8 @@
+//! What all endpoints share: how requests are read and authenticated, and how errors are worded.
+
+pub(crate) mod auth;
+pub(crate) mod cursor;
+pub(crate) mod extract;
+pub(crate) mod problem;
+pub(crate) mod request_id;
+pub(crate) mod timeout;

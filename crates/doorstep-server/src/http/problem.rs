@@ -1,0 +1,282 @@
+//! Errors as clients see them: RFC 9457 problem details with a stable code and a hint.
+
+use super::request_id;
+use crate::seal::SealError;
+use crate::store::StoreError;
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::borrow::Cow;
+use utoipa::ToSchema;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// The stable names of problems; part of the API's contract.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub(crate) enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name),*];
+
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code),* }
+            }
+
+            pub(crate) const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),* }
+            }
+
+            const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The code left in an earlier message; it is kept nowhere.
+    AlreadySent = "already_sent", CONFLICT, "the code was already sent";
+    /// The request's body is larger than the endpoint takes.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
+    /// The delivery has an outcome, so it cannot be planned.
+    DeliveryClosed = "delivery_closed", CONFLICT, "the delivery is closed";
+    /// No delivery has this id.
+    DeliveryNotFound = "delivery_not_found", NOT_FOUND, "no such delivery";
+    /// No device has this id.
+    DeviceNotFound = "device_not_found", NOT_FOUND, "no such device";
+    /// The device is not enrolled, or what it holds is not trusted any more.
+    DeviceNotReady = "device_not_ready", CONFLICT, "the device cannot take deliveries";
+    /// Another delivery has this reference.
+    DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
+    /// A malfunction of the server.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "internal error";
+    /// Fields have the wrong type, are missing, unknown, or out of bounds.
+    InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "some fields are not valid";
+    /// The query string is not understood.
+    InvalidQuery = "invalid_query", BAD_REQUEST, "the query is not valid";
+    /// No API key has this id.
+    KeyNotFound = "key_not_found", NOT_FOUND, "no such API key";
+    /// The body is not a document of the kind that the endpoint takes.
+    MalformedBody = "malformed_body", BAD_REQUEST, "the body cannot be read";
+    /// The path exists, with other methods.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "the method is not allowed here";
+    /// No such path.
+    NotFound = "not_found", NOT_FOUND, "no such path";
+    /// The device that has to check the code has not fetched it yet.
+    NotHandedOut = "not_handed_out", CONFLICT, "the code is not on the driver's device yet";
+    /// The delivery has no plan, so there is no code.
+    NotPlanned = "not_planned", CONFLICT, "the delivery is not planned";
+    /// A document is not signed by the device it names.
+    SignatureInvalid = "signature_invalid", UNAUTHORIZED, "the signature does not fit";
+    /// The enrolment ticket is unknown, used, or too old.
+    TicketInvalid = "ticket_invalid", UNAUTHORIZED, "the ticket is not valid";
+    /// The request took too long; whether it was carried out is unknown.
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "the request took too long";
+    /// No API key, or not a valid one.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "not authenticated";
+    /// The server cannot store anything at the moment.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "the server cannot take this now";
+    /// The body is not of the media type that the endpoint takes.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "unsupported media type";
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// The 0-based index in the imported list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<usize>,
+    /// The field, as in `recipients[0].phone`; `.` for the document itself.
+    #[schema(example = "recipients[0].phone")]
+    pub(crate) field: String,
+    /// What is wrong with it.
+    pub(crate) message: String,
+}
+
+/// The body of every error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemBody {
+    /// A name of the kind of problem.
+    #[schema(example = "urn:doorstep:problem:delivery_not_found")]
+    r#type: String,
+    /// The kind of problem in words.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What happened this time.
+    detail: String,
+    /// The kind of problem for programs; stable.
+    code: Code,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<Cow<'static, str>>,
+    /// The request, for the server's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    /// The fields that are wrong, the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: String,
+    hint: Option<Cow<'static, str>>,
+    errors: Vec<FieldError>,
+}
+
+/// More errors than this help nobody.
+const MAX_ERRORS: usize = 100;
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            hint: None,
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
+    }
+
+    /// Fields that are wrong; the detail repeats the first.
+    pub(crate) fn fields(mut errors: Vec<FieldError>) -> Self {
+        let count = errors.len();
+        let detail = match errors.first() {
+            Some(first) => {
+                let place = match first.row {
+                    Some(row) => format!("row {row}, {}", first.field),
+                    None => first.field.clone(),
+                };
+                match count {
+                    1 => format!("{place}: {}", first.message),
+                    _ => format!("{count} errors, the first in {place}: {}", first.message),
+                }
+            }
+            None => "some fields are not valid".to_owned(),
+        };
+        errors.truncate(MAX_ERRORS);
+        Self {
+            code: Code::InvalidFields,
+            detail,
+            hint: None,
+            errors,
+        }
+    }
+
+    /// One field that is wrong.
+    pub(crate) fn field(field: impl Into<String>, message: impl ToString) -> Self {
+        Self::fields(vec![FieldError {
+            row: None,
+            field: field.into(),
+            message: message.to_string(),
+        }])
+    }
+
+    /// A malfunction: the cause goes to the log, the client learns only that there was one.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        let mut causes = error.to_string();
+        let mut next = error.source();
+        while let Some(source) = next {
+            causes.push_str(": ");
+            causes.push_str(&source.to_string());
+            next = source.source();
+        }
+        tracing::error!(
+            request_id = request_id::current(),
+            error = causes,
+            "internal error"
+        );
+        Self::new(
+            Code::Internal,
+            "the server failed to carry out the request; nothing was changed by it",
+        )
+        .hint("try again; if it stays, give the request id to who runs the server")
+    }
+
+    /// The fields that are wrong, for joining the problems of several rows.
+    pub(crate) fn into_fields(self) -> Vec<FieldError> {
+        self.errors
+    }
+
+    pub(crate) const fn code(&self) -> Code {
+        self.code
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Stopped => Self::new(
+                Code::Unavailable,
+                "the database takes nothing at the moment",
+            )
+            .hint("try again; if it stays, the server has to be restarted"),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<SealError> for Problem {
+    fn from(error: SealError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let body = ProblemBody {
+            r#type: format!("urn:doorstep:problem:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.code,
+            hint: self.hint,
+            request_id: request_id::current(),
+            errors: self.errors,
+        };
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        match self.code {
+            Code::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Code::Timeout | Code::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_spelled_as_they_are_serialised() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!(code.status().is_client_error() || code.status().is_server_error());
+        }
+    }
+}

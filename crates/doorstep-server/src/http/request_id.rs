@@ -1,0 +1,67 @@
+//! One id per request, taken from the caller or made here, in the answer, in problems and in the
+//! log, so that a complaint finds its line.
+
+use crate::context::Context;
+use crate::ids::make_id;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use std::sync::Arc;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_LENGTH: usize = 64;
+
+tokio::task_local! {
+    static CURRENT: String;
+}
+
+/// The id of the request that the running task answers.
+pub(crate) fn current() -> Option<String> {
+    CURRENT.try_with(Clone::clone).ok()
+}
+
+/// Gives each request its id. A caller's own is kept when it is short and plain enough for a log.
+pub(crate) async fn assign(
+    State(context): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let given = request
+        .headers()
+        .get(HEADER)
+        .and_then(|value| value.to_str().ok());
+    let id = match given {
+        Some(id) if is_plain(id) => id.to_owned(),
+        _ => context.with_rng(|rng| make_id("req", context.now(), rng)),
+    };
+    let method = request.method().clone();
+    // The path without its query; ids in it name things and are no secrets.
+    let path = request.uri().path().to_owned();
+    let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
+    tracing::info!(request_id = id, %method, path, status = response.status().as_u16(), "answered");
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(HEADER, value);
+    }
+    response
+}
+
+fn is_plain(id: &str) -> bool {
+    (1..=MAX_LENGTH).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn only_plain_ids_reach_the_log() {
+        assert!(is_plain("7b0c-A_1.x"));
+        for bad in ["", "a b", "a\"b", "é", &"a".repeat(65)] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+}

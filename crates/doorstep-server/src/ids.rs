@@ -1,0 +1,60 @@
+//! Ids that sort by the time they were made and cannot be guessed: 48 bits of milliseconds and 80
+//! random ones, as 26 Crockford symbols in lower case behind a prefix that says what they name.
+
+use doorstep::time::Timestamp;
+use rand_core::CryptoRng;
+
+const SYMBOLS: [char; 32] = [
+    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j',
+    'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'v', 'w', 'x', 'y', 'z',
+];
+
+/// Makes `prefix_` followed by 26 symbols.
+pub(crate) fn make_id(prefix: &str, now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> String {
+    let mut random = [0; 16];
+    rng.fill_bytes(&mut random[..10]);
+    let milliseconds = u128::from(now.seconds().saturating_mul(1000)) & 0xFFFF_FFFF_FFFF;
+    let value = milliseconds << 80 | u128::from_be_bytes(random) >> 48;
+    format!("{prefix}_{}", symbols(value, 26))
+}
+
+/// Makes a secret text of `prefix` followed by 26 symbols (128 random bits).
+pub(crate) fn make_token(prefix: &str, rng: &mut (impl CryptoRng + ?Sized)) -> String {
+    let mut random = [0; 16];
+    rng.fill_bytes(&mut random);
+    format!("{prefix}{}", symbols(u128::from_be_bytes(random), 26))
+}
+
+fn symbols(value: u128, count: u32) -> String {
+    (0..count)
+        .rev()
+        .map(|place| {
+            let index = (value >> (5 * place)) & 31;
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| SYMBOLS.get(index))
+                .copied()
+                .unwrap_or('0')
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
+    #[test]
+    fn ids_sort_by_time_and_never_repeat() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let early = make_id("dlv", Timestamp::from_seconds(1_800_000_000), &mut rng);
+        let late = make_id("dlv", Timestamp::from_seconds(1_800_000_001), &mut rng);
+        let same = make_id("dlv", Timestamp::from_seconds(1_800_000_001), &mut rng);
+        assert!(early < late);
+        assert_ne!(late, same);
+        assert_eq!(early.len(), 30);
+        assert_eq!(late[..14], same[..14], "the time part");
+        assert!(doorstep::id::DeliveryId::parse(&early).is_ok());
+    }
+}

@@ -1,0 +1,62 @@
+//! The issuer's service: it takes in deliveries, makes their codes, hands routes to drivers'
+//! devices, sends the messages to customers and takes the outcomes back in.
+//!
+//! A binary makes a data directory with [`init`], opens it as a [`Context`] with its own [`Clock`]
+//! and randomness, and runs [`serve`]. This crate reads no clock and draws no randomness by
+//! itself.
+
+mod api;
+mod config;
+mod context;
+mod hex;
+mod http;
+mod ids;
+mod init;
+mod jobs;
+mod keys;
+mod seal;
+mod serve;
+mod store;
+#[cfg(test)]
+mod test_server;
+mod text;
+mod utc;
+
+pub use api::openapi::openapi_json;
+pub use config::Config;
+pub use context::{Clock, Context, OpenError, SharedRng};
+pub use init::{InitError, Mode, init};
+pub use keys::KeyError;
+pub use serve::{ServeError, serve};
+pub use store::StoreError;
+
+/// An API key that was just made.
+pub struct CreatedKey {
+    /// Its id.
+    pub id: String,
+    /// The key itself, to be shown once.
+    pub secret: String,
+}
+
+/// Makes an API key without asking for one: for who can open the data directory anyway. It may
+/// run beside a server on the same directory.
+///
+/// # Errors
+/// [`CreateKeyError`]: a name that is empty, too long or not printable, or the store's.
+pub async fn create_api_key(context: &Context, name: &str) -> Result<CreatedKey, CreateKeyError> {
+    text::name(name).map_err(|error| CreateKeyError::Name(error.to_string()))?;
+    let (key, secret) = api::v1::keys::create::make(context, name.to_owned()).await?;
+    Ok(CreatedKey { id: key.id, secret })
+}
+
+/// Why an API key was not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateKeyError {
+    /// The name will not do.
+    #[error("the key's name {0}")]
+    Name(String),
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

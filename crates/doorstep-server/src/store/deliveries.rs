@@ -1,0 +1,213 @@
+//! Deliveries and the people they are for.
+
+use super::StoreError;
+use super::value::{At, parsed};
+use doorstep::id::DeliveryId;
+use doorstep::time::Timestamp;
+use rusqlite::{Connection, ErrorCode, Row, named_params, params};
+use std::fmt;
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Created,
+    Planned,
+    HandedOut,
+    Notified,
+    Reported,
+    Delivered,
+    Disputed,
+    Expired,
+}
+
+impl State {
+    const ALL: [Self; 8] = [
+        Self::Created,
+        Self::Planned,
+        Self::HandedOut,
+        Self::Notified,
+        Self::Reported,
+        Self::Delivered,
+        Self::Disputed,
+        Self::Expired,
+    ];
+
+    /// The name in the database and in the API.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Planned => "planned",
+            Self::HandedOut => "handed_out",
+            Self::Notified => "notified",
+            Self::Reported => "reported",
+            Self::Delivered => "delivered",
+            Self::Disputed => "disputed",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, UnknownState> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(UnknownState)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that names no [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownState;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Recipient {
+    pub(crate) name: String,
+    pub(crate) phone: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    /// The place in the list, in order of creation.
+    pub(crate) seq: i64,
+    pub(crate) id: DeliveryId,
+    pub(crate) reference: String,
+    pub(crate) address: String,
+    pub(crate) note: Option<String>,
+    pub(crate) state: State,
+    /// The newest generation; 0 until planned.
+    pub(crate) generation: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    /// In order of their slots.
+    pub(crate) recipients: Vec<Recipient>,
+}
+
+/// What is needed to store a new delivery. All of it was checked before.
+#[derive(Clone, Debug)]
+pub(crate) struct NewDelivery {
+    pub(crate) id: DeliveryId,
+    pub(crate) reference: String,
+    pub(crate) address: String,
+    pub(crate) note: Option<String>,
+    pub(crate) recipients: Vec<Recipient>,
+}
+
+/// Whether a delivery was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    Yes,
+    /// Another delivery has its reference.
+    DuplicateReference,
+}
+
+pub(crate) fn insert(
+    connection: &Connection,
+    delivery: &NewDelivery,
+    now: Timestamp,
+) -> Result<Inserted, StoreError> {
+    let result = connection
+        .prepare_cached(
+            "INSERT INTO deliveries (id, reference, address, note, state, created_at, updated_at)
+             VALUES (:id, :reference, :address, :note, 'created', :now, :now)",
+        )?
+        .execute(named_params! {
+            ":id": delivery.id.as_str(), ":reference": delivery.reference,
+            ":address": delivery.address, ":note": delivery.note, ":now": At(now),
+        });
+    match result {
+        // The id is random, so the constraint that failed is the reference's.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            return Ok(Inserted::DuplicateReference);
+        }
+        other => other?,
+    };
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO recipients (delivery, slot, name, phone) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (slot, recipient) in (0_i64..).zip(&delivery.recipients) {
+        statement.execute(params![
+            delivery.id.as_str(),
+            slot,
+            recipient.name,
+            recipient.phone
+        ])?;
+    }
+    Ok(Inserted::Yes)
+}
+
+const COLUMNS: &str =
+    "seq, id, reference, address, note, state, generation, created_at, updated_at";
+
+pub(crate) fn find(
+    connection: &Connection,
+    id: &DeliveryId,
+) -> Result<Option<Delivery>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([id.as_str()])?;
+    rows.next()?.map(|row| read(connection, row)).transpose()
+}
+
+/// Up to `limit` deliveries after `after`, in order of creation.
+pub(crate) fn page(
+    connection: &Connection,
+    state: Option<State>,
+    reference: Option<&str>,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM deliveries
+         WHERE seq > :after AND (:state IS NULL OR state = :state)
+           AND (:reference IS NULL OR reference = :reference)
+         ORDER BY seq LIMIT :limit"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(named_params! {
+        ":after": after, ":state": state.map(State::as_str), ":reference": reference, ":limit": limit,
+    })?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(read(connection, row)?);
+    }
+    Ok(page)
+}
+
+fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
+    let id = parsed(
+        "deliveries.id",
+        row.get_ref(1)?.as_str().unwrap_or_default(),
+        DeliveryId::parse,
+    )?;
+    let state = parsed(
+        "deliveries.state",
+        row.get_ref(5)?.as_str().unwrap_or_default(),
+        State::parse,
+    )?;
+    let recipients = connection
+        .prepare_cached("SELECT name, phone FROM recipients WHERE delivery = ?1 ORDER BY slot")?
+        .query_map([id.as_str()], |row| {
+            Ok(Recipient {
+                name: row.get(0)?,
+                phone: row.get(1)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    Ok(Delivery {
+        seq: row.get(0)?,
+        id,
+        reference: row.get(2)?,
+        address: row.get(3)?,
+        note: row.get(4)?,
+        state,
+        generation: row.get(6)?,
+        created_at: row.get::<_, At>(7)?.0,
+        updated_at: row.get::<_, At>(8)?.0,
+        recipients,
+    })
+}

@@ -1,0 +1,53 @@
+//! Brings a database to the schema this program knows, one numbered step at a time.
+
+use super::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Each step leads from its index to the next `user_version`. Steps are never edited once released.
+const STEPS: &[&str] = &[include_str!("migrations/0001.sql")];
+
+/// Takes the steps that are missing, then `fill`, in one transaction.
+pub(super) fn run(
+    connection: &mut Connection,
+    fill: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    // Taken at once, so that two programs starting together do not both migrate.
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    let done = usize::try_from(found).map_err(|_| StoreError::Corrupt {
+        column: "user_version",
+    })?;
+    for step in STEPS.iter().skip(done) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    fill(&transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        run(&mut connection, |_| Ok(())).unwrap();
+        let schema = |c: &Connection| -> String {
+            c.query_row(
+                "SELECT group_concat(sql, ';') FROM sqlite_schema",
+                [],
+                |r| r.get(0),
+            )
+            .unwrap()
+        };
+        let before = schema(&connection);
+        run(&mut connection, |_| Ok(())).unwrap();
+        assert_eq!(schema(&connection), before);
+    }
+}

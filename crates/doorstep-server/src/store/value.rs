@@ -1,0 +1,37 @@
+//! Column values and domain values, converted in one place and checked on the way back.
+
+use super::StoreError;
+use doorstep::time::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+/// A point in time as a column: whole UTC seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At(pub(crate) Timestamp);
+
+impl ToSql for At {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let seconds = i64::try_from(self.0.seconds())
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(seconds.into())
+    }
+}
+
+impl FromSql for At {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let seconds =
+            u64::try_from(value.as_i64()?).map_err(|error| FromSqlError::Other(error.into()))?;
+        Ok(Self(Timestamp::from_seconds(seconds)))
+    }
+}
+
+/// Reads a stored text with its own parser; what does not parse is damage, never a default.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] naming `column`.
+pub(crate) fn parsed<T, E>(
+    column: &'static str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, StoreError> {
+    parse(text).map_err(|_| StoreError::Corrupt { column })
+}

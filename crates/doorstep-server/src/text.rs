@@ -1,0 +1,221 @@
+//! Text that people wrote: checked for length and for characters that no screen or message can
+//! show, and otherwise kept as it is.
+
+use std::fmt;
+
+/// Why a text is refused. The message never repeats the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TextError {
+    #[error("must not be empty")]
+    Blank,
+    #[error("has {length} characters, more than {most}")]
+    Long { length: usize, most: usize },
+    #[error("has a control character (U+{:04X}) at character {position}", u32::from(*character))]
+    Control { character: char, position: usize },
+    #[error("begins or ends with a space")]
+    Spaced,
+    #[error("has {0:?}, which no phone number has")]
+    PhoneCharacter(char),
+    #[error("has a + that is not in front")]
+    PhonePlus,
+    #[error("has {0} digits; a phone number has 6 to 15")]
+    PhoneLength(usize),
+}
+
+/// Characters that change what is shown without being seen: controls, line and paragraph
+/// separators, and the marks that reorder text.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+fn check(text: &str, most: usize, permitted: impl Fn(char) -> bool) -> Result<(), TextError> {
+    if text.trim().is_empty() {
+        return Err(TextError::Blank);
+    }
+    let length = text.chars().count();
+    if length > most {
+        return Err(TextError::Long { length, most });
+    }
+    match text
+        .chars()
+        .enumerate()
+        .find(|(_, c)| is_invisible(*c) && !permitted(*c))
+    {
+        Some((index, character)) => Err(TextError::Control {
+            character,
+            position: index.saturating_add(1),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The business's own name for a delivery: 1 to 64 characters, no spaces around it.
+pub(crate) fn reference(text: &str) -> Result<(), TextError> {
+    check(text, 64, |_| false)?;
+    if text.trim() != text {
+        return Err(TextError::Spaced);
+    }
+    Ok(())
+}
+
+/// A person's or an API key's name: 1 to 120 characters.
+pub(crate) fn name(text: &str) -> Result<(), TextError> {
+    check(text, 120, |_| false)
+}
+
+/// An address in one line: 1 to 300 characters.
+pub(crate) fn address(text: &str) -> Result<(), TextError> {
+    check(text, 300, |_| false)
+}
+
+/// A note to the driver: 1 to 300 characters; it may have several lines.
+pub(crate) fn note(text: &str) -> Result<(), TextError> {
+    check(text, 300, |c| c == '\n')
+}
+
+/// A phone number as a provider takes it: digits, with a `+` in front if it was written.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Phone(String);
+
+impl Phone {
+    /// Reads a number as people write it: `+34 612 34 56 78`, `0034-612/345678`, `(030) 901820`,
+    /// `+44 (0)20 7946 0000`.
+    pub(crate) fn parse(text: &str) -> Result<Self, TextError> {
+        if text.trim().is_empty() {
+            return Err(TextError::Blank);
+        }
+        let length = text.chars().count();
+        if length > 40 {
+            return Err(TextError::Long { length, most: 40 });
+        }
+        let mut number = String::new();
+        for c in text.chars() {
+            match c {
+                '0'..='9' => number.push(c),
+                '+' if number.is_empty() => number.push(c),
+                '+' => return Err(TextError::PhonePlus),
+                ' ' | '\u{A0}' | '-' | '.' | '/' | '(' | ')' => {}
+                other => return Err(TextError::PhoneCharacter(other)),
+            }
+        }
+        // "(0)" after a country code says: leave this out when you call from abroad.
+        if number.starts_with('+') && text.contains("(0)") {
+            number.clear();
+            let from_abroad = text.replacen("(0)", "", 1);
+            number.extend(
+                from_abroad
+                    .chars()
+                    .filter(|c| c.is_ascii_digit() || *c == '+'),
+            );
+        }
+        let digits = number.chars().filter(char::is_ascii_digit).count();
+        if !(6..=15).contains(&digits) {
+            return Err(TextError::PhoneLength(digits));
+        }
+        Ok(Self(number))
+    }
+
+    pub(crate) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Phone(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_real_people_pass_untouched() {
+        for text in [
+            "Zoë Łukasz",
+            "Đặng Thị O’Neill",
+            "José Ángel de la Fuente-Ruiz",
+            "山田 太郎",
+            "مريم",
+            "👩‍👩‍👧",
+        ] {
+            assert_eq!(name(text), Ok(()), "{text}");
+        }
+        assert_eq!(note("second floor\nring twice"), Ok(()));
+    }
+
+    #[test]
+    fn blank_long_and_unshowable_texts_are_refused() {
+        for text in ["", " ", "\u{A0}", "\t\n"] {
+            assert_eq!(name(text), Err(TextError::Blank));
+        }
+        assert_eq!(name(&"é".repeat(120)), Ok(()));
+        assert_eq!(
+            name(&"é".repeat(121)),
+            Err(TextError::Long {
+                length: 121,
+                most: 120
+            })
+        );
+        for text in [
+            "a\0b",
+            "a\nb",
+            "a\u{1b}[31m",
+            "a\u{202E}b",
+            "a\u{85}b",
+            "a\u{FEFF}",
+        ] {
+            assert!(
+                matches!(name(text), Err(TextError::Control { position: 2, .. })),
+                "{text:?}"
+            );
+        }
+        assert!(matches!(note("a\rb"), Err(TextError::Control { .. })));
+        assert_eq!(reference(" A1"), Err(TextError::Spaced));
+    }
+
+    #[test]
+    fn phone_numbers_as_people_write_them() {
+        for (text, number) in [
+            ("+34 612 34 56 78", "+34612345678"),
+            ("0034-612/345.678", "0034612345678"),
+            ("(030) 901820", "030901820"),
+            ("+44 (0)20 7946 0000", "+442079460000"),
+            ("(0)20 7946 0000", "02079460000"),
+            ("+1\u{A0}202\u{A0}555\u{A0}0143", "+12025550143"),
+        ] {
+            assert_eq!(Phone::parse(text).unwrap().into_string(), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_phone_number_is_refused() {
+        assert_eq!(Phone::parse(""), Err(TextError::Blank));
+        assert_eq!(Phone::parse("12345"), Err(TextError::PhoneLength(5)));
+        assert_eq!(
+            Phone::parse("1234567890123456"),
+            Err(TextError::PhoneLength(16))
+        );
+        assert_eq!(Phone::parse("+"), Err(TextError::PhoneLength(0)));
+        assert_eq!(Phone::parse("34+612345678"), Err(TextError::PhonePlus));
+        assert_eq!(Phone::parse("++34612345678"), Err(TextError::PhonePlus));
+        assert_eq!(
+            Phone::parse("0800-FLOWERS"),
+            Err(TextError::PhoneCharacter('F'))
+        );
+        assert_eq!(
+            Phone::parse("６１２３４５６７８"),
+            Err(TextError::PhoneCharacter('６'))
+        );
+        assert_eq!(
+            Phone::parse("612345678\n"),
+            Err(TextError::PhoneCharacter('\n'))
+        );
+        assert!(matches!(
+            Phone::parse(&"1 ".repeat(40)),
+            Err(TextError::Long { .. })
+        ));
+    }
+}
