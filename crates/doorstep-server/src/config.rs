@@ -1,5 +1,6 @@
 //! Settings of the service, with the values it runs with when nobody says otherwise.
 
+use doorstep::code::Shape;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,11 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the `log` provider appends the messages to customers, one JSON object a line.
     pub messages_file: PathBuf,
+    /// What delivery codes look like. Codes that were made keep the shape they were made with.
+    pub code_shape: Shape,
+    /// The address that messages link to, with the text to scan behind a `#`; without it messages
+    /// carry the code alone.
+    pub link_base: Option<String>,
     /// How long a request may take, its body included.
     pub request_timeout: Duration,
     /// How often the jobs look for work.
@@ -25,6 +31,8 @@ impl Config {
         Self {
             messages_file: data_dir.join("messages.jsonl"),
             data_dir,
+            code_shape: Shape::DIGITS_8,
+            link_base: None,
             request_timeout: Duration::from_secs(30),
             job_interval: Duration::from_millis(250),
             shutdown_timeout: Duration::from_secs(10),

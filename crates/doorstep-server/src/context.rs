@@ -85,6 +85,8 @@ pub struct Context {
     mode: Mode,
     clock: Arc<dyn Clock>,
     rng: Mutex<SharedRng>,
+    /// Held by whoever sends messages, so that none is sent twice.
+    pub(crate) outbox: tokio::sync::Mutex<()>,
 }
 
 impl Context {
@@ -96,9 +98,7 @@ impl Context {
     pub fn open(config: Config, clock: Arc<dyn Clock>, rng: SharedRng) -> Result<Self, OpenError> {
         let path = config.data_dir.join(DATABASE);
         if !path.is_file() {
-            return Err(OpenError::Missing {
-                path: config.data_dir,
-            });
+            return Err(OpenError::Missing { path: config.data_dir });
         }
         let store = Store::open(&path)?;
         let read = |key, column| {
@@ -106,11 +106,7 @@ impl Context {
                 .read_now(|connection| meta::get(connection, key))?
                 .ok_or(StoreError::Corrupt { column })
         };
-        let issuer = parsed(
-            "meta.issuer",
-            &read(meta::ISSUER, "meta.issuer")?,
-            IssuerId::parse,
-        )?;
+        let issuer = parsed("meta.issuer", &read(meta::ISSUER, "meta.issuer")?, IssuerId::parse)?;
         let mode = parsed("meta.mode", &read(meta::MODE, "meta.mode")?, Mode::parse)?;
         let check = read(meta::KEY_CHECK, "meta.key_check")?;
         let keys = Keys::open(&config.data_dir.join(KEYS), issuer, &check)?;
@@ -122,6 +118,7 @@ impl Context {
             mode,
             clock,
             rng: Mutex::new(rng),
+            outbox: tokio::sync::Mutex::default(),
         })
     }
 
@@ -150,21 +147,14 @@ impl Context {
     /// Makes sure that this is the only server on the directory, for as long as the file is held.
     pub(crate) fn lock(&self) -> Result<File, OpenError> {
         let path = self.config.data_dir.join("serve.lock");
-        let io = |source| OpenError::Io {
-            path: path.clone(),
-            source,
-        };
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(io)?;
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let file =
+            File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Running {
-                path: self.config.data_dir.clone(),
-            }),
+            Err(TryLockError::WouldBlock) => {
+                Err(OpenError::Running { path: self.config.data_dir.clone() })
+            }
             Err(TryLockError::Error(source)) => Err(io(source)),
         }
     }

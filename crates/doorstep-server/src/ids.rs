@@ -25,18 +25,27 @@ pub(crate) fn make_token(prefix: &str, rng: &mut (impl CryptoRng + ?Sized)) -> S
     format!("{prefix}{}", symbols(u128::from_be_bytes(random), 26))
 }
 
-fn symbols(value: u128, count: u32) -> String {
+/// The lowest `5 * count` bits as symbols.
+pub(crate) fn symbols(value: u128, count: u32) -> String {
     (0..count)
         .rev()
         .map(|place| {
             let index = (value >> (5 * place)) & 31;
-            usize::try_from(index)
-                .ok()
-                .and_then(|index| SYMBOLS.get(index))
-                .copied()
-                .unwrap_or('0')
+            usize::try_from(index).ok().and_then(|index| SYMBOLS.get(index)).copied().unwrap_or('0')
         })
         .collect()
+}
+
+/// Reads back 26 symbols; `None` for any other text and for more than 128 bits.
+pub(crate) fn value(text: &str) -> Option<u128> {
+    if text.chars().count() != 26 {
+        return None;
+    }
+    text.chars().try_fold(0_u128, |value, symbol| {
+        let digit = SYMBOLS.iter().position(|known| *known == symbol)?;
+        let shifted = value.checked_mul(32)?;
+        shifted.checked_add(u128::try_from(digit).ok()?)
+    })
 }
 
 #[cfg(test)]
@@ -56,5 +65,14 @@ mod tests {
         assert_eq!(early.len(), 30);
         assert_eq!(late[..14], same[..14], "the time part");
         assert!(doorstep::id::DeliveryId::parse(&early).is_ok());
+    }
+
+    #[test]
+    fn symbols_read_back() {
+        for number in [0, 1, u128::MAX, u128::MAX / 3] {
+            assert_eq!(value(&symbols(number, 26)), Some(number));
+        }
+        assert_eq!(value(&"z".repeat(26)), None, "130 bits");
+        assert_eq!(value(&"u".repeat(26)), None, "no symbol");
     }
 }

@@ -34,10 +34,7 @@ impl Mode {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, ()> {
-        [Self::Test, Self::Live]
-            .into_iter()
-            .find(|mode| mode.as_str() == text)
-            .ok_or(())
+        [Self::Test, Self::Live].into_iter().find(|mode| mode.as_str() == text).ok_or(())
     }
 }
 
@@ -103,10 +100,7 @@ pub fn init(
             return Err(InitError::Exists { path: path.clone() });
         }
     }
-    let io = |source| InitError::Io {
-        path: dir.to_owned(),
-        source,
-    };
+    let io = |source| InitError::Io { path: dir.to_owned(), source };
     make_private_dirs(dir).map_err(io)?;
     let issuer = make_id("iss", now, rng);
     // Keys first: a database without keys looks whole and is not, keys without a database are
@@ -117,15 +111,8 @@ pub fn init(
         meta::put(connection, meta::MODE, mode.as_str())?;
         meta::put(connection, meta::KEY_CHECK, keys.check())
     })?;
-    fs::File::open(dir)
-        .and_then(|dir| dir.sync_all())
-        .map_err(io)?;
-    IssuerId::parse(&issuer).map_err(|_| {
-        StoreError::Corrupt {
-            column: "meta.issuer",
-        }
-        .into()
-    })
+    fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
+    IssuerId::parse(&issuer).map_err(|_| StoreError::Corrupt { column: "meta.issuer" }.into())
 }
 
 fn make_private_dirs(dir: &Path) -> io::Result<()> {

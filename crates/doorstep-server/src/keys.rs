@@ -7,7 +7,6 @@ use doorstep::cose::keys::{IssuerKey, SoftwareKey};
 use doorstep::id::IssuerId;
 use doorstep::secret::Secret;
 use hkdf::Hkdf;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
@@ -107,17 +106,13 @@ impl Keys {
         let seed = Secret::make(rng);
         let agreement = SoftwareKey::make(rng);
         let master = Secret::make(rng);
-        for (name, secret) in [
-            (SIGNING, &seed),
-            (AGREEMENT, &agreement.secret()),
-            (MASTER, &master),
-        ] {
+        for (name, secret) in
+            [(SIGNING, &seed), (AGREEMENT, &agreement.secret()), (MASTER, &master)]
+        {
             let path = dir.join(name);
             write_private(&path, secret).map_err(io(&path))?;
         }
-        File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(io(dir))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(io(dir))?;
         Ok(Self::from_secrets(&seed, agreement, &master))
     }
 
@@ -130,10 +125,7 @@ impl Keys {
         let master = read_private(&dir.join(MASTER), issuer)?;
         let keys = Self::from_secrets(&seed, agreement, &master);
         if keys.check != check {
-            return Err(KeyError::Foreign {
-                issuer,
-                path: dir.to_owned(),
-            });
+            return Err(KeyError::Foreign { issuer, path: dir.to_owned() });
         }
         Ok(keys)
     }
@@ -159,13 +151,9 @@ impl Keys {
         &self.check
     }
 
-    /// HMAC-SHA256 under the pepper: what is left of a code once it is sent.
-    pub(crate) fn peppered(&self, content: &[u8]) -> [u8; 32] {
-        match Hmac::<Sha256>::new_from_slice(self.pepper.expose()) {
-            Ok(mac) => mac.chain_update(content).finalize().into_bytes().into(),
-            // HMAC takes keys of any length.
-            Err(_) => [0; 32],
-        }
+    /// The key of what is left of a code once it is sent.
+    pub(crate) const fn pepper(&self) -> &Secret<32> {
+        &self.pepper
     }
 }
 
@@ -199,45 +187,31 @@ fn read_private(path: &Path, issuer: IssuerId) -> Result<Secret<32>, KeyError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(KeyError::Missing {
-                issuer,
-                path: path.to_owned(),
-            });
+            return Err(KeyError::Missing { issuer, path: path.to_owned() });
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(KeyError::Malformed {
-                path: path.to_owned(),
-            });
+            return Err(KeyError::Malformed { path: path.to_owned() });
         }
         Err(source) => {
-            return Err(KeyError::Io {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(KeyError::Io { path: path.to_owned(), source });
         }
     };
     refuse_exposed(path)?;
-    let bytes = hex::decode(text.trim_end()).ok_or_else(|| KeyError::Malformed {
-        path: path.to_owned(),
-    })?;
+    let bytes = hex::decode(text.trim_end())
+        .ok_or_else(|| KeyError::Malformed { path: path.to_owned() })?;
     Ok(Secret::from_bytes(*bytes))
 }
 
 #[cfg(unix)]
 fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt as _;
-    let metadata = fs::metadata(path).map_err(|source| KeyError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata =
+        fs::metadata(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    Err(KeyError::Exposed {
-        path: path.to_owned(),
-        mode,
-    })
+    Err(KeyError::Exposed { path: path.to_owned(), mode })
 }
 
 #[cfg(not(unix))]
@@ -268,7 +242,7 @@ mod tests {
         let opened = Keys::open(&path, issuer(), made.check()).unwrap();
         assert_eq!(opened.signing.public(), made.signing.public());
         assert_eq!(opened.agreement.public(), made.agreement.public());
-        assert_eq!(opened.peppered(b"x"), made.peppered(b"x"));
+        assert_eq!(opened.pepper().expose(), made.pepper().expose());
     }
 
     #[test]
@@ -279,10 +253,7 @@ mod tests {
 
         let kept = fs::read_to_string(path.join(MASTER)).unwrap();
         fs::write(path.join(MASTER), &kept[..60]).unwrap();
-        assert!(matches!(
-            refusal(made.check()),
-            Some(KeyError::Malformed { .. })
-        ));
+        assert!(matches!(refusal(made.check()), Some(KeyError::Malformed { .. })));
 
         fs::remove_file(path.join(MASTER)).unwrap();
         let missing = refusal(made.check()).unwrap();
@@ -310,9 +281,6 @@ mod tests {
         }
         fs::set_permissions(path.join(SIGNING), fs::Permissions::from_mode(0o644)).unwrap();
         let refusal = Keys::open(&path, issuer(), made.check()).err();
-        assert!(matches!(
-            refusal,
-            Some(KeyError::Exposed { mode: 0o644, .. })
-        ));
+        assert!(matches!(refusal, Some(KeyError::Exposed { mode: 0o644, .. })));
     }
 }

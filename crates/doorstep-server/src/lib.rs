@@ -14,12 +14,14 @@ mod ids;
 mod init;
 mod jobs;
 mod keys;
+mod messages;
 mod seal;
 mod serve;
 mod store;
 #[cfg(test)]
 mod test_server;
 mod text;
+pub mod ticket;
 mod utc;
 
 pub use api::openapi::openapi_json;

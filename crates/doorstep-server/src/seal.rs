@@ -43,14 +43,8 @@ impl SealKey {
     ) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; NONCE_LENGTH];
         rng.fill_bytes(&mut nonce);
-        let payload = Payload {
-            msg: content,
-            aad: &place.to_bytes(),
-        };
-        let ciphertext = self
-            .0
-            .encrypt(&nonce.into(), payload)
-            .map_err(|_| SealError)?;
+        let payload = Payload { msg: content, aad: &place.to_bytes() };
+        let ciphertext = self.0.encrypt(&nonce.into(), payload).map_err(|_| SealError)?;
         Ok([nonce.as_slice(), &ciphertext].concat())
     }
 
@@ -63,17 +57,9 @@ impl SealKey {
         place: Place<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let (nonce, ciphertext) = sealed
-            .split_first_chunk::<NONCE_LENGTH>()
-            .ok_or(SealError)?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: &place.to_bytes(),
-        };
-        self.0
-            .decrypt(&(*nonce).into(), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| SealError)
+        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(SealError)?;
+        let payload = Payload { msg: ciphertext, aad: &place.to_bytes() };
+        self.0.decrypt(&(*nonce).into(), payload).map(Zeroizing::new).map_err(|_| SealError)
     }
 }
 
@@ -88,11 +74,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
 
-    const PLACE: Place<'static> = Place {
-        table: "messages",
-        column: "sealed",
-        row: "dlv_1/1/0",
-    };
+    const PLACE: Place<'static> = Place { table: "messages", column: "sealed", row: "dlv_1/1/0" };
 
     #[test]
     fn opens_in_its_place_only() {
@@ -101,18 +83,9 @@ mod tests {
         let sealed = key.seal(PLACE, b"48291635", &mut rng).unwrap();
         assert_eq!(key.open(PLACE, &sealed).unwrap().as_slice(), b"48291635");
         let elsewhere = [
-            Place {
-                row: "dlv_1/1/1",
-                ..PLACE
-            },
-            Place {
-                column: "provider",
-                ..PLACE
-            },
-            Place {
-                table: "generations",
-                ..PLACE
-            },
+            Place { row: "dlv_1/1/1", ..PLACE },
+            Place { column: "provider", ..PLACE },
+            Place { table: "generations", ..PLACE },
         ];
         for place in elsewhere {
             assert_eq!(key.open(place, &sealed), Err(SealError), "{place:?}");

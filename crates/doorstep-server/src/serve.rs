@@ -102,11 +102,7 @@ mod tests {
 
     async fn running(
         context: &Arc<Context>,
-    ) -> (
-        SocketAddr,
-        oneshot::Sender<()>,
-        tokio::task::JoinHandle<Result<(), ServeError>>,
-    ) {
+    ) -> (SocketAddr, oneshot::Sender<()>, tokio::task::JoinHandle<Result<(), ServeError>>) {
         let (address, bound) = oneshot::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let context = Arc::clone(context);
@@ -151,10 +147,7 @@ mod tests {
             async {},
         )
         .await;
-        assert!(matches!(
-            second,
-            Err(ServeError::Open(OpenError::Running { .. }))
-        ));
+        assert!(matches!(second, Err(ServeError::Open(OpenError::Running { .. }))));
         stop.send(()).unwrap();
         task.await.unwrap().unwrap();
     }

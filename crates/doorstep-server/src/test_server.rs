@@ -3,11 +3,28 @@
 use crate::api::router;
 use crate::config::Config;
 use crate::context::{Clock, Context};
+use crate::http::base64url::{read, write};
 use crate::init::{Mode, init};
+use crate::ticket::Ticket;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use doorstep::code::Code;
+use doorstep::cose::Kind;
+use doorstep::cose::encrypt::Sealed;
+use doorstep::cose::keys::SoftwareKey;
+use doorstep::cose::sign1::{Signer, Unsigned};
+use doorstep::handover::claim::{MAX_UPLOAD, Upload};
+use doorstep::handover::device::Device;
+use doorstep::handover::event::{Identity, Record};
+use doorstep::handover::route::Route;
+use doorstep::handover::stop::Stop;
+use doorstep::handover::tag::Tag;
+use doorstep::id::{DeliveryId, DeviceId, IssuerId};
+use doorstep::ledger::Receipt;
+use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
+use doorstep::verifier::Grant;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde_json::Value;
@@ -66,13 +83,7 @@ impl TestServer {
         let context = Arc::new(context);
         let key = crate::create_api_key(&context, "test").await.unwrap();
         let router = router(&context);
-        Self {
-            dir,
-            clock,
-            context,
-            router,
-            bearer: format!("Bearer {}", key.secret),
-        }
+        Self { dir, clock, context, router, bearer: format!("Bearer {}", key.secret) }
     }
 
     pub(crate) fn bearer(&self) -> (&'static str, &str) {
@@ -96,28 +107,15 @@ impl TestServer {
             .oneshot(request.body(Body::from(body.into())).unwrap())
             .await
             .unwrap();
+        let (parts, body) = response.into_parts();
         let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|v| v.to_str().ok())
-                .unwrap_or_default()
-                .to_owned()
+            parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
         };
         let (content_type, request_id) = (header("content-type"), header("x-request-id"));
-        let status = response.status().as_u16();
-        let bytes = to_bytes(response.into_body(), usize::MAX)
-            .await
-            .unwrap()
-            .to_vec();
+        let status = parts.status.as_u16();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer {
-            status,
-            content_type,
-            request_id,
-            bytes,
-            json,
-        }
+        Answer { status, content_type, request_id, bytes, json }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
@@ -135,5 +133,197 @@ impl TestServer {
     pub(crate) async fn deliveries(&self) -> Vec<Value> {
         let (_, page) = self.get("/v1/deliveries?limit=200").await;
         page["data"].as_array().unwrap().clone()
+    }
+}
+
+impl TestServer {
+    /// Takes in a delivery and gives back its id.
+    pub(crate) async fn delivery(&self, reference: &str) -> String {
+        let body = serde_json::json!({"reference": reference, "address": "Quay 1",
+            "recipients": [{"name": "Ana", "phone": "+34 612 345 678"}]});
+        let (status, made) = self.post("/v1/deliveries", body).await;
+        assert_eq!(status, 201, "{made}");
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Plans it for 10:00, an hour more or less.
+    pub(crate) async fn plan(&self, delivery: &str, device: &str) -> (u16, Value) {
+        self.plan_at(delivery, device, "2027-01-15T10:00:00Z").await
+    }
+
+    pub(crate) async fn plan_at(&self, delivery: &str, device: &str, at: &str) -> (u16, Value) {
+        let body = serde_json::json!({"device": device, "expected_at": at});
+        self.post(&format!("/v1/deliveries/{delivery}/plan"), body).await
+    }
+
+    /// A new device, enrolled.
+    pub(crate) async fn device(&self, driver: &str) -> TestDevice {
+        TestDevice::enrol(self, driver).await
+    }
+
+    pub(crate) async fn run_jobs(&self) {
+        crate::jobs::once(&self.context).await;
+    }
+
+    /// What the provider has.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        let text =
+            std::fs::read_to_string(self.dir.path().join("messages.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The code in the message of this index.
+    pub(crate) fn code(&self, index: usize) -> String {
+        let text = self.messages()[index]["text"].as_str().unwrap().to_owned();
+        let (_, rest) = text.split_once("code is ").unwrap();
+        rest.split_once('.').unwrap().0.to_owned()
+    }
+
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.dir.path().join("doorstep.db")).unwrap()
+    }
+
+    /// A number out of the database.
+    pub(crate) fn query(&self, sql: &str) -> i64 {
+        self.database().query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        self.database().execute_batch(sql).unwrap();
+    }
+}
+
+/// A driver's device in memory, with the core's own rules.
+#[derive(Clone)]
+pub(crate) struct TestDevice {
+    pub(crate) key: SoftwareKey,
+    pub(crate) device: Device,
+    rng: ChaCha20Rng,
+}
+
+/// What a device shows with its ticket.
+pub(crate) fn proof(ticket: &str, key: &SoftwareKey, kind: Kind) -> Vec<u8> {
+    let ticket = Ticket::parse(ticket).unwrap();
+    let payload = [ticket.secret().as_slice(), &key.public().to_bytes()].concat();
+    let unsigned = Unsigned::new(kind, &Signer::Device(key.public()), "enrolment", payload);
+    unsigned.signed(&key.sign(&unsigned.to_be_signed()))
+}
+
+impl TestDevice {
+    async fn enrol(server: &TestServer, driver: &str) -> Self {
+        let (_, invited) = server.post("/v1/devices", serde_json::json!({"driver": driver})).await;
+        let ticket = invited["ticket"].as_str().unwrap();
+        let mut rng = server.context.with_rng(|rng| ChaCha20Rng::seed_from_u64(rng.next_u64()));
+        let key = SoftwareKey::make(&mut rng);
+        let body = serde_json::json!({"ticket": ticket, "public_key": write(&key.public().to_bytes()),
+            "proof": write(&proof(ticket, &key, Kind::Enrolment))});
+        let (status, answer) = server.post("/v1/devices/enrol", body).await;
+        assert_eq!(status, 200, "{answer}");
+        let bytes = |name: &str| read(name, answer[name].as_str().unwrap()).unwrap();
+        let identity = Identity {
+            issuer: IssuerId::parse(answer["issuer"].as_str().unwrap()).unwrap(),
+            issuer_signing_key: bytes("signing_key").try_into().unwrap(),
+            issuer_agreement_key: bytes("agreement_key").try_into().unwrap(),
+            device: DeviceId::parse(answer["device"].as_str().unwrap()).unwrap(),
+            device_key: key.public().to_bytes(),
+            server: "http://test".to_owned(),
+            test: true,
+        };
+        let record = Device::enrol(identity, server.clock.now());
+        Self { key, device: Device::replay([record.body()]).unwrap(), rng }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.device.identity().device.as_str()
+    }
+
+    fn record(&mut self, record: &Record) -> Receipt {
+        assert_eq!(record.place().before, self.device.head());
+        self.device.apply(record.body()).unwrap();
+        record.place().appended()
+    }
+
+    /// Sends the claims that the server does not have, and takes in the acknowledgement.
+    pub(crate) async fn upload(&mut self, server: &TestServer) -> (u16, Value) {
+        let upload = self.device.upload(MAX_UPLOAD);
+        self.send(server, &upload).await
+    }
+
+    pub(crate) async fn send(&mut self, server: &TestServer, upload: &Upload) -> (u16, Value) {
+        let unsigned = upload.unsigned(&self.key.public());
+        let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
+        let (status, answer) =
+            server.post("/v1/claims", serde_json::json!({"upload": write(&document)})).await;
+        if let Some(text) = answer["acknowledgement"].as_str() {
+            let document = read("acknowledgement", text).unwrap();
+            let record = self.device.acknowledge(&document, server.clock.now()).unwrap();
+            self.record(&record);
+        }
+        (status, answer)
+    }
+
+    /// Asks for routes without taking them in.
+    pub(crate) async fn fetch(&self, server: &TestServer) -> (u16, Value) {
+        let unsigned = self.device.request_route().unwrap().unsigned(&self.key.public());
+        let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
+        server.post("/v1/routes", serde_json::json!({"request": write(&document)})).await
+    }
+
+    /// Takes in the routes of an answer, and gives back the new stops.
+    pub(crate) fn take_in(&mut self, server: &TestServer, answer: &Value) -> Vec<Stop> {
+        let mut stops = Vec::new();
+        for route in answer["routes"].as_array().unwrap() {
+            let document = read("route", route.as_str().unwrap()).unwrap();
+            let sealed = Sealed::parse(&document).unwrap();
+            let shared = self.key.agree(sealed.ephemeral()).unwrap();
+            let route = Route::open(&sealed, &shared, self.device.identity()).unwrap();
+            stops.extend(route.stops.iter().cloned());
+            let record = self.device.take_in(route, server.clock.now()).unwrap();
+            self.record(&record);
+        }
+        stops
+    }
+
+    /// Uploads and fetches as the command does, and gives back the new stops.
+    pub(crate) async fn sync(&mut self, server: &TestServer) -> Vec<Stop> {
+        let (status, answer) = self.upload(server).await;
+        assert_eq!(status, 200, "{answer}");
+        let (status, answer) = self.fetch(server).await;
+        assert_eq!(status, 200, "{answer}");
+        self.take_in(server, &answer)
+    }
+
+    /// Presents a code at the door, offline.
+    pub(crate) fn present(
+        &mut self,
+        delivery: &str,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<Grant, Refusal> {
+        let delivery = DeliveryId::parse(delivery).unwrap();
+        let (record, attempt) = self.device.attempt_typed(delivery, code, now)?;
+        let receipt = self.record(&record);
+        let matched = attempt.counted(receipt).unwrap().compare()?;
+        let claiming = self.device.claim(&matched, now, &mut self.rng).unwrap()?;
+        let signature = self.key.sign(&claiming.to_be_signed());
+        let (record, spending) = claiming.signed(&signature)?;
+        let receipt = self.record(&record);
+        Ok(spending.granted(receipt).unwrap())
+    }
+
+    /// A code that this device takes and the customer does not have: what a dishonest driver finds
+    /// by searching.
+    pub(crate) fn forged(&self, stop: &Stop, right: &str) -> String {
+        let identity = self.device.identity();
+        let slot = stop.slots[0];
+        let subject = stop.subject(identity.issuer, self.key.public().fingerprint(), slot.number);
+        (0..)
+            .map(|n| format!("{n:08}"))
+            .find(|text| {
+                let code = Code::parse(text, stop.shape).unwrap();
+                Tag::derive(&slot.salt, stop.bits, &subject, &code).value() == slot.tag.value()
+                    && *text != right.replace(' ', "")
+            })
+            .unwrap()
     }
 }

@@ -37,15 +37,10 @@ fn check(text: &str, most: usize, permitted: impl Fn(char) -> bool) -> Result<()
     if length > most {
         return Err(TextError::Long { length, most });
     }
-    match text
-        .chars()
-        .enumerate()
-        .find(|(_, c)| is_invisible(*c) && !permitted(*c))
-    {
-        Some((index, character)) => Err(TextError::Control {
-            character,
-            position: index.saturating_add(1),
-        }),
+    match text.chars().enumerate().find(|(_, c)| is_invisible(*c) && !permitted(*c)) {
+        Some((index, character)) => {
+            Err(TextError::Control { character, position: index.saturating_add(1) })
+        }
         None => Ok(()),
     }
 }
@@ -103,11 +98,7 @@ impl Phone {
         if number.starts_with('+') && text.contains("(0)") {
             number.clear();
             let from_abroad = text.replacen("(0)", "", 1);
-            number.extend(
-                from_abroad
-                    .chars()
-                    .filter(|c| c.is_ascii_digit() || *c == '+'),
-            );
+            number.extend(from_abroad.chars().filter(|c| c.is_ascii_digit() || *c == '+'));
         }
         let digits = number.chars().filter(char::is_ascii_digit).count();
         if !(6..=15).contains(&digits) {
@@ -152,25 +143,9 @@ mod tests {
             assert_eq!(name(text), Err(TextError::Blank));
         }
         assert_eq!(name(&"é".repeat(120)), Ok(()));
-        assert_eq!(
-            name(&"é".repeat(121)),
-            Err(TextError::Long {
-                length: 121,
-                most: 120
-            })
-        );
-        for text in [
-            "a\0b",
-            "a\nb",
-            "a\u{1b}[31m",
-            "a\u{202E}b",
-            "a\u{85}b",
-            "a\u{FEFF}",
-        ] {
-            assert!(
-                matches!(name(text), Err(TextError::Control { position: 2, .. })),
-                "{text:?}"
-            );
+        assert_eq!(name(&"é".repeat(121)), Err(TextError::Long { length: 121, most: 120 }));
+        for text in ["a\0b", "a\nb", "a\u{1b}[31m", "a\u{202E}b", "a\u{85}b", "a\u{FEFF}"] {
+            assert!(matches!(name(text), Err(TextError::Control { position: 2, .. })), "{text:?}");
         }
         assert!(matches!(note("a\rb"), Err(TextError::Control { .. })));
         assert_eq!(reference(" A1"), Err(TextError::Spaced));
@@ -194,28 +169,13 @@ mod tests {
     fn what_is_no_phone_number_is_refused() {
         assert_eq!(Phone::parse(""), Err(TextError::Blank));
         assert_eq!(Phone::parse("12345"), Err(TextError::PhoneLength(5)));
-        assert_eq!(
-            Phone::parse("1234567890123456"),
-            Err(TextError::PhoneLength(16))
-        );
+        assert_eq!(Phone::parse("1234567890123456"), Err(TextError::PhoneLength(16)));
         assert_eq!(Phone::parse("+"), Err(TextError::PhoneLength(0)));
         assert_eq!(Phone::parse("34+612345678"), Err(TextError::PhonePlus));
         assert_eq!(Phone::parse("++34612345678"), Err(TextError::PhonePlus));
-        assert_eq!(
-            Phone::parse("0800-FLOWERS"),
-            Err(TextError::PhoneCharacter('F'))
-        );
-        assert_eq!(
-            Phone::parse("６１２３４５６７８"),
-            Err(TextError::PhoneCharacter('６'))
-        );
-        assert_eq!(
-            Phone::parse("612345678\n"),
-            Err(TextError::PhoneCharacter('\n'))
-        );
-        assert!(matches!(
-            Phone::parse(&"1 ".repeat(40)),
-            Err(TextError::Long { .. })
-        ));
+        assert_eq!(Phone::parse("0800-FLOWERS"), Err(TextError::PhoneCharacter('F')));
+        assert_eq!(Phone::parse("６１２３４５６７８"), Err(TextError::PhoneCharacter('６')));
+        assert_eq!(Phone::parse("612345678\n"), Err(TextError::PhoneCharacter('\n')));
+        assert!(matches!(Phone::parse(&"1 ".repeat(40)), Err(TextError::Long { .. })));
     }
 }

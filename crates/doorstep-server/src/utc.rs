@@ -63,14 +63,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time_or_no_likely_one() {
-        for text in [
-            "",
-            "soon",
-            "2026-11-21",
-            "2026-11-21T17:30:00",
-            "2026-02-30T00:00:00Z",
-            "1795282200",
-        ] {
+        for text in
+            ["", "soon", "2026-11-21", "2026-11-21T17:30:00", "2026-02-30T00:00:00Z", "1795282200"]
+        {
             assert_eq!(read(text), Err(TimeError::Malformed), "{text}");
         }
         for text in [
@@ -86,9 +81,6 @@ mod tests {
 
     #[test]
     fn writes_even_the_end_of_time() {
-        assert_eq!(
-            write(Timestamp::from_seconds(u64::MAX)),
-            u64::MAX.to_string()
-        );
+        assert_eq!(write(Timestamp::from_seconds(u64::MAX)), u64::MAX.to_string());
     }
 }

@@ -21,31 +21,32 @@ const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The service as one [`Router`].
 pub(crate) fn router(context: &Arc<Context>) -> Router {
-    use v1::{deliveries, devices, keys};
+    use v1::{claims, deliveries, devices, keys, routes};
 
     let with_key = Router::new()
-        .route(
-            "/v1/deliveries",
-            post(deliveries::create::handler).get(deliveries::list::handler),
-        )
+        .route("/v1/deliveries", post(deliveries::create::handler).get(deliveries::list::handler))
         .route(
             "/v1/deliveries/import",
             post(deliveries::import::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
         )
         .route("/v1/deliveries/{id}", get(deliveries::show::handler))
-        .route(
-            "/v1/devices",
-            post(devices::create::handler).get(devices::list::handler),
-        )
+        .route("/v1/deliveries/{id}/plan", post(deliveries::plan::handler))
+        .route("/v1/deliveries/{id}/send", post(deliveries::send::handler))
+        .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
+        .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
         .route("/v1/devices/{id}", get(devices::show::handler))
-        .route(
-            "/v1/keys",
-            post(keys::create::handler).get(keys::list::handler),
-        )
+        .route("/v1/keys", post(keys::create::handler).get(keys::list::handler))
         .route("/v1/keys/{id}/revoke", post(keys::revoke::handler))
         .route_layer(from_fn_with_state(Arc::clone(context), auth::require_key));
     let open = Router::new()
         .route("/healthz", get(healthz))
+        // Devices sign what they send; enrolling, they show a ticket.
+        .route("/v1/devices/enrol", post(devices::enrol::handler))
+        .route(
+            "/v1/claims",
+            post(claims::upload::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+        )
+        .route("/v1/routes", post(routes::fetch::handler))
         .route("/v1/openapi.json", get(openapi::handler));
     with_key
         .merge(open)
@@ -75,10 +76,7 @@ pub(crate) async fn healthz(
     axum::extract::State(context): axum::extract::State<Arc<Context>>,
 ) -> Result<Json<Health>, crate::http::problem::Problem> {
     // An empty job: it answers only if the writer still commits.
-    context
-        .store
-        .write(|_| Ok::<_, crate::store::StoreError>(()))
-        .await?;
+    context.store.write(|_| Ok::<_, crate::store::StoreError>(())).await?;
     Ok(Json(Health {
         status: "ok",
         mode: context.mode().as_str(),

@@ -1,6 +1,6 @@
 //! The OpenAPI document, made from the endpoints themselves, served and checked in.
 
-use super::v1::{deliveries, devices, keys};
+use super::v1::{claims, deliveries, devices, keys, routes};
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Document;
@@ -20,13 +20,19 @@ use utoipa::{Modify, OpenApi};
         deliveries::create::handler,
         deliveries::import::handler,
         deliveries::list::handler,
+        deliveries::plan::handler,
+        deliveries::send::handler,
         deliveries::show::handler,
+        deliveries::verify::handler,
+        claims::upload::handler,
         devices::create::handler,
+        devices::enrol::handler,
         devices::list::handler,
         devices::show::handler,
         keys::create::handler,
         keys::list::handler,
         keys::revoke::handler,
+        routes::fetch::handler,
         handler,
     ),
     modifiers(&ApiKeys),
@@ -74,11 +80,7 @@ mod tests {
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");
-                assert!(
-                    operation["responses"]
-                        .as_object()
-                        .is_some_and(|r| !r.is_empty())
-                );
+                assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()));
             }
         }
         assert!(document["components"]["securitySchemes"]["api_key"].is_object());

@@ -40,18 +40,12 @@ pub(crate) async fn require_key(
     if secret.starts_with(foreign) {
         return Err(Problem::new(
             Code::Unauthorized,
-            format!(
-                "this server has {} data and takes no such key",
-                context.mode()
-            ),
+            format!("this server has {} data and takes no such key", context.mode()),
         )
         .hint("use a key that was made on this server"));
     }
     let hash = hash(secret);
-    let found = context
-        .store
-        .read(move |connection| api_keys::by_hash(connection, &hash))
-        .await;
+    let found = context.store.read(move |connection| api_keys::by_hash(connection, &hash)).await;
     let key = match found.map_err(Problem::from)? {
         None => {
             return Err(Problem::new(Code::Unauthorized, "the API key is not known")
@@ -67,10 +61,7 @@ pub(crate) async fn require_key(
         Some(key) => key,
     };
     let now = context.now();
-    if key
-        .last_used_at
-        .is_none_or(|last| now.since(last) >= TOUCH_EVERY)
-    {
+    if key.last_used_at.is_none_or(|last| now.since(last) >= TOUCH_EVERY) {
         let id = key.id;
         context
             .store
@@ -83,10 +74,8 @@ pub(crate) async fn require_key(
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Err(
-            Problem::new(Code::Unauthorized, "the request has no API key")
-                .hint("send the header authorization: Bearer ds_..."),
-        );
+        return Err(Problem::new(Code::Unauthorized, "the request has no API key")
+            .hint("send the header authorization: Bearer ds_..."));
     };
     value
         .to_str()
@@ -95,10 +84,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| secret.trim())
         .ok_or_else(|| {
-            Problem::new(
-                Code::Unauthorized,
-                "the authorization header is not understood",
-            )
-            .hint("send the header authorization: Bearer ds_...")
+            Problem::new(Code::Unauthorized, "the authorization header is not understood")
+                .hint("send the header authorization: Bearer ds_...")
         })
 }

@@ -23,11 +23,8 @@ pub(crate) fn read(cursor: Option<&str>) -> Result<i64, Problem> {
         .map(i64::from_be_bytes)
         .filter(|seq| *seq >= 0)
         .ok_or_else(|| {
-            Problem::new(
-                Code::InvalidQuery,
-                "cursor: not one that this server gave out",
-            )
-            .hint("take next_cursor of the previous page as it is, or leave it out")
+            Problem::new(Code::InvalidQuery, "cursor: not one that this server gave out")
+                .hint("take next_cursor of the previous page as it is, or leave it out")
         })
 }
 
@@ -66,11 +63,7 @@ mod tests {
         assert_eq!(read(Some(&write(7))).unwrap(), 7);
         assert_eq!(read(None).unwrap(), 0);
         for bad in ["", "7", "AAAA", "!!!!", &write(-1), &"A".repeat(1000)] {
-            assert_eq!(
-                read(Some(bad)).unwrap_err().code(),
-                Code::InvalidQuery,
-                "{bad}"
-            );
+            assert_eq!(read(Some(bad)).unwrap_err().code(), Code::InvalidQuery, "{bad}");
         }
     }
 }

@@ -7,8 +7,11 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use serde::de::{DeserializeOwned, Deserializer, Unexpected, Visitor};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, Unexpected, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// A JSON body.
 pub(crate) struct ApiJson<T>(pub(crate) T);
@@ -17,54 +20,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let bytes = body(request, state, "application/json").await?;
+        let bytes = body(request, state).await?;
         parse_json(&bytes, None).map(Self)
     }
 }
 
-/// A CBOR body, still to be taken apart.
-pub(crate) struct ApiCbor(pub(crate) Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for ApiCbor {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        body(request, state, "application/cbor").await.map(Self)
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        return Err(Problem::new(Code::UnsupportedMediaType, "the body has to be JSON")
+            .hint("send the header content-type: application/json"));
     }
-}
-
-async fn body<S: Send + Sync>(
-    request: Request,
-    state: &S,
-    media_type: &'static str,
-) -> Result<Bytes, Problem> {
-    if !has_media_type(request.headers(), media_type) {
-        return Err(Problem::new(
-            Code::UnsupportedMediaType,
-            format!("the body has to be {media_type}"),
-        )
-        .hint(format!("send the header content-type: {media_type}")));
-    }
-    Bytes::from_request(request, state)
-        .await
-        .map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                Problem::new(
-                    Code::BodyTooLarge,
-                    "the body is larger than this endpoint takes",
-                )
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Problem::new(Code::BodyTooLarge, "the body is larger than this endpoint takes")
                 .hint("the OpenAPI document says how much; send less at a time")
-            }
-            _ => Problem::new(Code::MalformedBody, "the body broke off"),
-        })
+        }
+        _ => Problem::new(Code::MalformedBody, "the body broke off"),
+    })
 }
 
-fn has_media_type(headers: &HeaderMap, wanted: &str) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted))
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// Reads one JSON document; errors name the field and, in a list, the row.
@@ -73,32 +53,26 @@ pub(crate) fn parse_json<T: DeserializeOwned>(
     row: Option<usize>,
 ) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut deserializer);
+    let parsed = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer);
     let value = parsed.map_err(|error| {
         let field = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() {
             let message = without_position(&error);
-            return Problem::fields(vec![FieldError {
-                row,
-                field,
-                message,
-            }]);
+            return Problem::fields(vec![FieldError { row, field, message }]);
         }
         Problem::new(Code::MalformedBody, format!("not JSON: {error}"))
     })?;
     deserializer
         .end()
         .map_err(|error| Problem::new(Code::MalformedBody, format!("not JSON: {error}")))?;
-    Ok(value)
+    Ok(value.0)
 }
 
 /// The field says where already, and in a list the line would count from the row's start.
 fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ")
-        .map(|(message, _)| message.to_owned())
-        .unwrap_or(text)
+    text.rsplit_once(" at line ").map(|(message, _)| message.to_owned()).unwrap_or(text)
 }
 
 /// The query string.
@@ -112,12 +86,41 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
             Ok(Query(query)) => Ok(Self(query)),
             Err(rejection) => {
                 let text = rejection.body_text();
-                let message = text
-                    .strip_prefix("Failed to deserialize query string: ")
-                    .unwrap_or(&text);
+                let message =
+                    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
                 Err(Problem::new(Code::InvalidQuery, message))
             }
         }
+    }
+}
+
+/// A JSON object and nothing else: derived readers would take an array as well, its values in the
+/// order of the fields.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+
+            // A text in place of the whole may be a secret; it is not repeated in the answer.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Object<T>, E> {
+                Err(E::invalid_type(Unexpected::Other("string"), &self))
+            }
+        }
+
+        deserializer.deserialize_any(Fields(PhantomData))
     }
 }
 
@@ -154,7 +157,7 @@ pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
         }
     }
 
-    deserializer.deserialize_str(Text)
+    deserializer.deserialize_any(Text)
 }
 
 /// The answer to a path that does not exist.
@@ -165,9 +168,6 @@ pub(crate) async fn not_found() -> Problem {
 
 /// The answer to a method that a path does not have.
 pub(crate) async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Code::MethodNotAllowed,
-        "this path does not have this method",
-    )
-    .hint("GET /v1/openapi.json lists what there is")
+    Problem::new(Code::MethodNotAllowed, "this path does not have this method")
+        .hint("GET /v1/openapi.json lists what there is")
 }

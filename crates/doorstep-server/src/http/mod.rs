@@ -1,6 +1,7 @@
 //! What all endpoints share: how requests are read and authenticated, and how errors are worded.
 
 pub(crate) mod auth;
+pub(crate) mod base64url;
 pub(crate) mod cursor;
 pub(crate) mod extract;
 pub(crate) mod problem;

@@ -49,8 +49,14 @@ codes! {
     DeliveryNotFound = "delivery_not_found", NOT_FOUND, "no such delivery";
     /// No device has this id.
     DeviceNotFound = "device_not_found", NOT_FOUND, "no such device";
+    /// The device's key history split: a copy of it is about. It needs a new enrolment.
+    DeviceForked = "device_forked", CONFLICT, "the device was copied";
+    /// Another device enrolled with this key.
+    DeviceKeyTaken = "device_key_taken", CONFLICT, "the key belongs to another device";
     /// The device is not enrolled, or what it holds is not trusted any more.
     DeviceNotReady = "device_not_ready", CONFLICT, "the device cannot take deliveries";
+    /// The device came back with less than it had before. It needs a new enrolment.
+    DeviceRolledBack = "device_rolled_back", CONFLICT, "the device was set back";
     /// Another delivery has this reference.
     DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
     /// A malfunction of the server.
@@ -73,6 +79,8 @@ codes! {
     NotPlanned = "not_planned", CONFLICT, "the delivery is not planned";
     /// A document is not signed by the device it names.
     SignatureInvalid = "signature_invalid", UNAUTHORIZED, "the signature does not fit";
+    /// The request repeats an acknowledgement that is not the last one.
+    SyncStale = "sync_stale", CONFLICT, "another sync came in between";
     /// The enrolment ticket is unknown, used, or too old.
     TicketInvalid = "ticket_invalid", UNAUTHORIZED, "the ticket is not valid";
     /// The request took too long; whether it was carried out is unknown.
@@ -137,19 +145,11 @@ const MAX_ERRORS: usize = 100;
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            detail: detail.into(),
-            hint: None,
-            errors: Vec::new(),
-        }
+        Self { code, detail: detail.into(), hint: None, errors: Vec::new() }
     }
 
     pub(crate) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// Fields that are wrong; the detail repeats the first.
@@ -169,12 +169,7 @@ impl Problem {
             None => "some fields are not valid".to_owned(),
         };
         errors.truncate(MAX_ERRORS);
-        Self {
-            code: Code::InvalidFields,
-            detail,
-            hint: None,
-            errors,
-        }
+        Self { code: Code::InvalidFields, detail, hint: None, errors }
     }
 
     /// One field that is wrong.
@@ -195,11 +190,7 @@ impl Problem {
             causes.push_str(&source.to_string());
             next = source.source();
         }
-        tracing::error!(
-            request_id = request_id::current(),
-            error = causes,
-            "internal error"
-        );
+        tracing::error!(request_id = request_id::current(), error = causes, "internal error");
         Self::new(
             Code::Internal,
             "the server failed to carry out the request; nothing was changed by it",
@@ -220,11 +211,10 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Stopped => Self::new(
-                Code::Unavailable,
-                "the database takes nothing at the moment",
-            )
-            .hint("try again; if it stays, the server has to be restarted"),
+            StoreError::Stopped => {
+                Self::new(Code::Unavailable, "the database takes nothing at the moment")
+                    .hint("try again; if it stays, the server has to be restarted")
+            }
             other => Self::internal(&other),
         }
     }
@@ -251,10 +241,7 @@ impl IntoResponse for Problem {
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -27,10 +27,7 @@ pub(crate) async fn assign(
     request: Request,
     next: Next,
 ) -> Response {
-    let given = request
-        .headers()
-        .get(HEADER)
-        .and_then(|value| value.to_str().ok());
+    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
     let id = match given {
         Some(id) if is_plain(id) => id.to_owned(),
         _ => context.with_rng(|rng| make_id("req", context.now(), rng)),
@@ -48,9 +45,7 @@ pub(crate) async fn assign(
 
 fn is_plain(id: &str) -> bool {
     (1..=MAX_LENGTH).contains(&id.len())
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! What the service does by itself, a little at a time, for as long as it runs.
 //!
-//! A job is a function that looks for work, does it durably and comes back; it may be cut off at
-//! any point and run again.
+//! A job looks for work, does it durably and comes back; it may be cut off at any point and run
+//! again.
+
+pub(crate) mod check_claims;
+pub(crate) mod expire;
+pub(crate) mod outbox;
 
 use crate::context::Context;
+use crate::http::problem::Problem;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -20,4 +25,15 @@ pub(crate) async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) 
 }
 
 /// Runs every job once. A job that fails is tried again next time and keeps none of the others up.
-pub(crate) async fn once(_context: &Arc<Context>) {}
+pub(crate) async fn once(context: &Arc<Context>) {
+    note("outbox", outbox::run(context).await);
+    note("check_claims", check_claims::run(context).await);
+    note("expire", expire::run(context).await);
+}
+
+fn note(job: &str, result: Result<(), Problem>) {
+    if let Err(problem) = result {
+        // The cause is in the log already.
+        tracing::error!(job, code = problem.code().as_str(), "a job failed; it is tried again");
+    }
+}

@@ -47,19 +47,13 @@ pub(crate) fn by_hash(
     hash: &[u8; 32],
 ) -> Result<Option<ApiKey>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE hash = ?1");
-    Ok(connection
-        .prepare_cached(&sql)?
-        .query_row([hash], read)
-        .optional()?)
+    Ok(connection.prepare_cached(&sql)?.query_row([hash], read).optional()?)
 }
 
 /// All keys, oldest first; there are few.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<ApiKey>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM api_keys ORDER BY seq");
-    let keys = connection
-        .prepare_cached(&sql)?
-        .query_map([], read)?
-        .collect::<Result<_, _>>()?;
+    let keys = connection.prepare_cached(&sql)?.query_map([], read)?.collect::<Result<_, _>>()?;
     Ok(keys)
 }
 

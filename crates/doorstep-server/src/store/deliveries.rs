@@ -4,7 +4,7 @@ use super::StoreError;
 use super::value::{At, parsed};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, Row, named_params, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 use std::fmt;
 
 /// How far a delivery has come.
@@ -47,10 +47,7 @@ impl State {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(UnknownState)
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
     }
 }
 
@@ -130,12 +127,7 @@ pub(crate) fn insert(
         "INSERT INTO recipients (delivery, slot, name, phone) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for (slot, recipient) in (0_i64..).zip(&delivery.recipients) {
-        statement.execute(params![
-            delivery.id.as_str(),
-            slot,
-            recipient.name,
-            recipient.phone
-        ])?;
+        statement.execute(params![delivery.id.as_str(), slot, recipient.name, recipient.phone])?;
     }
     Ok(Inserted::Yes)
 }
@@ -179,24 +171,13 @@ pub(crate) fn page(
 }
 
 fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
-    let id = parsed(
-        "deliveries.id",
-        row.get_ref(1)?.as_str().unwrap_or_default(),
-        DeliveryId::parse,
-    )?;
-    let state = parsed(
-        "deliveries.state",
-        row.get_ref(5)?.as_str().unwrap_or_default(),
-        State::parse,
-    )?;
+    let id =
+        parsed("deliveries.id", row.get_ref(1)?.as_str().unwrap_or_default(), DeliveryId::parse)?;
+    let state =
+        parsed("deliveries.state", row.get_ref(5)?.as_str().unwrap_or_default(), State::parse)?;
     let recipients = connection
         .prepare_cached("SELECT name, phone FROM recipients WHERE delivery = ?1 ORDER BY slot")?
-        .query_map([id.as_str()], |row| {
-            Ok(Recipient {
-                name: row.get(0)?,
-                phone: row.get(1)?,
-            })
-        })?
+        .query_map([id.as_str()], |row| Ok(Recipient { name: row.get(0)?, phone: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
     Ok(Delivery {
         seq: row.get(0)?,
@@ -210,4 +191,52 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> 
         updated_at: row.get::<_, At>(8)?.0,
         recipients,
     })
+}
+
+/// Moves a delivery on.
+pub(crate) fn set_state(
+    connection: &Connection,
+    id: &DeliveryId,
+    state: State,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE deliveries SET state = ?2, updated_at = ?3 WHERE id = ?1")?
+        .execute(params![id.as_str(), state.as_str(), At(now)])?;
+    Ok(())
+}
+
+/// Moves a delivery on if it is in one of the states `from`.
+pub(crate) fn advance(
+    connection: &Connection,
+    id: &DeliveryId,
+    from: &[State],
+    to: State,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let current = connection
+        .prepare_cached("SELECT state FROM deliveries WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get::<_, String>(0))
+        .optional()?;
+    match current {
+        Some(current) if from.iter().any(|state| state.as_str() == current) => {
+            set_state(connection, id, to, now)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes `generation` the delivery's newest, planned one.
+pub(crate) fn plan(
+    connection: &Connection,
+    id: &DeliveryId,
+    generation: u32,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'planned', generation = ?2, updated_at = ?3 WHERE id = ?1",
+        )?
+        .execute(params![id.as_str(), generation, At(now)])?;
+    Ok(())
 }

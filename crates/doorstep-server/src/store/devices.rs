@@ -1,10 +1,12 @@
 //! Drivers' devices: invited by a one-time ticket, then known by their public key.
 
 use super::StoreError;
-use super::value::{At, parsed};
+use super::value::{At, Count, parsed};
+use doorstep::cose::keys::PublicKey;
 use doorstep::id::DeviceId;
+use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 
 /// What the issuer thinks of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +22,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    const ALL: [Self; 4] = [
-        Self::Invited,
-        Self::Enrolled,
-        Self::RolledBack,
-        Self::Forked,
-    ];
+    const ALL: [Self; 4] = [Self::Invited, Self::Enrolled, Self::RolledBack, Self::Forked];
 
     /// The name in the database and in the API.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -38,10 +35,7 @@ impl State {
     }
 
     fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.as_str() == text)
-            .ok_or(())
+        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
     }
 }
 
@@ -52,10 +46,11 @@ pub(crate) struct Device {
     pub(crate) id: DeviceId,
     pub(crate) driver: String,
     pub(crate) state: State,
-    pub(crate) ticket_expires_at: Timestamp,
     pub(crate) created_at: Timestamp,
     pub(crate) enrolled_at: Option<Timestamp>,
     pub(crate) last_sync_at: Option<Timestamp>,
+    pub(crate) route_version: u64,
+    pub(crate) claims: u64,
 }
 
 pub(crate) fn invite(
@@ -79,7 +74,7 @@ pub(crate) fn invite(
 }
 
 const COLUMNS: &str =
-    "seq, id, driver, state, ticket_expires_at, created_at, enrolled_at, last_sync_at";
+    "seq, id, driver, state, created_at, enrolled_at, last_sync_at, route_version, claim_number";
 
 pub(crate) fn find(connection: &Connection, id: &DeviceId) -> Result<Option<Device>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM devices WHERE id = ?1");
@@ -107,20 +102,163 @@ pub(crate) fn page(
 fn read(row: &Row<'_>) -> Result<Device, StoreError> {
     Ok(Device {
         seq: row.get(0)?,
-        id: parsed(
-            "devices.id",
-            row.get_ref(1)?.as_str().unwrap_or_default(),
-            DeviceId::parse,
-        )?,
+        id: parsed("devices.id", row.get_ref(1)?.as_str().unwrap_or_default(), DeviceId::parse)?,
         driver: row.get(2)?,
-        state: parsed(
-            "devices.state",
-            row.get_ref(3)?.as_str().unwrap_or_default(),
-            State::parse,
-        )?,
-        ticket_expires_at: row.get::<_, At>(4)?.0,
-        created_at: row.get::<_, At>(5)?.0,
-        enrolled_at: row.get::<_, Option<At>>(6)?.map(|at| at.0),
-        last_sync_at: row.get::<_, Option<At>>(7)?.map(|at| at.0),
+        state: parsed("devices.state", row.get_ref(3)?.as_str().unwrap_or_default(), State::parse)?,
+        created_at: row.get::<_, At>(4)?.0,
+        enrolled_at: row.get::<_, Option<At>>(5)?.map(|at| at.0),
+        last_sync_at: row.get::<_, Option<At>>(6)?.map(|at| at.0),
+        route_version: row.get::<_, Count>(7)?.0,
+        claims: row.get::<_, Count>(8)?.0,
     })
+}
+
+/// What a ticket leads to.
+pub(crate) struct Invitation {
+    pub(crate) id: DeviceId,
+    pub(crate) driver: String,
+    pub(crate) expires_at: Timestamp,
+    /// The key that already enrolled with it.
+    pub(crate) public_key: Option<PublicKey>,
+}
+
+pub(crate) fn by_ticket(
+    connection: &Connection,
+    ticket_hash: &[u8; 32],
+) -> Result<Option<Invitation>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, driver, ticket_expires_at, public_key FROM devices WHERE ticket_hash = ?1",
+    )?;
+    let mut rows = statement.query([ticket_hash])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Invitation {
+        id: parsed("devices.id", row.get_ref(0)?.as_str().unwrap_or_default(), DeviceId::parse)?,
+        driver: row.get(1)?,
+        expires_at: row.get::<_, At>(2)?.0,
+        public_key: read_key(row.get(3)?)?,
+    }))
+}
+
+/// Whether a device was enrolled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Enrolled {
+    Yes,
+    /// Another device has this key.
+    KeyTaken,
+}
+
+pub(crate) fn enrol(
+    connection: &Connection,
+    id: &DeviceId,
+    key: &PublicKey,
+    now: Timestamp,
+) -> Result<Enrolled, StoreError> {
+    let result = connection
+        .prepare_cached(
+            "UPDATE devices SET state = 'enrolled', public_key = :key, enrolled_at = :now
+             WHERE id = :id AND state = 'invited'",
+        )?
+        .execute(named_params! {":id": id.as_str(), ":key": key.to_bytes(), ":now": At(now)});
+    match result {
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Ok(Enrolled::KeyTaken)
+        }
+        Ok(1) => Ok(Enrolled::Yes),
+        Ok(_) => Err(StoreError::Corrupt { column: "devices.state" }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The key of an enrolled device, in whatever standing.
+pub(crate) fn key(connection: &Connection, id: &DeviceId) -> Result<Option<PublicKey>, StoreError> {
+    let bytes = connection
+        .prepare_cached("SELECT public_key FROM devices WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get::<_, Option<[u8; 33]>>(0))
+        .optional()?;
+    read_key(bytes.flatten())
+}
+
+fn read_key(bytes: Option<[u8; 33]>) -> Result<Option<PublicKey>, StoreError> {
+    bytes
+        .map(|bytes| PublicKey::from_bytes(&bytes))
+        .transpose()
+        .map_err(|_| StoreError::Corrupt { column: "devices.public_key" })
+}
+
+/// How far the issuer and a device have come with each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) state: State,
+    pub(crate) route_version: u64,
+    pub(crate) claim_number: u64,
+    pub(crate) claim_hash: [u8; 32],
+    pub(crate) journal: Head,
+    pub(crate) nonce: [u8; 16],
+}
+
+pub(crate) fn progress(connection: &Connection, id: &DeviceId) -> Result<Progress, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT state, route_version, claim_number, claim_hash, journal_seq, journal_hash, nonce
+         FROM devices WHERE id = ?1",
+    )?;
+    let mut rows = statement.query([id.as_str()])?;
+    let row = rows.next()?.ok_or(StoreError::Corrupt { column: "devices.id" })?;
+    Ok(Progress {
+        state: parsed("devices.state", row.get_ref(0)?.as_str().unwrap_or_default(), State::parse)?,
+        route_version: row.get::<_, Count>(1)?.0,
+        claim_number: row.get::<_, Count>(2)?.0,
+        claim_hash: row.get(3)?,
+        journal: Head { seq: row.get::<_, Count>(4)?.0, hash: row.get(5)? },
+        nonce: row.get(6)?,
+    })
+}
+
+pub(crate) fn set_state(
+    connection: &Connection,
+    id: &DeviceId,
+    state: State,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE devices SET state = ?2 WHERE id = ?1")?
+        .execute(params![id.as_str(), state.as_str()])?;
+    Ok(())
+}
+
+/// Notes that claims were taken in up to `number`, and what the next request has to repeat.
+pub(crate) fn acknowledged(
+    connection: &Connection,
+    id: &DeviceId,
+    number: u64,
+    hash: &[u8; 32],
+    nonce: &[u8; 16],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE devices SET claim_number = :number, claim_hash = :hash, nonce = :nonce,
+                                last_sync_at = :now WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": id.as_str(), ":number": Count(number), ":hash": hash, ":nonce": nonce, ":now": At(now),
+        })?;
+    Ok(())
+}
+
+/// Notes the journal's head that a device proved, and the newest route made for it.
+pub(crate) fn routed(
+    connection: &Connection,
+    id: &DeviceId,
+    journal: Head,
+    route_version: u64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE devices SET journal_seq = :seq, journal_hash = :hash, route_version = :version
+             WHERE id = :id",
+        )?
+        .execute(named_params! {
+            ":id": id.as_str(), ":seq": Count(journal.seq), ":hash": journal.hash,
+            ":version": Count(route_version),
+        })?;
+    Ok(())
 }

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 pub(crate) const ISSUER: &str = "issuer";
 /// `test` or `live`, for ever.
 pub(crate) const MODE: &str = "mode";
+/// See [`epoch`].
+pub(crate) const EPOCH: &str = "epoch";
 /// Says whether a `keys/` directory belongs to this database.
 pub(crate) const KEY_CHECK: &str = "key_check";
 
@@ -22,4 +24,12 @@ pub(crate) fn get(connection: &Connection, key: &str) -> Result<Option<String>, 
         .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
         .query_row([key], |row| row.get(0))
         .optional()?)
+}
+
+/// Raised whenever the database was set back, so that devices send again what they sent before.
+pub(crate) fn epoch(connection: &Connection) -> Result<u64, StoreError> {
+    match get(connection, EPOCH)? {
+        Some(text) => super::value::parsed("meta.epoch", &text, str::parse),
+        None => Ok(0),
+    }
 }

@@ -18,9 +18,8 @@ pub(super) fn run(
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    let done = usize::try_from(found).map_err(|_| StoreError::Corrupt {
-        column: "user_version",
-    })?;
+    let done =
+        usize::try_from(found).map_err(|_| StoreError::Corrupt { column: "user_version" })?;
     for step in STEPS.iter().skip(done) {
         transaction.execute_batch(step)?;
     }
@@ -39,12 +38,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         run(&mut connection, |_| Ok(())).unwrap();
         let schema = |c: &Connection| -> String {
-            c.query_row(
-                "SELECT group_concat(sql, ';') FROM sqlite_schema",
-                [],
-                |r| r.get(0),
-            )
-            .unwrap()
+            c.query_row("SELECT group_concat(sql, ';') FROM sqlite_schema", [], |r| r.get(0))
+                .unwrap()
         };
         let before = schema(&connection);
         run(&mut connection, |_| Ok(())).unwrap();

@@ -5,11 +5,15 @@
 //! writer job can call several and they stand or fall together.
 
 pub(crate) mod api_keys;
+pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
+pub(crate) mod generations;
+pub(crate) mod messages;
 pub(crate) mod meta;
 mod migrate;
 mod readers;
+pub(crate) mod routes;
 pub(crate) mod value;
 mod writer;
 
@@ -107,10 +111,7 @@ impl Store {
         let readers = (0..READERS)
             .map(|_| open(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            writer: Writer::start(connection)?,
-            readers: Readers::new(readers),
-        })
+        Ok(Self { writer: Writer::start(connection)?, readers: Readers::new(readers) })
     }
 
     /// Runs `job` on the writer, in a transaction shared with the jobs that wait beside it. The
@@ -164,10 +165,7 @@ fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
         connection.set_prepared_statement_cache_capacity(128);
         Ok(connection)
     });
-    opened.map_err(|source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    })
+    opened.map_err(|source| StoreError::Open { path: path.to_owned(), source })
 }
 
 /// SQLite's defaults lost the last accepted code in most simulated power cuts; WAL with
@@ -188,11 +186,7 @@ fn require(setting: &'static str, found: &str, wanted: &'static str) -> Result<(
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
-    Err(StoreError::NotDurable {
-        setting,
-        found: found.to_owned(),
-        wanted,
-    })
+    Err(StoreError::NotDurable { setting, found: found.to_owned(), wanted })
 }
 
 #[cfg(test)]
@@ -230,9 +224,7 @@ mod tests {
             store.write(put("a")),
             store.write(|c| {
                 put("b")(c)?;
-                Err::<(), _>(StoreError::Corrupt {
-                    column: "meta.value",
-                })
+                Err::<(), _>(StoreError::Corrupt { column: "meta.value" })
             }),
             store.write(put("c")),
         );
@@ -272,26 +264,14 @@ mod tests {
         let (_dir, path) = scratch();
         assert!(matches!(Store::open(&path), Err(StoreError::Open { .. })));
         Store::make(&path, |_| Ok(())).unwrap();
-        Connection::open(&path)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
-        assert!(matches!(
-            Store::open(&path),
-            Err(StoreError::Newer { found: 99, .. })
-        ));
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(Store::open(&path), Err(StoreError::Newer { found: 99, .. })));
     }
 
     #[test]
     fn a_database_that_cannot_do_wal_is_refused() {
         let connection = Connection::open_in_memory().unwrap();
         let refused = make_durable(&connection).unwrap_err();
-        assert!(matches!(
-            refused,
-            StoreError::NotDurable {
-                setting: "journal_mode",
-                ..
-            }
-        ));
+        assert!(matches!(refused, StoreError::NotDurable { setting: "journal_mode", .. }));
     }
 }

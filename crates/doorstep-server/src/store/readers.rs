@@ -13,10 +13,7 @@ pub(super) struct Readers {
 impl Readers {
     pub(super) fn new(connections: Vec<Connection>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        Self {
-            idle: Arc::new(Mutex::new(connections)),
-            permits,
-        }
+        Self { idle: Arc::new(Mutex::new(connections)), permits }
     }
 
     pub(super) async fn run<T, E>(
@@ -37,8 +34,7 @@ impl Readers {
             result
         });
         // A job that panicked took its connection with it; its answer is a malfunction.
-        task.await
-            .unwrap_or_else(|_| Err(StoreError::Stopped.into()))
+        task.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
     }
 
     pub(super) fn run_now<T>(
@@ -62,8 +58,6 @@ fn lend<T, E: From<StoreError>>(
         Ok(transaction) => job(&transaction),
         Err(error) => Err(StoreError::from(error).into()),
     };
-    idle.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(connection);
+    idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     result
 }

@@ -24,6 +24,24 @@ impl FromSql for At {
     }
 }
 
+/// A number that only grows, as a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u64);
+
+impl ToSql for Count {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number = i64::try_from(self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(number.into())
+    }
+}
+
+impl FromSql for Count {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        u64::try_from(value.as_i64()?).map(Self).map_err(|error| FromSqlError::Other(error.into()))
+    }
+}
+
 /// Reads a stored text with its own parser; what does not parse is damage, never a default.
 ///
 /// # Errors

@@ -29,10 +29,7 @@ impl Writer {
             .name("doorstep-store".to_owned())
             .spawn(move || serve(&connection, queue))
             .map_err(StoreError::Thread)?;
-        Ok(Self {
-            jobs: Some(jobs),
-            thread: Some(thread),
-        })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) async fn run<T, E>(
@@ -47,11 +44,7 @@ impl Writer {
         let boxed: Job = Box::new(move |connection| {
             let result = in_savepoint(connection, job);
             Box::new(move |committed| {
-                let answer = if committed {
-                    result
-                } else {
-                    Err(StoreError::Stopped.into())
-                };
+                let answer = if committed { result } else { Err(StoreError::Stopped.into()) };
                 // The caller may have gone away; the job stands all the same.
                 drop(sender.send(answer));
             })
@@ -62,9 +55,7 @@ impl Writer {
         if jobs.send(boxed).await.is_err() {
             return Err(StoreError::Stopped.into());
         }
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Stopped.into()))
+        receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
     }
 }
 
@@ -79,9 +70,8 @@ impl Drop for Writer {
 
 fn serve(connection: &Connection, mut queue: mpsc::Receiver<Job>) {
     while let Some(first) = queue.blocking_recv() {
-        if let Err(error) = connection
-            .prepare_cached("BEGIN IMMEDIATE")
-            .and_then(|mut s| s.execute([]))
+        if let Err(error) =
+            connection.prepare_cached("BEGIN IMMEDIATE").and_then(|mut s| s.execute([]))
         {
             if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) {
                 // Another process held the lock for too long. Nothing happened, so only this job
@@ -126,11 +116,7 @@ fn group(
         if connection.is_autocommit() {
             return Err(rusqlite::Error::ExecuteReturnedResults);
         }
-        next = if answers.len() < GROUP {
-            queue.try_recv().ok()
-        } else {
-            None
-        };
+        next = if answers.len() < GROUP { queue.try_recv().ok() } else { None };
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(())

@@ -1,5 +1,7 @@
 //! Version 1 of the API: one endpoint a file, each with its tests at its foot.
 
+pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod keys;
+pub(crate) mod routes;

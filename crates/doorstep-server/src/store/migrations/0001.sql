@@ -44,11 +44,113 @@ CREATE TABLE devices (
     id                TEXT    NOT NULL UNIQUE,
     driver            TEXT    NOT NULL,
     state             TEXT    NOT NULL CHECK (state IN ('invited', 'enrolled', 'rolled_back', 'forked')),
-    -- Cleared when the ticket is used, so that it is used once.
-    ticket_hash       BLOB    UNIQUE CHECK (length(ticket_hash) = 32),
+    -- Kept after use: the same ticket with the same key finishes an enrolment whose answer was lost.
+    ticket_hash       BLOB    NOT NULL UNIQUE CHECK (length(ticket_hash) = 32),
     ticket_expires_at INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
-    public_key        BLOB    UNIQUE,
+    public_key        BLOB    UNIQUE CHECK (length(public_key) = 33),
     enrolled_at       INTEGER,
-    last_sync_at      INTEGER
+    last_sync_at      INTEGER,
+    -- The newest route that was made for it.
+    route_version     INTEGER NOT NULL DEFAULT 0,
+    -- The highest claim that is stored, and its hash.
+    claim_number      INTEGER NOT NULL DEFAULT 0,
+    claim_hash        BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(claim_hash) = 32),
+    -- The journal's head when the device last asked for its route; it must still know it.
+    journal_seq       INTEGER NOT NULL DEFAULT 0,
+    journal_hash      BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(journal_hash) = 32),
+    -- Of the last acknowledgement; the next request for a route repeats it.
+    nonce             BLOB    NOT NULL DEFAULT (zeroblob(16)) CHECK (length(nonce) = 16)
 ) STRICT;
+
+-- One making of a delivery's codes.
+CREATE TABLE generations (
+    delivery      TEXT    NOT NULL REFERENCES deliveries (id),
+    generation    INTEGER NOT NULL,
+    mode          TEXT    NOT NULL CHECK (mode IN ('offline', 'online')),
+    device        TEXT    REFERENCES devices (id),
+    expected_at   INTEGER NOT NULL,
+    window_from   INTEGER NOT NULL,
+    window_until  INTEGER NOT NULL,
+    alphabet      INTEGER NOT NULL,
+    code_length   INTEGER NOT NULL,
+    slots         INTEGER NOT NULL,
+    created_at    INTEGER NOT NULL,
+    state         TEXT    NOT NULL CHECK (state IN ('planned', 'handed_out', 'superseded', 'closed', 'expired')),
+    -- What the device is to be handed; gone once it is in a route.
+    sealed_stop   BLOB,
+    route_version INTEGER,
+    -- Whether the device was told that it is void.
+    withdrawn     INTEGER NOT NULL DEFAULT 0,
+    -- For codes that the server checks: attempts and the spending, chained like a device's journal.
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    spent_at      INTEGER,
+    head_seq      INTEGER NOT NULL DEFAULT 0,
+    head_hash     BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(head_hash) = 32),
+    PRIMARY KEY (delivery, generation)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX generations_by_device ON generations (device, state);
+CREATE INDEX generations_by_end ON generations (window_until) WHERE state IN ('planned', 'handed_out');
+
+-- What is kept of each code: hashes that only this issuer's keys (the first) or the code's own
+-- 128 bits (the second) can match.
+CREATE TABLE held_codes (
+    delivery   TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    slot       INTEGER NOT NULL,
+    code_mac   BLOB    NOT NULL CHECK (length(code_mac) = 32),
+    scan_hash  BLOB    NOT NULL CHECK (length(scan_hash) = 32),
+    PRIMARY KEY (delivery, generation, slot),
+    FOREIGN KEY (delivery, generation) REFERENCES generations (delivery, generation)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE messages (
+    id         TEXT    PRIMARY KEY,
+    delivery   TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    slot       INTEGER NOT NULL,
+    -- Null for the spare until somebody needs it.
+    phone      TEXT,
+    send_at    INTEGER NOT NULL,
+    state      TEXT    NOT NULL CHECK (state IN ('waiting', 'spare', 'sending', 'sent',
+                                                 'superseded', 'closed', 'expired')),
+    -- The code and the scanned secret; gone once the provider has the message, or nobody needs it.
+    sealed     BLOB,
+    sent_at    INTEGER,
+    tries      INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (delivery, generation, slot),
+    FOREIGN KEY (delivery, generation) REFERENCES generations (delivery, generation),
+    CHECK ((sealed IS NULL) = (state NOT IN ('waiting', 'spare', 'sending')))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX messages_due ON messages (send_at) WHERE state IN ('waiting', 'sending');
+
+-- Routes on their way, sealed to the device; kept until it has them.
+CREATE TABLE routes (
+    device     TEXT    NOT NULL REFERENCES devices (id),
+    version    INTEGER NOT NULL,
+    document   BLOB    NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (device, version)
+) STRICT, WITHOUT ROWID;
+
+-- The log of claims, chained. Claims are never dropped, whatever they name.
+CREATE TABLE claims (
+    log_seq       INTEGER PRIMARY KEY,
+    log_hash      BLOB    NOT NULL CHECK (length(log_hash) = 32),
+    device        TEXT    NOT NULL REFERENCES devices (id),
+    number        INTEGER NOT NULL,
+    hash          BLOB    NOT NULL CHECK (length(hash) = 32),
+    document      BLOB    NOT NULL,
+    delivery      TEXT    NOT NULL,
+    generation    INTEGER NOT NULL,
+    means         TEXT    NOT NULL CHECK (means IN ('typed', 'scanned')),
+    at            INTEGER NOT NULL,
+    received_at   INTEGER NOT NULL,
+    forked        INTEGER NOT NULL,
+    verdict       TEXT    CHECK (verdict IN ('match', 'match_with_typo', 'mismatch', 'outside_window',
+                                             'repeated', 'unchecked', 'void')),
+    late_possible INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (device, number, hash)
+) STRICT;
+CREATE INDEX claims_by_delivery ON claims (delivery, generation);
+CREATE INDEX claims_to_check ON claims (log_seq) WHERE verdict IS NULL;

@@ -63,10 +63,7 @@ pub(crate) async fn handler(
             }
         };
         if let Some(first) = first_rows.insert(parsed.reference.clone(), row) {
-            errors.push(duplicate(
-                row,
-                format!("is the reference of row {first} too"),
-            ));
+            errors.push(duplicate(row, format!("is the reference of row {first} too")));
         }
         match check(&context, parsed, Some(row)) {
             Ok(delivery) => checked.push(delivery),
@@ -77,17 +74,8 @@ pub(crate) async fn handler(
         return Err(Problem::fields(errors));
     }
     let now = context.now();
-    let ids = context
-        .store
-        .write(move |connection| insert_all(connection, &checked, now))
-        .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(Imported {
-            imported: ids.len(),
-            ids,
-        }),
-    ))
+    let ids = context.store.write(move |connection| insert_all(connection, &checked, now)).await?;
+    Ok((StatusCode::CREATED, Json(Imported { imported: ids.len(), ids })))
 }
 
 fn insert_all(
@@ -113,18 +101,11 @@ fn insert_all(
         // An error takes the whole job back, so no row stays behind.
         return Err(Problem::fields(errors));
     }
-    Ok(checked
-        .iter()
-        .map(|delivery| delivery.id.as_str().to_owned())
-        .collect())
+    Ok(checked.iter().map(|delivery| delivery.id.as_str().to_owned()).collect())
 }
 
 fn duplicate(row: usize, message: String) -> FieldError {
-    FieldError {
-        row: Some(row),
-        field: "reference".to_owned(),
-        message,
-    }
+    FieldError { row: Some(row), field: "reference".to_owned(), message }
 }
 
 #[cfg(test)]
@@ -141,19 +122,13 @@ mod tests {
     async fn rows_are_taken_in_together_and_in_order() {
         let server = TestServer::new().await;
         let rows: Vec<_> = (0..100).map(|n| order(&format!("R{n}"))).collect();
-        let (status, made) = server
-            .post("/v1/deliveries/import", json!({"deliveries": rows}))
-            .await;
+        let (status, made) =
+            server.post("/v1/deliveries/import", json!({"deliveries": rows})).await;
         assert_eq!((status, &made["imported"]), (201, &json!(100)), "{made}");
         let list = server.deliveries().await;
-        let references: Vec<_> = list
-            .iter()
-            .map(|d| d["reference"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(
-            references,
-            (0..100).map(|n| format!("R{n}")).collect::<Vec<_>>()
-        );
+        let references: Vec<_> =
+            list.iter().map(|d| d["reference"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(references, (0..100).map(|n| format!("R{n}")).collect::<Vec<_>>());
         assert_eq!(list[0]["id"], made["ids"][0]);
     }
 
@@ -192,11 +167,7 @@ mod tests {
         server.post("/v1/deliveries", order("B")).await;
         let rows = json!({"deliveries": [order("A"), order("B"), order("C")]});
         let (status, problem) = server.post("/v1/deliveries/import", rows).await;
-        assert_eq!(
-            (status, &problem["errors"][0]["row"]),
-            (422, &json!(1)),
-            "{problem}"
-        );
+        assert_eq!((status, &problem["errors"][0]["row"]), (422, &json!(1)), "{problem}");
         assert_eq!(server.deliveries().await.len(), 1);
     }
 
@@ -215,13 +186,8 @@ mod tests {
         }
         let huge = format!("{{\"deliveries\": [\"{}\"]}}", "a".repeat(10_000_000));
         let headers = [server.bearer(), ("content-type", "application/json")];
-        let answer = server
-            .request("POST", "/v1/deliveries/import", &headers, huge)
-            .await;
-        assert_eq!(
-            (answer.status, &answer.json["code"]),
-            (413, &json!("body_too_large"))
-        );
+        let answer = server.request("POST", "/v1/deliveries/import", &headers, huge).await;
+        assert_eq!((answer.status, &answer.json["code"]), (413, &json!("body_too_large")));
         assert!(server.deliveries().await.is_empty());
     }
 }

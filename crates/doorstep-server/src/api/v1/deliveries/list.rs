@@ -46,16 +46,11 @@ pub(crate) async fn handler(
 ) -> Result<Json<DeliveryList>, Problem> {
     let limit = cursor::limit(query.limit)?;
     let after = cursor::read(query.cursor.as_deref())?;
-    let state = query
-        .state
-        .as_deref()
-        .map(DeliveryState::parse)
-        .transpose()
-        .map_err(|_| {
-            Problem::new(Code::InvalidQuery, "state: not a state of deliveries").hint(
+    let state = query.state.as_deref().map(DeliveryState::parse).transpose().map_err(|_| {
+        Problem::new(Code::InvalidQuery, "state: not a state of deliveries").hint(
             "one of created, planned, handed_out, notified, reported, delivered, disputed, expired",
         )
-        })?;
+    })?;
     let page = context
         .store
         .read(move |connection| {
@@ -69,10 +64,7 @@ pub(crate) async fn handler(
         })
         .await?;
     let (page, next_cursor) = cursor::cut(page, limit, |delivery| delivery.seq);
-    Ok(Json(DeliveryList {
-        data: page.into_iter().map(DeliveryView::from).collect(),
-        next_cursor,
-    }))
+    Ok(Json(DeliveryList { data: page.into_iter().map(DeliveryView::from).collect(), next_cursor }))
 }
 
 #[cfg(test)]
@@ -88,9 +80,7 @@ mod tests {
                        "recipients": [{"name": "Ana", "phone": "612345678"}]})
             })
             .collect();
-        server
-            .post("/v1/deliveries/import", json!({"deliveries": rows}))
-            .await;
+        server.post("/v1/deliveries/import", json!({"deliveries": rows})).await;
         server
     }
 
@@ -139,11 +129,7 @@ mod tests {
             "limit=1&limit=2",
         ] {
             let (status, problem) = server.get(&format!("/v1/deliveries?{query}")).await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (400, &json!("invalid_query")),
-                "{query}"
-            );
+            assert_eq!((status, &problem["code"]), (400, &json!("invalid_query")), "{query}");
         }
     }
 }

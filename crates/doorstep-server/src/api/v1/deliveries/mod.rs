@@ -3,12 +3,17 @@
 pub(crate) mod create;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod plan;
+pub(crate) mod send;
 pub(crate) mod show;
+pub(crate) mod verify;
 
 use crate::http::problem::{Code, Problem};
-use crate::store::deliveries::Delivery;
+use crate::store::deliveries::{self, Delivery};
+use crate::store::{StoreError, claims, devices, generations, messages};
 use crate::utc::Utc;
-use doorstep::id::DeliveryId;
+use doorstep::id::{DeliveryId, DeviceId};
+use rusqlite::Connection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -56,11 +61,7 @@ impl From<Delivery> for DeliveryView {
             note: delivery.note,
             recipients: (0..)
                 .zip(delivery.recipients)
-                .map(|(slot, r)| RecipientView {
-                    slot,
-                    name: r.name,
-                    phone: r.phone,
-                })
+                .map(|(slot, r)| RecipientView { slot, name: r.name, phone: r.phone })
                 .collect(),
             state: delivery.state.as_str(),
             generation: delivery.generation,
@@ -68,6 +69,128 @@ impl From<Delivery> for DeliveryView {
             updated_at: Utc(delivery.updated_at),
         }
     }
+}
+
+/// A delivery with its plan, its messages and what devices claim about it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryDetail {
+    #[serde(flatten)]
+    delivery: DeliveryView,
+    #[serde(flatten)]
+    plan: Option<PlanView>,
+    /// One for each slot of the newest generation, without their texts.
+    messages: Vec<MessageView>,
+    /// In order of arrival.
+    claims: Vec<ClaimView>,
+}
+
+/// The newest planning of a delivery.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PlanView {
+    /// Who checks the code: `offline`, the driver's device; `online`, this server.
+    #[schema(example = "offline")]
+    mode: &'static str,
+    /// The driver's device.
+    device: Option<String>,
+    /// Who carries it.
+    driver: Option<String>,
+    /// When the driver should be there.
+    expected_at: Utc,
+    /// The first second in which it may be handed over.
+    starts_at: Utc,
+    /// The first second after.
+    ends_at: Utc,
+}
+
+/// A message to a recipient, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MessageView {
+    /// The recipient's slot; the last one is the spare.
+    slot: u8,
+    /// `waiting`, `spare`, `sending`, `sent`, `superseded`, `closed` or `expired`.
+    #[schema(example = "waiting")]
+    state: &'static str,
+    /// Not before this; for offline codes also not before the driver's device has its route.
+    send_at: Utc,
+    sent_at: Option<Utc>,
+}
+
+/// What a device says happened.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ClaimView {
+    device: String,
+    driver: String,
+    generation: u32,
+    /// `typed` or `scanned`.
+    means: String,
+    /// When, by the device's clock.
+    at: Utc,
+    /// When it came in.
+    received_at: Utc,
+    /// Null until checked; `match`, `match_with_typo`, `mismatch`, `outside_window`, `repeated`,
+    /// `unchecked` or `void`.
+    verdict: Option<&'static str>,
+    /// It came in after the window, so only the device's clock says that it was in time.
+    late_possible: bool,
+    /// It does not continue the device's other claims: the device was copied or set back.
+    forked: bool,
+}
+
+/// Gathers everything about a delivery; `None` when there is none.
+pub(crate) fn detail(
+    connection: &Connection,
+    id: &DeliveryId,
+) -> Result<Option<DeliveryDetail>, StoreError> {
+    let Some(delivery) = deliveries::find(connection, id)? else { return Ok(None) };
+    let plan = generations::find(connection, id, delivery.generation)?;
+    let plan = plan.map(|plan| plan_view(connection, &plan)).transpose()?;
+    let messages = messages::of_generation(connection, id, delivery.generation)?;
+    let claims = claims::of_delivery(connection, id)?;
+    Ok(Some(DeliveryDetail {
+        delivery: delivery.into(),
+        plan,
+        messages: messages
+            .into_iter()
+            .map(|message| MessageView {
+                slot: message.slot,
+                state: message.state.as_str(),
+                send_at: Utc(message.send_at),
+                sent_at: message.sent_at.map(Utc),
+            })
+            .collect(),
+        claims: claims
+            .into_iter()
+            .map(|claim| ClaimView {
+                device: claim.device,
+                driver: claim.driver,
+                generation: claim.generation,
+                means: claim.means,
+                at: Utc(claim.at),
+                received_at: Utc(claim.received_at),
+                verdict: claim.verdict.map(claims::Verdict::as_str),
+                late_possible: claim.late_possible,
+                forked: claim.forked,
+            })
+            .collect(),
+    }))
+}
+
+fn plan_view(
+    connection: &Connection,
+    plan: &generations::Generation,
+) -> Result<PlanView, StoreError> {
+    let device = match &plan.device {
+        Some(id) => devices::find(connection, id)?,
+        None => None,
+    };
+    Ok(PlanView {
+        mode: plan.mode.as_str(),
+        device: plan.device.as_ref().map(DeviceId::to_string),
+        driver: device.map(|device| device.driver),
+        expected_at: Utc(plan.expected_at),
+        starts_at: Utc(plan.window.from()),
+        ends_at: Utc(plan.window.until()),
+    })
 }
 
 /// Reads the id in a path; what cannot be one names nothing.

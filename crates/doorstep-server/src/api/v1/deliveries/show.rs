@@ -1,29 +1,23 @@
 //! Shows one delivery.
 
-use super::{DeliveryView, id_in_path, not_found};
+use super::{DeliveryDetail, detail, id_in_path, not_found};
 use crate::context::Context;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::store::deliveries;
 use axum::Json;
 use axum::extract::{Path, State};
 use std::sync::Arc;
 
-/// Shows one delivery.
+/// Shows one delivery with its plan, its messages and the claims about it.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "deliveries", operation_id = "show_delivery",
     security(("api_key" = [])), params(("id" = String, Path, description = "the delivery's id")),
-    responses((status = 200, body = DeliveryView), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = DeliveryDetail), (status = "4XX", body = ProblemBody)))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
-) -> Result<Json<DeliveryView>, Problem> {
+) -> Result<Json<DeliveryDetail>, Problem> {
     let id = id_in_path(&id)?;
-    let found = context
-        .store
-        .read(move |connection| deliveries::find(connection, &id))
-        .await?;
-    found
-        .map(|delivery| Json(delivery.into()))
-        .ok_or_else(not_found)
+    let found = context.store.read(move |connection| detail(connection, &id)).await?;
+    found.map(|delivery| Json(delivery.into())).ok_or_else(not_found)
 }
 
 #[cfg(test)]
@@ -36,11 +30,7 @@ mod tests {
         let server = TestServer::new().await;
         for id in ["dlv_0", "DLV_0", "%20", "%00", "..%2F", &"d".repeat(41)] {
             let (status, problem) = server.get(&format!("/v1/deliveries/{id}")).await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (404, &json!("delivery_not_found")),
-                "{id}"
-            );
+            assert_eq!((status, &problem["code"]), (404, &json!("delivery_not_found")), "{id}");
         }
     }
 }

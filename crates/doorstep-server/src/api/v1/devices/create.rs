@@ -1,12 +1,12 @@
 //! Invites a driver's device: makes it an id and a one-time ticket to enrol with.
 
 use crate::context::Context;
-use crate::http::auth::hash;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::ids::{make_id, make_token};
+use crate::ids::make_id;
 use crate::store::{StoreError, devices};
 use crate::text;
+use crate::ticket::Ticket;
 use crate::utc::Utc;
 use axum::Json;
 use axum::extract::State;
@@ -54,12 +54,13 @@ pub(crate) async fn handler(
 ) -> Result<(StatusCode, Json<InvitedDevice>), Problem> {
     text::name(&request.driver).map_err(|error| Problem::field("driver", error))?;
     let now = context.now();
-    let (id, ticket) = context.with_rng(|rng| (make_id("dev", now, rng), make_token("tkt_", rng)));
-    let device = DeviceId::parse(&id).map_err(|_| StoreError::Corrupt {
-        column: "devices.id",
-    })?;
+    let signing = context.keys.signing.public().to_bytes();
+    let agreement = context.keys.agreement.public().to_bytes();
+    let (id, ticket) =
+        context.with_rng(|rng| (make_id("dev", now, rng), Ticket::make(&signing, &agreement, rng)));
+    let device = DeviceId::parse(&id).map_err(|_| StoreError::Corrupt { column: "devices.id" })?;
     let expires = now.later(TICKET_LIFETIME);
-    let ticket_hash = hash(&ticket);
+    let ticket_hash = ticket.hash();
     let driver = request.driver.clone();
     context
         .store
@@ -71,7 +72,7 @@ pub(crate) async fn handler(
         id,
         driver: request.driver,
         state: devices::State::Invited.as_str(),
-        ticket,
+        ticket: ticket.reveal(),
         ticket_expires_at: Utc(expires),
     };
     Ok((StatusCode::CREATED, Json(invited)))
@@ -89,13 +90,8 @@ mod tests {
         assert_eq!(status, 201, "{made}");
         assert!(made["ticket"].as_str().unwrap().starts_with("tkt_"));
         assert_eq!(made["ticket_expires_at"], "2027-01-16T08:00:00Z");
-        let (_, shown) = server
-            .get(&format!("/v1/devices/{}", made["id"].as_str().unwrap()))
-            .await;
-        assert_eq!(
-            (&shown["driver"], &shown["state"]),
-            (&json!("Łucja"), &json!("invited"))
-        );
+        let (_, shown) = server.get(&format!("/v1/devices/{}", made["id"].as_str().unwrap())).await;
+        assert_eq!((&shown["driver"], &shown["state"]), (&json!("Łucja"), &json!("invited")));
         assert!(!shown.to_string().contains("tkt_"));
     }
 
@@ -112,11 +108,7 @@ mod tests {
             json!("a"),
         ] {
             let (status, problem) = server.post("/v1/devices", body.clone()).await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (422, &json!("invalid_fields")),
-                "{body}"
-            );
+            assert_eq!((status, &problem["code"]), (422, &json!("invalid_fields")), "{body}");
         }
         let (_, list) = server.get("/v1/devices").await;
         assert_eq!(list["data"], json!([]));

@@ -46,10 +46,7 @@ pub(crate) async fn handler(
         .read(move |connection| devices::page(connection, after, limit.saturating_add(1)))
         .await?;
     let (page, next_cursor) = cursor::cut(page, limit, |device| device.seq);
-    Ok(Json(DeviceList {
-        data: page.into_iter().map(DeviceView::from).collect(),
-        next_cursor,
-    }))
+    Ok(Json(DeviceList { data: page.into_iter().map(DeviceView::from).collect(), next_cursor }))
 }
 
 #[cfg(test)]
@@ -65,9 +62,7 @@ mod tests {
         }
         let (_, first) = server.get("/v1/devices?limit=2").await;
         let cursor = first["next_cursor"].as_str().unwrap();
-        let (_, second) = server
-            .get(&format!("/v1/devices?limit=2&cursor={cursor}"))
-            .await;
+        let (_, second) = server.get(&format!("/v1/devices?limit=2&cursor={cursor}")).await;
         assert_eq!(second["data"][0]["driver"], "Cy");
         assert_eq!(second["next_cursor"], json!(null));
     }
@@ -77,11 +72,7 @@ mod tests {
         let server = TestServer::new().await;
         for query in ["limit=0", "cursor=%FF", "driver=Ana"] {
             let (status, problem) = server.get(&format!("/v1/devices?{query}")).await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (400, &json!("invalid_query")),
-                "{query}"
-            );
+            assert_eq!((status, &problem["code"]), (400, &json!("invalid_query")), "{query}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Drivers' devices, which check codes where there is no network.
 
 pub(crate) mod create;
+pub(crate) mod enrol;
 pub(crate) mod list;
 pub(crate) mod show;
 
@@ -24,6 +25,10 @@ pub(crate) struct DeviceView {
     created_at: Utc,
     enrolled_at: Option<Utc>,
     last_sync_at: Option<Utc>,
+    /// The newest route made for it.
+    route_version: u64,
+    /// How many claims it has brought.
+    claims: u64,
 }
 
 impl From<Device> for DeviceView {
@@ -35,6 +40,8 @@ impl From<Device> for DeviceView {
             created_at: Utc(device.created_at),
             enrolled_at: device.enrolled_at.map(Utc),
             last_sync_at: device.last_sync_at.map(Utc),
+            route_version: device.route_version,
+            claims: device.claims,
         }
     }
 }

@@ -22,13 +22,8 @@ pub(crate) async fn handler(
             .hint("GET /v1/devices lists them")
     };
     let id = DeviceId::parse(&id).map_err(|_| not_found())?;
-    let found = context
-        .store
-        .read(move |connection| devices::find(connection, &id))
-        .await?;
-    found
-        .map(|device| Json(device.into()))
-        .ok_or_else(not_found)
+    let found = context.store.read(move |connection| devices::find(connection, &id)).await?;
+    found.map(|device| Json(device.into())).ok_or_else(not_found)
 }
 
 #[cfg(test)]
@@ -41,11 +36,7 @@ mod tests {
         let server = TestServer::new().await;
         for id in ["dev_0", "Dev", "%00", &"d".repeat(41)] {
             let (status, problem) = server.get(&format!("/v1/devices/{id}")).await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (404, &json!("device_not_found")),
-                "{id}"
-            );
+            assert_eq!((status, &problem["code"]), (404, &json!("device_not_found")), "{id}");
         }
     }
 }

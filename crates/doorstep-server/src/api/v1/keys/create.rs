@@ -45,13 +45,7 @@ pub(crate) async fn handler(
 ) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
     text::name(&request.name).map_err(|error| Problem::field("name", error))?;
     let (key, secret) = make(&context, request.name).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(CreatedKey {
-            key: key.into(),
-            secret,
-        }),
-    ))
+    Ok((StatusCode::CREATED, Json(CreatedKey { key: key.into(), secret })))
 }
 
 /// Makes a key named `name`; its secret is the second part.
@@ -87,19 +81,11 @@ mod tests {
         let secret = made["secret"].as_str().unwrap();
         assert!(secret.starts_with("ds_test_") && secret.len() == 34);
         let answer = server
-            .request(
-                "GET",
-                "/v1/keys",
-                &[("authorization", &format!("Bearer {secret}"))],
-                "",
-            )
+            .request("GET", "/v1/keys", &[("authorization", &format!("Bearer {secret}"))], "")
             .await;
         assert_eq!(answer.status, 200);
         assert_eq!(answer.json["data"].as_array().unwrap().len(), 2);
-        assert!(
-            !answer.json.to_string().contains(secret),
-            "it is not shown again"
-        );
+        assert!(!answer.json.to_string().contains(secret), "it is not shown again");
     }
 
     #[tokio::test]
@@ -115,9 +101,7 @@ mod tests {
             "ds_test_0",
             "Bearer é",
         ] {
-            let answer = server
-                .request("GET", "/v1/keys", &[("authorization", header)], "")
-                .await;
+            let answer = server.request("GET", "/v1/keys", &[("authorization", header)], "").await;
             assert_eq!(answer.status, 401, "{header}");
             assert_eq!(answer.json["code"], "unauthorized");
             assert!(answer.json["hint"].is_string());

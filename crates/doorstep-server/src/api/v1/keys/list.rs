@@ -22,9 +22,7 @@ pub(crate) struct KeyList {
     responses((status = 200, body = KeyList), (status = "4XX", body = ProblemBody)))]
 pub(crate) async fn handler(State(context): State<Arc<Context>>) -> Result<Json<KeyList>, Problem> {
     let keys = context.store.read(api_keys::list).await?;
-    Ok(Json(KeyList {
-        data: keys.into_iter().map(KeyView::from).collect(),
-    }))
+    Ok(Json(KeyList { data: keys.into_iter().map(KeyView::from).collect() }))
 }
 
 #[cfg(test)]

@@ -17,10 +17,8 @@ pub(crate) async fn handler(
     Path(id): Path<String>,
 ) -> Result<Json<KeyView>, Problem> {
     let now = context.now();
-    let revoked = context
-        .store
-        .write(move |connection| api_keys::revoke(connection, &id, now))
-        .await;
+    let revoked =
+        context.store.write(move |connection| api_keys::revoke(connection, &id, now)).await;
     match revoked? {
         Some(key) => Ok(Json(key.into())),
         None => Err(Problem::new(Code::KeyNotFound, "no API key has this id")
@@ -36,44 +34,26 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_key_is_refused_from_then_on() {
         let server = TestServer::new().await;
-        let (_, made) = server
-            .post("/v1/keys", json!({"name": "lost laptop"}))
-            .await;
+        let (_, made) = server.post("/v1/keys", json!({"name": "lost laptop"})).await;
         let path = format!("/v1/keys/{}/revoke", made["id"].as_str().unwrap());
         let (status, revoked) = server.post(&path, json!({})).await;
         assert_eq!(status, 200);
         server.clock.advance(60);
         let (_, again) = server.post(&path, json!({})).await;
-        assert_eq!(
-            again["revoked_at"], revoked["revoked_at"],
-            "the first revocation stands"
-        );
+        assert_eq!(again["revoked_at"], revoked["revoked_at"], "the first revocation stands");
 
         let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
-        let answer = server
-            .request("GET", "/v1/keys", &[("authorization", &bearer)], "")
-            .await;
+        let answer = server.request("GET", "/v1/keys", &[("authorization", &bearer)], "").await;
         assert_eq!(answer.status, 401);
-        assert!(
-            !answer
-                .json
-                .to_string()
-                .contains(made["secret"].as_str().unwrap())
-        );
+        assert!(!answer.json.to_string().contains(made["secret"].as_str().unwrap()));
     }
 
     #[tokio::test]
     async fn unknown_ids_are_refused() {
         let server = TestServer::new().await;
         for id in ["key_0", "%00", "a%2Fb", &"k".repeat(5000)] {
-            let (status, problem) = server
-                .post(&format!("/v1/keys/{id}/revoke"), json!({}))
-                .await;
-            assert_eq!(
-                (status, &problem["code"]),
-                (404, &json!("key_not_found")),
-                "{id}"
-            );
+            let (status, problem) = server.post(&format!("/v1/keys/{id}/revoke"), json!({})).await;
+            assert_eq!((status, &problem["code"]), (404, &json!("key_not_found")), "{id}");
         }
     }
 }

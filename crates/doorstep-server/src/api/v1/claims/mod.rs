@@ -1,0 +1,3 @@
+//! Claims: what devices say happened at the door, on its way in.
+
+pub(crate) mod upload;

@@ -1,0 +1,3 @@
+//! Routes: what devices are handed before they go offline.
+
+pub(crate) mod fetch;

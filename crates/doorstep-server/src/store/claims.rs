@@ -1,0 +1,238 @@
+//! The log of claims: numbered, chained, never dropped and never changed but for the verdict.
+
+use super::StoreError;
+use super::value::{At, Count, parsed};
+use doorstep::id::{DeliveryId, DeviceId};
+use doorstep::ledger::Head;
+use doorstep::time::Timestamp;
+use doorstep::verifier::Means;
+use rusqlite::{Connection, OptionalExtension, named_params, params};
+
+/// What the issuer found when it checked a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The code that was sent.
+    Match,
+    /// One symbol or one swap away from it.
+    MatchWithTypo,
+    /// Another code.
+    Mismatch,
+    /// Certainly before or after the window.
+    OutsideWindow,
+    /// A claim on the same generation was checked before.
+    Repeated,
+    /// Not checked, because two generations of this driver were.
+    Unchecked,
+    /// The generation was no longer this device's, or never was.
+    Void,
+}
+
+impl Verdict {
+    const ALL: [Self; 7] = [
+        Self::Match,
+        Self::MatchWithTypo,
+        Self::Mismatch,
+        Self::OutsideWindow,
+        Self::Repeated,
+        Self::Unchecked,
+        Self::Void,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Match => "match",
+            Self::MatchWithTypo => "match_with_typo",
+            Self::Mismatch => "mismatch",
+            Self::OutsideWindow => "outside_window",
+            Self::Repeated => "repeated",
+            Self::Unchecked => "unchecked",
+            Self::Void => "void",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text).ok_or(())
+    }
+}
+
+/// A claim whose signature was verified.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) number: u64,
+    pub(crate) previous: [u8; 32],
+    pub(crate) hash: [u8; 32],
+    pub(crate) delivery: DeliveryId,
+    pub(crate) generation: u32,
+    pub(crate) means: Means,
+    pub(crate) at: Timestamp,
+    pub(crate) document: Vec<u8>,
+}
+
+/// The name of the means in the database and the API.
+pub(crate) const fn means_str(means: Means) -> &'static str {
+    match means {
+        Means::Typed => "typed",
+        Means::Scanned => "scanned",
+    }
+}
+
+/// The end of the log.
+pub(crate) fn head(connection: &Connection) -> Result<Head, StoreError> {
+    let head = connection
+        .prepare_cached("SELECT log_seq, log_hash FROM claims ORDER BY log_seq DESC LIMIT 1")?
+        .query_row([], |row| Ok(Head { seq: row.get::<_, Count>(0)?.0, hash: row.get(1)? }))
+        .optional()?;
+    Ok(head.unwrap_or(Head::EMPTY))
+}
+
+/// Whether exactly this claim is stored.
+pub(crate) fn is_stored(
+    connection: &Connection,
+    device: &DeviceId,
+    number: u64,
+    hash: &[u8; 32],
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM claims WHERE device = ?1 AND number = ?2 AND hash = ?3")?
+        .exists(params![device.as_str(), Count(number), hash])?)
+}
+
+/// Appends a claim after `log`, the end of the log, and gives back the new end.
+pub(crate) fn append(
+    connection: &Connection,
+    log: Head,
+    device: &DeviceId,
+    claim: &Received,
+    forked: bool,
+    now: Timestamp,
+) -> Result<Head, StoreError> {
+    // The claim's hash covers all of it, and its device is in it.
+    let log = log.then(&claim.hash);
+    connection
+        .prepare_cached(
+            "INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
+                                 generation, means, at, received_at, forked)
+             VALUES (:seq, :log_hash, :device, :number, :hash, :document, :delivery, :generation,
+                     :means, :at, :now, :forked)",
+        )?
+        .execute(named_params! {
+            ":seq": Count(log.seq), ":log_hash": log.hash, ":device": device.as_str(),
+            ":number": Count(claim.number), ":hash": claim.hash, ":document": claim.document,
+            ":delivery": claim.delivery.as_str(), ":generation": claim.generation,
+            ":means": means_str(claim.means), ":at": At(claim.at), ":now": At(now), ":forked": forked,
+        })?;
+    Ok(log)
+}
+
+/// How many claims of a device do not fit its chain.
+pub(crate) fn count_forked(connection: &Connection, device: &DeviceId) -> Result<u64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT count(*) FROM claims WHERE device = ?1 AND forked")?
+        .query_row([device.as_str()], |row| row.get::<_, Count>(0))?
+        .0)
+}
+
+/// A claim that waits for its verdict.
+pub(crate) struct Open {
+    pub(crate) log_seq: u64,
+    pub(crate) device: DeviceId,
+    pub(crate) document: Vec<u8>,
+    pub(crate) received_at: Timestamp,
+}
+
+/// Claims without a verdict, oldest first.
+pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT log_seq, device, document, received_at FROM claims
+         WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
+    )?;
+    let mut rows = statement.query([limit])?;
+    let mut open = Vec::new();
+    while let Some(row) = rows.next()? {
+        let device = row.get_ref(1)?.as_str().unwrap_or_default();
+        open.push(Open {
+            log_seq: row.get::<_, Count>(0)?.0,
+            device: parsed("claims.device", device, DeviceId::parse)?,
+            document: row.get(2)?,
+            received_at: row.get::<_, At>(3)?.0,
+        });
+    }
+    Ok(open)
+}
+
+/// The generations of a delivery whose code was compared for a claim of `device`.
+pub(crate) fn compared(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    device: &DeviceId,
+) -> Result<Vec<u32>, StoreError> {
+    let generations = connection
+        .prepare_cached(
+            "SELECT DISTINCT generation FROM claims WHERE delivery = ?1 AND device = ?2
+               AND verdict IN ('match', 'match_with_typo', 'mismatch', 'outside_window')",
+        )?
+        .query_map(params![delivery.as_str(), device.as_str()], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(generations)
+}
+
+/// Gives a claim its verdict, once.
+pub(crate) fn judge(
+    connection: &Connection,
+    log_seq: u64,
+    verdict: Verdict,
+    late_possible: bool,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE claims SET verdict = ?2, late_possible = ?3 WHERE log_seq = ?1 AND verdict IS NULL",
+        )?
+        .execute(params![Count(log_seq), verdict.as_str(), late_possible])?;
+    Ok(())
+}
+
+/// A claim as the dispatcher sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) device: String,
+    pub(crate) driver: String,
+    pub(crate) generation: u32,
+    pub(crate) means: String,
+    pub(crate) at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) late_possible: bool,
+    pub(crate) forked: bool,
+}
+
+/// The claims about a delivery, in order of arrival.
+pub(crate) fn of_delivery(
+    connection: &Connection,
+    delivery: &DeliveryId,
+) -> Result<Vec<Listed>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT c.device, d.driver, c.generation, c.means, c.at, c.received_at, c.verdict,
+                c.late_possible, c.forked
+         FROM claims AS c JOIN devices AS d ON d.id = c.device
+         WHERE c.delivery = ?1 ORDER BY c.log_seq",
+    )?;
+    let mut rows = statement.query([delivery.as_str()])?;
+    let mut claims = Vec::new();
+    while let Some(row) = rows.next()? {
+        let verdict: Option<String> = row.get(6)?;
+        claims.push(Listed {
+            device: row.get(0)?,
+            driver: row.get(1)?,
+            generation: row.get(2)?,
+            means: row.get(3)?,
+            at: row.get::<_, At>(4)?.0,
+            received_at: row.get::<_, At>(5)?.0,
+            verdict: verdict
+                .map(|text| parsed("claims.verdict", &text, Verdict::parse))
+                .transpose()?,
+            late_possible: row.get(7)?,
+            forked: row.get(8)?,
+        });
+    }
+    Ok(claims)
+}
