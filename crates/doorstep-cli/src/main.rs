@@ -1,2 +1,73 @@
-//! The doorstep command.
-fn main() {}
+//! The `doorstep` command: the server, the driver's device, and a demo of both.
+
+mod client;
+mod clock;
+mod commands;
+mod demo;
+mod device;
+mod error;
+mod output;
+mod randomness;
+mod text;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// One-time codes that are verified where there is no network.
+#[derive(Debug, Parser)]
+#[command(
+    name = "doorstep",
+    version,
+    propagate_version = true,
+    after_help = "Start with:  doorstep demo\n\nExit status: 0 done or granted, 1 something went wrong, 2 wrong usage, 3 refused."
+)]
+struct Cli {
+    /// Answer with one JSON document on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole story: server, messages, driver, door, sync
+    Demo(commands::demo::Args),
+    /// Make the directory of a new issuer: its keys and its database
+    Init(commands::init::Args),
+    /// Run the server
+    Serve(commands::serve::Args),
+    /// API keys of the server
+    #[command(subcommand)]
+    Key(commands::key::Command),
+    /// Deliveries: add, plan, send, look up
+    #[command(subcommand)]
+    Delivery(commands::delivery::Command),
+    /// A driver's device: enrol, sync, check codes at the door
+    #[command(subcommand)]
+    Driver(commands::driver::Command),
+    /// The simulated clock of test data
+    #[command(subcommand)]
+    Clock(commands::clock::Command),
+    /// The odds of guesses, typos and forgeries
+    Odds(commands::odds::Args),
+    /// Print the OpenAPI document of the server
+    #[command(hide = true)]
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let answer = match cli.command {
+        Command::Demo(args) => commands::demo::run(&args, cli.json),
+        Command::Init(args) => commands::init::run(&args),
+        Command::Serve(args) => commands::serve::run(args, cli.json),
+        Command::Key(command) => commands::key::run(&command),
+        Command::Delivery(command) => commands::delivery::run(&command),
+        Command::Driver(command) => commands::driver::run(command),
+        Command::Clock(command) => commands::clock::run(&command),
+        Command::Odds(args) => commands::odds::run(&args),
+        Command::Openapi => commands::openapi(),
+    };
+    output::emit(answer, cli.json)
+}

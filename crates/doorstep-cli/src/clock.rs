@@ -1,0 +1,58 @@
+//! The only place where a program learns the time: the system's clock, or a simulated one.
+
+use crate::error::CliError;
+use doorstep::time::Timestamp;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where the time comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    /// The operating system.
+    System,
+    /// A file with one line, UTC seconds. It does not tick; `doorstep clock advance` moves it.
+    /// Only for test data.
+    File(PathBuf),
+}
+
+impl Clock {
+    pub(crate) fn new(file: Option<PathBuf>) -> Self {
+        file.map_or(Self::System, Self::File)
+    }
+
+    pub(crate) const fn is_simulated(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
+    pub(crate) fn now(&self) -> Result<Timestamp, CliError> {
+        match self {
+            Self::System => Ok(system_now()),
+            Self::File(path) => read(path),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+fn system_now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    // A clock before 1970 is as good as none; every window is then still to come.
+    Timestamp::from_seconds(since.map_or(0, |since| since.as_secs()))
+}
+
+fn read(path: &Path) -> Result<Timestamp, CliError> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| CliError::io("read the clock file", path, &error))?;
+    text.trim().parse().map(Timestamp::from_seconds).map_err(|_| {
+        CliError::new(format!("clock file {} does not hold UTC seconds", path.display())).hint(
+            "make one with: doorstep clock advance 0s --clock FILE --from 2026-03-02T09:00:00Z",
+        )
+    })
+}
+
+/// Sets a simulated clock, so that readers see the old time or the new one and nothing between.
+pub(crate) fn set(path: &Path, now: Timestamp) -> Result<(), CliError> {
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, format!("{}\n", now.seconds()))
+        .and_then(|()| fs::rename(&fresh, path))
+        .map_err(|error| CliError::io("write the clock file", path, &error))
+}

@@ -1,0 +1,69 @@
+//! `doorstep key`: API keys, made by whoever can open the data directory.
+
+use super::serve::chain;
+use crate::clock::Clock;
+use crate::error::CliError;
+use crate::output::{Answer, GOOD};
+use crate::randomness;
+use doorstep_server::{Config, Context, create_api_key};
+use serde_json::json;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Make a key; it is shown once
+    #[command(
+        after_help = "Examples:\n  doorstep key create --name shop --out doorstep.key\n  doorstep key create --name shop | secret-store put\n\nThe server may be running. Keys are listed and revoked over the API: GET and DELETE /v1/keys."
+    )]
+    Create {
+        /// What the key is for
+        #[arg(long)]
+        name: String,
+        /// Write the key to this new file (mode 0600) instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// The issuer's directory
+        #[arg(long, env = "DOORSTEP_DATA", default_value = "doorstep-data", value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
+    let Command::Create { name, out, data } = command;
+    let context =
+        Context::open(Config::new(data.clone()), Arc::new(Clock::System), randomness::source(None))
+            .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| CliError::new(format!("cannot start: {error}")))?;
+    let key = runtime
+        .block_on(create_api_key(&context, name))
+        .map_err(|error| CliError::new(chain(&error)))?;
+    match out {
+        Some(path) => {
+            write_private(path, &key.secret)?;
+            let json = json!({ "id": key.id, "name": name, "file": path });
+            Ok(Answer::new(
+                json,
+                format!("{GOOD}made{GOOD:#} key {} in {}", key.id, path.display()),
+            ))
+        }
+        None => {
+            Ok(Answer::new(json!({ "id": key.id, "name": name, "secret": key.secret }), key.secret))
+        }
+    }
+}
+
+fn write_private(path: &Path, secret: &str) -> Result<(), CliError> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| writeln!(file, "{secret}"))
+        .map_err(|error| CliError::io("write the key to", path, &error))
+}

@@ -1,0 +1,135 @@
+//! `doorstep serve`: the server, with the clock and randomness wired in.
+
+use crate::clock::Clock;
+use crate::error::CliError;
+use crate::output::{Answer, GOOD};
+use crate::randomness;
+use clap::ValueEnum;
+use doorstep::code::Shape;
+use doorstep::time::Timestamp;
+use doorstep_server::{Config, Context, Mode, serve};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum CodeShape {
+    /// Eight digits
+    #[value(name = "digits-8")]
+    Digits8,
+    /// Ten digits
+    #[value(name = "digits-10")]
+    Digits10,
+    /// Eight symbols of Crockford's base 32
+    #[value(name = "crockford-8")]
+    Crockford8,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  doorstep serve --data /var/lib/doorstep --listen 127.0.0.1:7070\n  doorstep serve --data doorstep-data --clock doorstep-data/clock\n\nThe address is printed once connections are taken. SIGTERM or Ctrl-C stops in order.\nTLS is the task of a proxy in front. Log level: DOORSTEP_LOG=debug."
+)]
+pub(crate) struct Args {
+    /// The issuer's directory, made by `doorstep init`
+    #[arg(long, env = "DOORSTEP_DATA", default_value = "doorstep-data", value_name = "DIR")]
+    data: PathBuf,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, env = "DOORSTEP_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// File that the provider `log` appends messages to; DIR/messages.jsonl by default
+    #[arg(long, value_name = "FILE")]
+    messages: Option<PathBuf>,
+    /// Shape of delivery codes
+    #[arg(long, value_enum, default_value = "digits-8")]
+    code: CodeShape,
+    /// Put a link in the messages: this address, then # and a text to scan
+    #[arg(long, value_name = "URL")]
+    link_base: Option<String>,
+    /// Simulated clock (test data only)
+    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
+    clock: Option<PathBuf>,
+    /// Seed of all randomness (test data only)
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+}
+
+impl doorstep_server::Clock for Clock {
+    fn now(&self) -> Timestamp {
+        // A clock file that vanishes stops time at its beginning, where no window is open.
+        Self::now(self).unwrap_or_else(|error| {
+            tracing::error!("{error}");
+            Timestamp::default()
+        })
+    }
+}
+
+pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
+    let log = EnvFilter::try_from_env("DOORSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    let mut config = Config::new(args.data);
+    config.code_shape = match args.code {
+        CodeShape::Digits8 => Shape::DIGITS_8,
+        CodeShape::Digits10 => Shape::DIGITS_10,
+        CodeShape::Crockford8 => Shape::CROCKFORD_8,
+    };
+    config.link_base = args.link_base;
+    if let Some(file) = args.messages {
+        config.messages_file = file;
+    }
+    let clock = Clock::new(args.clock);
+    // A clock file that cannot be read is better known now than in the log.
+    clock.now()?;
+    let simulated = clock.is_simulated() || args.seed.is_some();
+    let context = Context::open(config, Arc::new(clock), randomness::source(args.seed))
+        .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
+    if simulated && context.mode() != Mode::Test {
+        return Err(CliError::new(
+            "simulated clocks and seeds are for test data, and this data is real",
+        )
+        .hint("leave out --clock and --seed, and unset DOORSTEP_CLOCK"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(format!("cannot start: {error}")))?;
+    runtime.block_on(async move {
+        let mut terminate = signal(SignalKind::terminate())
+            .map_err(|error| CliError::new(format!("cannot listen for signals: {error}")))?;
+        let shutdown = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        };
+        let issuer = context.issuer();
+        let bound = |address: SocketAddr| {
+            if json {
+                anstream::println!(
+                    "{}",
+                    json!({ "listening": format!("http://{address}"), "issuer": issuer.as_str() })
+                );
+            } else {
+                anstream::println!("{GOOD}listening{GOOD:#} on http://{address} for {issuer}");
+            }
+        };
+        serve(Arc::new(context), args.listen, bound, shutdown)
+            .await
+            .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))
+    })?;
+    // The one line of this command's answer was printed when it began to listen.
+    Ok(Answer::new(Value::Null, String::new()))
+}
+
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,262 @@
+//! The demo's world: a directory, a simulated clock, a server process, and commands as processes.
+
+use crate::clock::{self, Clock};
+use crate::error::CliError;
+use crate::text::{parse_span, parse_time};
+use doorstep::time::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The link in the customers' messages begins with this.
+pub(super) const LINK: &str = "https://parcels.example/door";
+
+/// The demo's Monday begins here.
+const DAWN: &str = "2026-03-02T12:00:00Z";
+
+/// How long the demo waits for a process to do what it must.
+const PATIENCE: Duration = Duration::from_secs(20);
+const GLANCE: Duration = Duration::from_millis(20);
+
+pub(super) struct World {
+    exe: PathBuf,
+    dir: PathBuf,
+    kept: bool,
+    url: String,
+    server: Option<Child>,
+    /// Each server process has randomness of its own: a stream used twice would repeat itself.
+    seed: u64,
+}
+
+/// What a command answered.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) command: String,
+    pub(super) json: Value,
+}
+
+impl Reply {
+    /// `granted`, the reason of a refusal, or the code of an error.
+    pub(super) fn outcome(&self) -> String {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        if self.json["outcome"] == "refused" {
+            return text(&self.json["reason"]).unwrap_or_default();
+        }
+        text(&self.json["outcome"])
+            .or_else(|| text(&self.json["error"]["code"]))
+            .unwrap_or_else(|| "done".to_owned())
+    }
+
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.json[name].as_str().unwrap_or_default()
+    }
+}
+
+impl World {
+    pub(super) fn new(keep: Option<&Path>) -> Result<Self, CliError> {
+        let exe = std::env::current_exe()
+            .map_err(|error| CliError::new(format!("cannot find this program: {error}")))?;
+        let dir = match keep {
+            Some(dir) => dir.to_owned(),
+            None => std::env::temp_dir().join(format!("doorstep-demo-{}", std::process::id())),
+        };
+        std::fs::create_dir_all(dir.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| std::fs::create_dir(&dir))
+            .and_then(|()| dir.canonicalize())
+            .map(|dir| Self {
+                exe,
+                dir,
+                kept: keep.is_some(),
+                url: String::new(),
+                server: None,
+                seed: 1,
+            })
+            .map_err(|error| {
+                CliError::io("make the directory", &dir, &error)
+                    .hint("name one that does not exist yet")
+            })
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    pub(super) const fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    pub(super) fn dawn() -> &'static str {
+        DAWN
+    }
+
+    /// The simulated time.
+    pub(super) fn now(&self) -> Result<Timestamp, CliError> {
+        Clock::File(self.path("data/clock")).now()
+    }
+
+    /// Moves the simulated time of all processes on.
+    pub(super) fn advance(&self, span: &str) -> Result<Timestamp, CliError> {
+        let now = self.now()?.later(parse_span(span)?);
+        clock::set(&self.path("data/clock"), now)?;
+        Ok(now)
+    }
+
+    pub(super) fn at(&self, text: &str) -> Result<Timestamp, CliError> {
+        parse_time(text, self.now()?)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.exe);
+        command
+            .arg("--json")
+            .args(arguments)
+            .current_dir(&self.dir)
+            .env("DOORSTEP_DATA", "data")
+            .env("DOORSTEP_KEY_FILE", "api.key")
+            .env("DOORSTEP_SERVER", &self.url)
+            .env("TZ", "UTC")
+            .stdin(Stdio::null());
+        // The clock is part of the data, so there is none before `init`.
+        if self.path("data/clock").exists() {
+            command.env("DOORSTEP_CLOCK", "data/clock");
+        } else {
+            command.env_remove("DOORSTEP_CLOCK");
+        }
+        command
+    }
+
+    /// Runs one command to its end and reads its answer, be it yes, no or an error.
+    pub(super) fn run(&self, arguments: &[&str]) -> Result<Reply, CliError> {
+        let line = format!("doorstep {}", arguments.join(" "));
+        let output = self
+            .command(arguments)
+            .output()
+            .map_err(|error| CliError::new(format!("cannot run `{line}`: {error}")))?;
+        let json = serde_json::from_slice(&output.stdout).map_err(|_| {
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            CliError::new(format!("`{line}` answered nothing: {}", complaint.trim()))
+        })?;
+        Ok(Reply { command: line, json })
+    }
+
+    /// Runs one command that must work.
+    pub(super) fn must(&self, arguments: &[&str]) -> Result<Reply, CliError> {
+        let reply = self.run(arguments)?;
+        match reply.json["error"]["message"].as_str() {
+            None => Ok(reply),
+            Some(message) => Err(CliError::new(format!("`{}` failed: {message}", reply.command))),
+        }
+    }
+
+    pub(super) fn start_server(&mut self) -> Result<(), CliError> {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("server.log"))
+            .map_err(|error| CliError::io("open", &self.path("server.log"), &error))?;
+        let seed = self.seed.to_string();
+        self.seed += 1;
+        let mut child = self
+            .command(&["serve", "--listen", "127.0.0.1:0", "--link-base", LINK, "--seed", &seed])
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| CliError::new(format!("cannot start the server: {error}")))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            // The line comes once connections are taken; if the process ends first, it is empty.
+            let _ = BufReader::new(stdout).read_line(&mut line);
+        }
+        self.server = Some(child);
+        let listening: Value = serde_json::from_str(&line).unwrap_or_default();
+        self.url = listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
+            CliError::new("the server did not start")
+                .hint("run the demo with --keep DIR and read DIR/server.log")
+        })?;
+        Ok(())
+    }
+
+    /// Stops the server in order, as an operator would, and waits until it is gone.
+    pub(super) fn stop_server(&mut self) -> Result<(), CliError> {
+        let Some(mut child) = self.server.take() else {
+            return Ok(());
+        };
+        if kill_process(Pid::from_child(&child), Signal::TERM).is_ok() {
+            let gone = until(|| Ok(child.try_wait().ok().flatten()));
+            if matches!(gone, Ok(Some(_))) {
+                return Ok(());
+            }
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        Err(CliError::new("the server did not stop when it was told to"))
+    }
+
+    /// What customers were sent so far: their phones, as it were.
+    pub(super) fn messages(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("data/messages.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Waits until a delivery's slot has been sent a message for this generation.
+    pub(super) fn message(
+        &self,
+        delivery: &str,
+        generation: u64,
+        slot: u64,
+    ) -> Result<String, CliError> {
+        until(|| {
+            let sent = self.messages().into_iter().find(|message| {
+                message["delivery"] == delivery
+                    && message["generation"] == generation
+                    && message["slot"] == slot
+            });
+            Ok(sent.and_then(|message| message["text"].as_str().map(str::to_owned)))
+        })?
+        .ok_or_else(|| CliError::new(format!("no message was sent for {delivery}")))
+    }
+
+    /// Waits until a delivery shows what `done` looks for.
+    pub(super) fn delivery(
+        &self,
+        id: &str,
+        done: impl Fn(&Value) -> bool,
+    ) -> Result<Value, CliError> {
+        let mut last = Value::Null;
+        until(|| {
+            last = self.must(&["delivery", "show", id])?.json;
+            Ok(done(&last).then_some(()))
+        })?;
+        Ok(last)
+    }
+}
+
+/// Looks again and again, for as long as the demo has patience.
+fn until<T>(mut look: impl FnMut() -> Result<Option<T>, CliError>) -> Result<Option<T>, CliError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(found) = look()? {
+            return Ok(Some(found));
+        }
+        if waited >= PATIENCE {
+            return Ok(None);
+        }
+        std::thread::sleep(GLANCE);
+        waited += GLANCE;
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.server.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if !self.kept {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}

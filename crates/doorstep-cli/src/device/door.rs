@@ -1,0 +1,78 @@
+//! What happens at the door: one presentation, counted, compared, spent, granted.
+
+use super::journal::{Append, Journal};
+use crate::clock::Clock;
+use crate::error::CliError;
+use crate::randomness::Source;
+use doorstep::cose::keys::SoftwareKey;
+use doorstep::handover::device::Device;
+use doorstep::handover::event::Record;
+use doorstep::handover::stop::AtDoor;
+use doorstep::id::DeliveryId;
+use doorstep::refusal::Refusal;
+use doorstep::time::Timestamp;
+use doorstep::verifier::{Attempt, Grant};
+
+/// What the customer presents.
+#[derive(Debug)]
+pub(crate) enum Presentation {
+    /// A code typed at a selected delivery.
+    Typed(DeliveryId, String),
+    /// The text of a link or QR code.
+    Scanned(String),
+}
+
+impl Presentation {
+    fn attempt(
+        &self,
+        device: &Device,
+        now: Timestamp,
+    ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
+        match self {
+            Self::Typed(delivery, code) => device.attempt_typed(*delivery, code, now),
+            Self::Scanned(text) => device.attempt_scanned(text, now),
+        }
+    }
+}
+
+/// Presents a code. Every append may be lost to another process of the same device; then the state
+/// was read again and the step is decided again.
+pub(crate) fn present(
+    journal: &mut Journal,
+    key: &SoftwareKey,
+    presentation: &Presentation,
+    clock: &Clock,
+    rng: &mut Source,
+) -> Result<Result<Grant, Refusal>, CliError> {
+    let counted = loop {
+        let (record, attempt) = match presentation.attempt(journal.device(), clock.now()?) {
+            Ok(step) => step,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Append::Appended(receipt) = journal.append(&record)? {
+            break attempt.counted(receipt).map_err(defect)?;
+        }
+    };
+    let matched = match counted.compare() {
+        Ok(matched) => matched,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    loop {
+        let claiming = match journal.device().claim(&matched, clock.now()?, rng).map_err(defect)? {
+            Ok(claiming) => claiming,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let signature = key.sign(&claiming.to_be_signed());
+        let (record, spending) = match claiming.signed(&signature) {
+            Ok(step) => step,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Append::Appended(receipt) = journal.append(&record)? {
+            return spending.granted(receipt).map(Ok).map_err(defect);
+        }
+    }
+}
+
+fn defect(error: impl std::fmt::Display) -> CliError {
+    CliError::new(format!("a defect of doorstep itself: {error}")).hint("please report it")
+}

@@ -1,0 +1,223 @@
+//! What a device does while it is online: enrol, bring its outcomes home, fetch its route.
+
+use super::journal::{Append, Journal};
+use super::key;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::error::CliError;
+use crate::randomness::Source;
+use crate::text::{base64url, from_base64url};
+use doorstep::cose::encrypt::Sealed;
+use doorstep::cose::keys::{PublicKey, SoftwareKey};
+use doorstep::cose::sign1::{Signer, Unsigned};
+use doorstep::cose::{Invalid, Kind};
+use doorstep::handover::claim::MAX_UPLOAD;
+use doorstep::handover::device::Device;
+use doorstep::handover::event::{Identity, Record};
+use doorstep::handover::route::Route;
+use doorstep::id::{DeviceId, IssuerId};
+use doorstep::time::Timestamp;
+use doorstep_server::ticket::Ticket;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Redeems a one-time ticket: makes the device's key, and pins the issuer's keys to those that the
+/// ticket names. After a lost answer the same command finishes the enrolment.
+pub(crate) fn enrol(
+    dir: &Path,
+    server: &str,
+    ticket: &Ticket,
+    clock: &Clock,
+    rng: &mut Source,
+) -> Result<Identity, CliError> {
+    if Journal::exists(dir) {
+        return Err(CliError::new(format!("{} already holds an enrolled device", dir.display()))
+            .hint(
+                "use another directory; a device that must start anew needs a new ticket as well",
+            ));
+    }
+    std::fs::create_dir_all(dir)
+        .map_err(|error| CliError::io("make the directory", dir, &error))?;
+    let device_key = match key::load(dir)? {
+        Some(key) => key,
+        None => {
+            let key = SoftwareKey::make(rng);
+            key::store(dir, &key)?;
+            key
+        }
+    };
+    let public = device_key.public();
+    let payload = [ticket.secret().as_slice(), &public.to_bytes()].concat();
+    let unsigned = Unsigned::new(Kind::Enrolment, &Signer::Device(public), "enrolment", payload);
+    let proof = unsigned.signed(&device_key.sign(&unsigned.to_be_signed()));
+    let answer = Client::anonymous(server).post(
+        "/v1/devices/enrol",
+        &json!({
+            "ticket": ticket.reveal(),
+            "public_key": base64url(&public.to_bytes()),
+            "proof": base64url(&proof),
+        }),
+    )?;
+    let (identity, time) = identity(&answer, server, &public)?;
+    if !ticket.fits(&identity.issuer_signing_key, &identity.issuer_agreement_key) {
+        return Err(CliError::new("the server's keys are not those that the ticket names")
+            .hint("do not use this server: ask the dispatcher for its address and a new ticket")
+            .code("wrong_issuer"));
+    }
+    if clock.is_simulated() && !identity.test {
+        return Err(CliError::new("a simulated clock is for test data, and this issuer's is real"));
+    }
+    Journal::create(dir, &Device::enrol(identity.clone(), time))?;
+    Ok(identity)
+}
+
+fn identity(
+    answer: &Value,
+    server: &str,
+    key: &PublicKey,
+) -> Result<(Identity, Timestamp), CliError> {
+    let text = |name: &str| field(answer, name);
+    let foreign = |error: &dyn std::fmt::Display| {
+        CliError::new(format!("the server's answer is of no use: {error}"))
+    };
+    let bytes = |name: &str| from_base64url(text(name)?);
+    let wrong_key = |_| foreign(&"a key of the wrong length");
+    let time = text("time")?.parse::<jiff::Timestamp>().map_err(|error| foreign(&error))?;
+    let identity = Identity {
+        issuer: IssuerId::parse(text("issuer")?).map_err(|error| foreign(&error))?,
+        issuer_signing_key: bytes("signing_key")?.try_into().map_err(|_| wrong_key(()))?,
+        issuer_agreement_key: bytes("agreement_key")?.try_into().map_err(|_| wrong_key(()))?,
+        device: DeviceId::parse(text("device")?).map_err(|error| foreign(&error))?,
+        device_key: key.to_bytes(),
+        server: server.to_owned(),
+        test: text("mode")? == "test",
+    };
+    identity
+        .issuer_key()
+        .and_then(|_| identity.agreement_key())
+        .map_err(|error| foreign(&error))?;
+    let time = Timestamp::from_seconds(u64::try_from(time.as_second()).unwrap_or(0));
+    Ok((identity, time))
+}
+
+/// What a sync did.
+#[derive(Debug, Default)]
+pub(crate) struct Synced {
+    /// Claims that the server has now and had not before.
+    pub(crate) sent: u64,
+    /// Stops taken in.
+    pub(crate) stops: usize,
+    /// Stops given up.
+    pub(crate) withdrawn: usize,
+    /// Why no route was handed out, though the claims went through.
+    pub(crate) refused: Option<CliError>,
+}
+
+/// Sends the claims that the server does not have, then fetches the routes this device has not.
+pub(crate) fn sync(
+    journal: &mut Journal,
+    key: &SoftwareKey,
+    server: Option<&str>,
+    clock: &Clock,
+) -> Result<Synced, CliError> {
+    let client = Client::anonymous(server.unwrap_or(&journal.device().identity().server));
+    let mut synced = Synced::default();
+    loop {
+        let before = journal.device().received();
+        upload(journal, key, &client, clock)?;
+        let device = journal.device();
+        let (received, made) = (device.received(), device.count_claims());
+        synced.sent += received.saturating_sub(before);
+        if received >= made {
+            break;
+        }
+        if received == before {
+            return Err(CliError::new(format!(
+                "the server took {received} of {made} outcomes and no more"
+            ))
+            .hint("tell the dispatcher: this device may have to be enrolled anew")
+            .code("claims_not_taken"));
+        }
+    }
+    match fetch(journal, key, &client) {
+        Ok(routes) => {
+            for route in routes {
+                synced.stops += route.stops.len();
+                synced.withdrawn += route.withdrawn.len();
+                record(journal, |device| {
+                    device.take_in(route.clone(), clock.now()?).map_err(|refused| {
+                        CliError::new(format!("the server's route was not taken in: {refused}"))
+                            .code("route_replayed")
+                    })
+                })?;
+            }
+        }
+        Err(error) if error.name().starts_with("device_") => synced.refused = Some(error),
+        Err(error) => return Err(error),
+    }
+    Ok(synced)
+}
+
+fn upload(
+    journal: &mut Journal,
+    key: &SoftwareKey,
+    client: &Client,
+    clock: &Clock,
+) -> Result<(), CliError> {
+    let unsigned = journal.device().upload(MAX_UPLOAD).unsigned(&key.public());
+    let document = unsigned.signed(&key.sign(&unsigned.to_be_signed()));
+    let answer = client.post("/v1/claims", &json!({ "upload": base64url(&document) }))?;
+    let acknowledgement = from_base64url(field(&answer, "acknowledgement")?)?;
+    record(journal, |device| {
+        device
+            .acknowledge(&acknowledgement, clock.now()?)
+            .map_err(|error| untrusted("acknowledgement", error))
+    })
+}
+
+fn fetch(journal: &Journal, key: &SoftwareKey, client: &Client) -> Result<Vec<Route>, CliError> {
+    let device = journal.device();
+    let Some(request) = device.request_route() else {
+        return Ok(Vec::new());
+    };
+    let unsigned = request.unsigned(&key.public());
+    let document = unsigned.signed(&key.sign(&unsigned.to_be_signed()));
+    let answer = client.post("/v1/routes", &json!({ "request": base64url(&document) }))?;
+    let routes = answer.get("routes").and_then(Value::as_array).into_iter().flatten();
+    routes
+        .map(|route| {
+            let document = from_base64url(route.as_str().unwrap_or_default())?;
+            let sealed = Sealed::parse(&document).map_err(|error| untrusted("route", error))?;
+            let shared =
+                key.agree(sealed.ephemeral()).map_err(|error| untrusted("route", error))?;
+            Route::open(&sealed, &shared, device.identity())
+                .map_err(|error| untrusted("route", error))
+        })
+        .collect()
+}
+
+/// Appends a record that is decided anew whenever another process was faster.
+pub(crate) fn record(
+    journal: &mut Journal,
+    decide: impl Fn(&Device) -> Result<Record, CliError>,
+) -> Result<(), CliError> {
+    loop {
+        let record = decide(journal.device())?;
+        if let Append::Appended(_) = journal.append(&record)? {
+            return Ok(());
+        }
+    }
+}
+
+fn untrusted(what: &str, error: Invalid) -> CliError {
+    CliError::new(format!("the server's {what} is not to be trusted: {error}"))
+        .hint("nothing was taken in; sync again, and tell the dispatcher if it happens twice")
+        .code("untrusted")
+}
+
+fn field<'a>(answer: &'a Value, name: &str) -> Result<&'a str, CliError> {
+    answer
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| CliError::new(format!("the server's answer lacks \"{name}\"")))
+}

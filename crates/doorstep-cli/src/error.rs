@@ -1,0 +1,101 @@
+//! What went wrong, and what to do next, as every command tells it.
+
+use std::fmt;
+use std::path::Path;
+
+/// Exit status of a malfunction.
+pub(crate) const EXIT_ERROR: u8 = 1;
+/// Exit status of a refusal: everything worked, and the answer is no.
+pub(crate) const EXIT_REFUSED: u8 = 3;
+
+/// A malfunction, with a hint. Never holds a key, a stored secret or a code.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    message: String,
+    hint: Option<String>,
+    code: String,
+    details: Vec<Detail>,
+}
+
+/// One of several things that are wrong.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Detail {
+    /// Where, in the list that was sent: counted from 0.
+    pub(crate) row: Option<usize>,
+    /// What.
+    pub(crate) message: String,
+}
+
+impl From<String> for Detail {
+    fn from(message: String) -> Self {
+        Self { row: None, message }
+    }
+}
+
+impl CliError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, code: "failed".to_owned(), details: Vec::new() }
+    }
+
+    pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::new(format!("cannot {doing} {}: {error}", path.display()))
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
+        self.code = code.into();
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn details(mut self, details: Vec<Detail>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Says on which line of a file the rows stand that the server found wrong.
+    #[must_use]
+    pub(crate) fn rows_as_lines(mut self, lines: &[u64]) -> Self {
+        for detail in &mut self.details {
+            if let Some(line) = detail.row.take().and_then(|row| lines.get(row)) {
+                detail.message.insert_str(0, &format!("line {line}, "));
+            }
+        }
+        self
+    }
+
+    /// The stable name of the problem, as the server gave it.
+    pub(crate) fn name(&self) -> &str {
+        &self.code
+    }
+
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "error": { "code": self.code, "message": self.message, "hint": self.hint, "details": self.details }
+        })
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.message)?;
+        for detail in &self.details {
+            match detail.row {
+                Some(row) => write!(f, "\n  row {row}, {}", detail.message)?,
+                None => write!(f, "\n  {}", detail.message)?,
+            }
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CliError {}

@@ -1,0 +1,198 @@
+//! What users meet: help, mistakes, wrong files, and answers that machines can read.
+
+mod support;
+
+use serde_json::json;
+use std::process::Command;
+use support::{Shop, reply};
+
+fn doorstep(arguments: &[&str]) -> std::process::Output {
+    Command::new(env!("CARGO_BIN_EXE_doorstep")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn every_command_has_help() {
+    let commands: [&[&str]; 20] = [
+        &[],
+        &["demo"],
+        &["init"],
+        &["serve"],
+        &["key"],
+        &["key", "create"],
+        &["delivery"],
+        &["delivery", "add"],
+        &["delivery", "import"],
+        &["delivery", "plan"],
+        &["delivery", "send-now"],
+        &["delivery", "verify"],
+        &["driver"],
+        &["driver", "invite"],
+        &["driver", "enrol"],
+        &["driver", "check"],
+        &["driver", "sync"],
+        &["clock"],
+        &["clock", "advance"],
+        &["odds"],
+    ];
+    for command in commands {
+        let output = doorstep(&[command, &["--help"]].concat());
+        assert!(output.status.success(), "{command:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Usage: doorstep"), "{command:?}");
+        assert!(!command.is_empty() || text.contains("Exit status"), "{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    assert_eq!(doorstep(&["driver", "check"]).status.code(), Some(2));
+    assert_eq!(doorstep(&["driver", "chek"]).status.code(), Some(2));
+    let output = doorstep(&["driver", "status", "--dir", "/nonexistent"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: ") && stderr.contains("\nhint: "), "{stderr}");
+}
+
+#[test]
+fn an_issuer_is_made_once_and_tests_stay_tests() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+        reply(&command.arg("--json").args(arguments).current_dir(dir.path()).output().unwrap())
+    };
+    assert_eq!(run(&["init", "--data", "live"]).status, 0);
+    assert_eq!(run(&["init", "--data", "live"]).status, 1, "nothing is overwritten");
+    assert_eq!(run(&["init", "--data", "other", "--seed", "1"]).status, 2, "a seed needs --test");
+    std::fs::write(dir.path().join("clock"), "1800000000\n").unwrap();
+    for extra in [["--clock", "clock"], ["--seed", "1"]] {
+        let arguments =
+            [&["serve", "--data", "live", "--listen", "127.0.0.1:0"][..], &extra].concat();
+        let reply = run(&arguments);
+        assert_eq!(reply.status, 1, "{extra:?}");
+        assert!(reply.stderr.contains("test data"), "{}", reply.stderr);
+    }
+}
+
+#[test]
+fn a_database_without_its_keys_is_of_no_use() {
+    let mut shop = Shop::open();
+    shop.stop();
+    std::fs::rename(shop.path("data/keys"), shop.path("keys-elsewhere")).unwrap();
+    let reply = shop.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(reply.status, 1);
+    assert!(
+        reply.stderr.contains("keys of issuer iss_")
+            && reply.stderr.contains("hint: bring keys/ back"),
+        "{}",
+        reply.stderr
+    );
+    let other = shop.run(&["init", "--test", "--data", "other"]);
+    assert_eq!(other.status, 0);
+    std::fs::rename(shop.path("other/keys"), shop.path("data/keys")).unwrap();
+    let reply = shop.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(reply.stderr.contains("do not belong to issuer"), "{}", reply.stderr);
+}
+
+#[test]
+fn a_csv_is_imported_whole_or_not_at_all() {
+    let shop = Shop::open();
+    let good = "reference,recipient,phone,address\nA-1,Zoë,+44 20 7946 0000,1 High St\n";
+    let import = |text: &[u8]| {
+        std::fs::write(shop.path("file.csv"), text).unwrap();
+        shop.run(&["delivery", "import", "file.csv"])
+    };
+    let cases: [(&[u8], &str); 14] = [
+        (b"", "line 1: there is no column \"reference\""),
+        (b"reference,recipient,phone,address\n", "line 2: there are no rows"),
+        (b"reference,recipient,phone\nA,B,123456\n", "line 1: there is no column \"address\""),
+        (b"reference,recipient,phone,address,colour\n", "line 1: unknown column \"colour\""),
+        (b"reference,recipient,phone,address,phone\n", "line 1: the column \"phone\" appears twice"),
+        (b"reference,recipient,phone,address\nA-1,Zo\n", "line 2: 2 columns where the first row has 4"),
+        (b"reference,recipient,phone,address\nA-1,,123456,1 High St\n", "line 2, column recipient: is empty"),
+        (b"reference,recipient,phone,address\nA-1,Zo\xEB,123456,1 High St\n", "line 2: not UTF-8"),
+        (b"reference,recipient,phone,address\nA-1,Zo,call me,1 High St\n", "line 2, recipients[0].phone"),
+        (b"reference,recipient,phone,address\nA-1,Zo,123456,1 High St\nA-1,Zo,123456,2 High St\n", "line 3, reference"),
+        (b"reference,recipient,phone,address\nA-1,Zo,123456,\"1 High\nSt\"\nA-2,Zo,1,2 High St\n", "line 4, recipients[0].phone"),
+        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,123456,1 High St,Y,\n", "line 2, column phone_2: is empty"),
+        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,123456,1 High St,,123456\n", "line 2, column recipient_2: is empty"),
+        (b"\x00\x01\x02", "line 1"),
+    ];
+    for (text, fault) in cases {
+        let reply = import(text);
+        assert_eq!(reply.status, 1, "{fault}");
+        assert!(reply.stderr.contains(fault), "{fault} is not in: {}", reply.stderr);
+        let listed = shop.must(&["delivery", "list"]).json;
+        assert_eq!(listed["data"], json!([]), "{fault}: nothing is half imported");
+    }
+    assert_eq!(import(good.as_bytes()).status, 0);
+    assert_eq!(import(good.as_bytes()).status, 1, "the references are taken");
+    let bom = format!("\u{feff}{}", good.replace("A-1", "A-2").replace('\n', "\r\n"));
+    assert_eq!(import(bom.as_bytes()).status, 0, "as spreadsheets save it");
+    assert_eq!(shop.must(&["delivery", "list"]).json["data"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn what_is_typed_at_the_door_is_read_one_way() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    for typed in [
+        "",
+        " ",
+        "4829",
+        "４８２９１６３５",
+        "+4829163",
+        "4829_163",
+        "48291635\n",
+        "482916350",
+        "4829\u{a0}1635",
+        "٤٨٢٩١٦٣٥",
+    ] {
+        assert_eq!(shop.check("ana", &delivery, typed).outcome(), "mistyped", "{typed:?}");
+    }
+    assert_eq!(shop.stop_of("ana")["attempts"], 0, "none of them was a guess");
+    assert_eq!(shop.check("ana", "dlv_0", &code).outcome(), "unknown");
+    assert_eq!(shop.check("ana", "DLV 0", &code).status, 1);
+    let spelled: String = code.replace(' ', "").chars().flat_map(|digit| [digit, '-']).collect();
+    assert_eq!(shop.check("ana", &delivery, &spelled).outcome(), "granted");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "already_used", "in any spelling");
+}
+
+#[test]
+fn a_device_belongs_to_the_issuer_of_its_ticket() {
+    let shop = Shop::open();
+    let other = Shop::open();
+    let invited = shop.must(&["driver", "invite", "Ana"]).text("ticket");
+    std::fs::write(shop.path("ticket"), &invited).unwrap();
+    let enrol = |dir: &str, server: &str| {
+        shop.run(&["driver", "enrol", "--ticket", "ticket", "--dir", dir, "--server", server])
+    };
+    assert_eq!(enrol("ana", other.url()).status, 1, "another server does not know the ticket");
+    assert!(!shop.path("ana/journal").exists());
+    assert_eq!(enrol("ana", shop.url()).status, 0);
+    assert_eq!(enrol("ana", shop.url()).status, 1, "the directory is taken");
+    assert_eq!(enrol("eva", shop.url()).outcome(), "ticket_used", "a ticket is used once");
+    // A server that an attacker runs can say yes to any ticket, but not with the issuer's keys.
+    let (head, tail) = invited.split_at(invited.len() - 3);
+    std::fs::write(
+        shop.path("ticket"),
+        format!("{head}{}", if tail == "000" { "001" } else { "000" }),
+    )
+    .unwrap();
+    let reply = enrol("max", shop.url());
+    assert_eq!((reply.status, reply.outcome()), (1, "wrong_issuer"), "{}", reply.stderr);
+    std::fs::write(shop.path("ticket"), "tkt_nonsense").unwrap();
+    assert!(enrol("max", shop.url()).stderr.contains("not a ticket"));
+}
+
+#[test]
+fn the_odds_are_computed() {
+    let output = doorstep(&["odds", "--json"]);
+    let odds: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&odds[0]["code"], &odds[0]["bits"]), (&json!("8 digits"), &json!(13)));
+    assert_eq!((&odds[2]["code"], &odds[2]["bits"]), (&json!("8 Crockford symbols"), &json!(20)));
+    assert_eq!(doorstep(&["odds", "--alphabet", "digits", "--length", "3"]).status.code(), Some(1));
+    assert_eq!(
+        doorstep(&["odds", "--alphabet", "digits", "--length", "8", "--bits", "40"]).status.code(),
+        Some(2)
+    );
+}

@@ -1,0 +1,174 @@
+//! The demo, run as a reader of the README runs it, and what it leaves behind.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::{Shop, code_in};
+
+fn demo(arguments: &[&str], dir: &Path) -> (bool, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_doorstep"))
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_demo_goes_as_it_must_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ok, stdout, stderr) = demo(&["demo", "--fast", "--json"], dir.path());
+    assert!(ok, "{stderr}");
+    let document: Value =
+        serde_json::from_str(&stdout).expect("one JSON document on standard output");
+    assert_eq!(document["ok"], true);
+    let steps = document["steps"].as_array().unwrap();
+    let seen = |outcome: &str| steps.iter().filter(|step| step["actual"] == outcome).count();
+    for outcome in [
+        "granted",
+        "already_used",
+        "wrong_code",
+        "mistyped",
+        "expired",
+        "throttled",
+        "issued_for_offline_use",
+        "unreachable",
+        "already_sent",
+        "delivered",
+        "disputed",
+    ] {
+        assert!(seen(outcome) > 0, "the demo does not show {outcome}");
+    }
+    assert!(seen("wrong_code") >= 8, "five guesses, one at each other kind of door");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+
+    let (ok, again, _) = demo(&["demo", "--fast", "--json"], dir.path());
+    let outcomes = |text: &str| -> Vec<Value> {
+        let document: Value = serde_json::from_str(text).unwrap();
+        document["steps"].as_array().unwrap().iter().map(|step| step["actual"].clone()).collect()
+    };
+    assert!(ok);
+    assert_eq!(outcomes(&stdout), outcomes(&again), "it is seeded");
+}
+
+#[test]
+fn a_demo_in_a_directory_that_exists_touches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("mine"), "mine").unwrap();
+    let (ok, _, stderr) = demo(&["demo", "--fast", "--keep", "."], dir.path());
+    assert!(!ok);
+    assert!(stderr.contains("hint:"), "{stderr}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+/// Every file below `dir`, but for those that are there to hold secrets.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if !is_secret(&path) {
+            found.push(path);
+        }
+    }
+}
+
+fn is_secret(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "key" || extension == "ticket")
+}
+
+fn secrets_of(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut secrets = Vec::new();
+    for name in [
+        "data/keys/signing.key",
+        "data/keys/agreement.key",
+        "data/keys/master.key",
+        "api.key",
+        "ana/device.key",
+        "bojan/device.key",
+        "ana.ticket",
+    ] {
+        let bytes =
+            std::fs::read(dir.join(name)).unwrap_or_else(|_| panic!("the demo makes {name}"));
+        let trimmed = bytes.trim_ascii().to_vec();
+        assert!(trimmed.len() >= 20);
+        if let Ok(text) = std::str::from_utf8(&trimmed)
+            && let Some(raw) = unhex(text)
+        {
+            secrets.push((format!("{name}, its bytes"), raw));
+        } else {
+            let hex: String = trimmed.iter().map(|byte| format!("{byte:02x}")).collect();
+            secrets.push((format!("{name}, in hexadecimal"), hex.into_bytes()));
+        }
+        secrets.push((name.to_owned(), trimmed));
+    }
+    secrets
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+fn holds(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+#[test]
+fn nothing_that_the_demo_wrote_holds_a_key_or_a_code_that_was_not_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("kept");
+    let (ok, stdout, stderr) =
+        demo(&["demo", "--fast", "--json", "--keep", kept.to_str().unwrap()], dir.path());
+    assert!(ok, "{stderr}");
+
+    // Everything as the demo left it, with what it printed and the arguments of its commands.
+    let mut found = Vec::new();
+    files(&kept, &mut found);
+    let mut written: Vec<(String, Vec<u8>)> = found
+        .iter()
+        .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
+        .collect();
+    written.push(("standard output and arguments".to_owned(), stdout.into_bytes()));
+    written.push(("standard error".to_owned(), stderr.into_bytes()));
+    for name in ["doorstep.db", "messages.jsonl", "server.log", "journal"] {
+        assert!(written.iter().any(|(path, _)| path.ends_with(name)), "{name} is not scanned");
+    }
+    for (secret, bytes) in secrets_of(&kept) {
+        for (path, content) in &written {
+            assert!(!holds(content, &bytes), "{path} holds {secret}");
+        }
+    }
+
+    // Codes that were never sent: the spares. They are sealed, so the issuer itself must say them.
+    let before = Shop::messages_in(&kept);
+    let sent: Vec<String> =
+        before.iter().map(|message| code_in(message["text"].as_str().unwrap())).collect();
+    let shop = Shop::reopen(&kept);
+    let mut unsent = Vec::new();
+    for message in &before {
+        let delivery = message["delivery"].as_str().unwrap();
+        let spare = ["delivery", "send-now", delivery, "--spare", "--phone", "+44 20 7946 0111"];
+        if shop.run(&spare).status == 0 {
+            let text = shop.last_message(delivery);
+            unsent.push(code_in(&text));
+        }
+    }
+    unsent.retain(|code| !sent.contains(code));
+    assert!(!unsent.is_empty(), "there are spare codes that the demo did not send");
+    for code in unsent {
+        for spelling in [code.clone(), code.replace(' ', "")] {
+            for (path, content) in &written {
+                assert!(
+                    !holds(content, spelling.as_bytes()),
+                    "{path} holds a code that was not sent"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! A driver's device under concurrency, sudden death, false clocks and restored backups.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod support;
+
+use std::process::{Command, Stdio};
+use support::{Shop, code_in, copy, link_in, reply, wrong};
+
+/// Presents one code by many processes at once and counts the grants.
+fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
+    let children: Vec<_> = (0..16)
+        .map(|_| {
+            let mut command = shop.command(&["driver", "check", delivery, code, "--dir", "ana"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let replies = children.into_iter().map(|child| reply(&child.wait_with_output().unwrap()));
+    replies.map(|reply| reply.outcome().to_owned()).collect()
+}
+
+fn grants(outcomes: &[String]) -> usize {
+    outcomes.iter().filter(|outcome| *outcome == "granted").count()
+}
+
+#[test]
+fn sixteen_processes_present_one_code_and_one_is_granted() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    let outcomes = present_at_once(&shop, &delivery, &code);
+    assert_eq!(grants(&outcomes), 1, "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|o| ["granted", "already_used", "throttled"].contains(&o.as_str())),
+        "{outcomes:?}"
+    );
+    assert_eq!(shop.status("ana")["claims"], 1);
+}
+
+#[test]
+fn the_last_token_of_the_budget_grants_once() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    use_up(&shop, &delivery, &code, 4);
+    let outcomes = present_at_once(&shop, &delivery, &code);
+    assert_eq!(grants(&outcomes), 1, "{outcomes:?}");
+    assert_eq!(shop.stop_of("ana")["attempts"], 5);
+}
+
+fn use_up(shop: &Shop, delivery: &str, code: &str, attempts: u32) {
+    for nth in 0..attempts {
+        assert_eq!(shop.check("ana", delivery, &wrong(code, nth)).outcome(), "wrong_code");
+    }
+}
+
+#[test]
+fn a_used_up_budget_takes_no_typing_and_still_a_scan() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    use_up(&shop, &delivery, &code, 5);
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "throttled");
+    let link = link_in(&shop.message(&delivery, 1, 0));
+    let mut forged = link.clone();
+    let last = if forged.ends_with('0') { '1' } else { '0' };
+    forged.pop();
+    forged.push(last);
+    for (text, outcome) in [
+        (forged.as_str(), "wrong_code"),
+        (&link.replace(":1:0:", ":2:0:"), "unknown"),
+        ("https://shop.example/d#HO1:dlv_0:1:0:00000000000000000000000000", "unknown"),
+        ("HO1", "mistyped"),
+        (&link, "granted"),
+        (&link, "already_used"),
+    ] {
+        let reply = shop.run(&["driver", "check", "--scan", text, "--dir", "ana"]);
+        assert_eq!(reply.outcome(), outcome, "{text}");
+    }
+}
+
+/// Runs `doorstep driver check` and kills it on entering its nth call of `syscall`. `None` once the
+/// process gets to its end.
+fn check_killed_at(
+    shop: &Shop,
+    delivery: &str,
+    code: &str,
+    syscall: &str,
+    nth: u32,
+) -> Option<String> {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+        .arg(format!("inject={syscall}:signal=KILL:when={nth}"))
+        .arg(env!("CARGO_BIN_EXE_doorstep"))
+        .args(["--json", "driver", "check", delivery, code, "--dir", "ana"]);
+    shop.surround(&mut command);
+    let output = command.output().expect("strace is needed: apt-get install strace");
+    let said = reply(&output).outcome().to_owned();
+    // strace dies of the signal that killed its child.
+    (output.status.code().is_none() || output.status.code() == Some(137)).then_some(said)
+}
+
+/// Every call by which a device changes its file or makes the change durable.
+const WRITES: [&str; 5] = ["write", "fdatasync", "ftruncate", "flock", "lseek"];
+
+#[test]
+fn killed_at_every_write_a_device_never_grants_twice_nor_forgets_a_grant() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    let fresh = shop.path("fresh");
+    copy(&shop.path("ana"), &fresh);
+    let mut kills = 0;
+    for syscall in WRITES {
+        for nth in 1.. {
+            copy(&fresh, &shop.path("ana"));
+            let said = check_killed_at(&shop, &delivery, &code, syscall, nth);
+            kills += u32::from(said.is_some());
+            let after = shop.check("ana", &delivery, &code).outcome().to_owned();
+            let told = said.as_deref() == Some("granted") || said.is_none();
+            let point = format!("{syscall} {nth}: said {said:?}, then {after}");
+            if told {
+                assert_eq!(after, "already_used", "{point}");
+            } else {
+                // The grant was not told, so it may or may not have been recorded; either way the
+                // delivery is granted once in the journal and the outcome is there to be synced.
+                assert!(["granted", "already_used"].contains(&after.as_str()), "{point}");
+            }
+            assert_eq!(shop.status("ana")["claims"], 1, "{point}");
+            assert_eq!(shop.stop_of("ana")["state"], "accepted", "{point}");
+            if said.is_none() {
+                break;
+            }
+        }
+    }
+    assert!(kills >= 10, "only {kills} kills: the trace missed the writes");
+}
+
+#[test]
+fn killed_at_every_write_no_guess_is_free() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    let guess = wrong(&code, 0);
+    let fresh = shop.path("fresh");
+    copy(&shop.path("ana"), &fresh);
+    for syscall in WRITES {
+        for nth in 1.. {
+            copy(&fresh, &shop.path("ana"));
+            let said = check_killed_at(&shop, &delivery, &guess, syscall, nth);
+            let attempts = shop.stop_of("ana")["attempts"].as_u64().unwrap();
+            let told = said.as_deref() == Some("wrong_code") || said.is_none();
+            assert!(
+                attempts == 1 || (attempts == 0 && !told),
+                "{syscall} {nth}: {said:?}, {attempts} counted"
+            );
+            if said.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_revives_nothing_and_one_set_forward_heals_at_sync() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    shop.set_clock("2026-03-02T14:00:00Z");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "expired");
+    shop.set_clock("2026-03-02T12:30:00Z");
+    assert_eq!(
+        shop.check("ana", &delivery, &code).outcome(),
+        "expired",
+        "the device remembers later times"
+    );
+    shop.set_clock("1970-01-01T00:00:00Z");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "expired");
+    // The clock was wrong, not the code: a time signed by the issuer is worth more than the memory.
+    shop.set_clock("2026-03-02T12:31:00Z");
+    assert_eq!(shop.sync("ana").status, 0);
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+}
+
+#[test]
+fn a_restored_backup_grants_again_offline_and_is_seen_at_sync() {
+    let mut shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    copy(&shop.path("ana"), &shop.path("backup"));
+    shop.stop();
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    shop.start();
+    assert_eq!(shop.sync("ana").status, 0);
+    shop.wait_for(&delivery, "delivered");
+
+    // Offline nobody can tell the copy from the device: it grants again. This is not promised away.
+    shop.stop();
+    copy(&shop.path("backup"), &shop.path("ana"));
+    shop.advance("1m");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    shop.start();
+    let synced = shop.sync("ana");
+    assert_eq!(
+        (synced.status, synced.json["refused"]["error"]["code"].as_str()),
+        (3, Some("device_forked"))
+    );
+    let shown = shop.must(&["delivery", "show", &delivery]).json;
+    let forked: Vec<_> = shown["claims"].as_array().unwrap().iter().map(|c| &c["forked"]).collect();
+    assert_eq!(forked, [false, true], "the second claim is kept as evidence");
+    assert_eq!(shown["state"], "delivered", "and changes nothing");
+    // From now on it gets no stops, until it is enrolled anew.
+    let again = shop.sync("ana");
+    assert_eq!(again.json["refused"]["error"]["code"], "device_forked");
+}
+
+#[test]
+fn a_device_set_back_without_a_claim_gets_no_route() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    copy(&shop.path("ana"), &shop.path("backup"));
+    assert_eq!(shop.check("ana", &delivery, &wrong(&code, 0)).outcome(), "wrong_code");
+    assert_eq!(shop.sync("ana").status, 0);
+    copy(&shop.path("backup"), &shop.path("ana"));
+    let synced = shop.sync("ana");
+    assert_eq!(synced.json["refused"]["error"]["code"], "device_rolled_back", "{}", synced.json);
+}
+
+#[test]
+fn a_damaged_journal_grants_nothing_and_a_torn_end_costs_nothing() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    let journal = shop.path("ana/journal");
+    let whole = std::fs::read(&journal).unwrap();
+
+    for position in [0, 20, 24, 30, whole.len() / 2] {
+        let mut damaged = whole.clone();
+        damaged[position] ^= 1;
+        std::fs::write(&journal, &damaged).unwrap();
+        let reply = shop.check("ana", &delivery, &code);
+        assert_eq!((reply.status, reply.outcome()), (1, "journal_damaged"), "byte {position}");
+        assert_eq!(std::fs::read(&journal).unwrap(), damaged, "nothing is mended by guessing");
+    }
+
+    std::fs::write(&journal, &whole).unwrap();
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    let granted = std::fs::read(&journal).unwrap();
+    // A crash may tear the last frame at any byte. Those before it stand, and the attempt with them.
+    for length in [granted.len() - 1, granted.len() - 9, granted.len() - 100] {
+        std::fs::write(&journal, &granted[..length]).unwrap();
+        assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted", "cut at {length}");
+        assert_eq!(shop.stop_of("ana")["attempts"], 2);
+    }
+    let mut zeros = whole.clone();
+    zeros.extend([0; 64]);
+    std::fs::write(&journal, &zeros).unwrap();
+    assert_eq!(
+        shop.check("ana", &delivery, &code).outcome(),
+        "granted",
+        "a file that grew before its content came"
+    );
+}
+
+#[test]
+fn a_new_driver_means_a_new_code() {
+    let mut shop = Shop::open();
+    let (delivery, old) = shop.one_stop("ana");
+    let bojan = shop.driver("bojan");
+    shop.plan(&delivery, &bojan);
+    shop.sync("bojan");
+    let new = code_in(&shop.message(&delivery, 2, 0));
+    shop.stop();
+    assert_eq!(shop.check("bojan", &delivery, &old).outcome(), "wrong_code");
+    assert_eq!(shop.check("ana", &delivery, &old).outcome(), "granted", "still offline");
+    assert_eq!(shop.check("bojan", &delivery, &new).outcome(), "granted");
+    shop.start();
+    shop.sync("ana");
+    shop.sync("bojan");
+    let shown = shop.wait_for(&delivery, "delivered");
+    shop.wait("both verdicts", || {
+        let shown = shop.must(&["delivery", "show", &delivery]).json;
+        shown["claims"].as_array().unwrap().iter().all(|claim| claim["verdict"].is_string())
+    });
+    assert_eq!(shown["generation"], 2);
+    let shown = shop.must(&["delivery", "show", &delivery]).json;
+    let mut verdicts: Vec<_> = shown["claims"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["verdict"].as_str().unwrap())
+        .collect();
+    verdicts.sort_unstable();
+    assert_eq!(verdicts, ["match", "superseded"]);
+}
+
+#[test]
+fn a_withdrawn_stop_is_refused_once_the_old_device_has_synced() {
+    let shop = Shop::open();
+    let (delivery, old) = shop.one_stop("ana");
+    let bojan = shop.driver("bojan");
+    shop.plan(&delivery, &bojan);
+    assert_eq!(shop.sync("ana").json["withdrawn"], 1);
+    assert_eq!(shop.check("ana", &delivery, &old).outcome(), "superseded");
+    assert_eq!(shop.sync("ana").json["withdrawn"], 0, "told once");
+}
