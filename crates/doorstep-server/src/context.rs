@@ -159,3 +159,72 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::init;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+    use std::path::Path;
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(1_800_000_000)
+        }
+    }
+
+    fn make(dir: &Path, seed: u64) {
+        init(dir, Mode::Live, &mut ChaCha20Rng::seed_from_u64(seed), Still.now()).unwrap();
+    }
+
+    fn open(dir: &Path) -> Result<Context, OpenError> {
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(9));
+        Context::open(Config::new(dir.to_owned()), Arc::new(Still), rng)
+    }
+
+    #[test]
+    fn opens_what_init_made() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path(), 1);
+        assert_eq!(open(dir.path()).unwrap().mode(), Mode::Live);
+    }
+
+    #[test]
+    fn a_database_without_its_keys_is_refused_with_the_issuer_named() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path(), 1);
+        let issuer = open(dir.path()).unwrap().issuer();
+        std::fs::rename(dir.path().join("keys"), dir.path().join("away")).unwrap();
+        let error = open(dir.path()).err().unwrap();
+        assert!(matches!(error, OpenError::Keys(KeyError::Missing { .. })));
+        assert!(error.to_string().contains(issuer.as_str()));
+        assert!(error.hint().contains("keys/"));
+
+        let other = tempfile::tempdir().unwrap();
+        make(other.path(), 2);
+        std::fs::rename(other.path().join("keys"), dir.path().join("keys")).unwrap();
+        let error = open(dir.path()).err().unwrap();
+        assert!(
+            matches!(error, OpenError::Keys(KeyError::Foreign { .. })),
+            "another issuer's keys"
+        );
+    }
+
+    #[test]
+    fn no_data_empty_data_and_foreign_files_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Missing { .. })));
+        assert!(!dir.path().join(DATABASE).exists(), "and nothing was made");
+        std::fs::write(dir.path().join(DATABASE), "").unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Store(StoreError::Corrupt { .. }))));
+        std::fs::write(
+            dir.path().join(DATABASE),
+            "not a database at all, but long enough to be looked at",
+        )
+        .unwrap();
+        assert!(matches!(open(dir.path()), Err(OpenError::Store(_))));
+    }
+}

@@ -1,8 +1,8 @@
 //! The issuer's service: it takes in deliveries, makes their codes, hands routes to drivers'
 //! devices, sends the messages to customers and takes the outcomes back in.
 //!
-//! A binary makes a data directory with [`init`], opens it as a [`Context`] with its own [`Clock`]
-//! and randomness, and runs [`serve`]. This crate reads no clock and draws no randomness by
+//! A binary makes a data directory with [`init()`], opens it as a [`Context`] with its own [`Clock`]
+//! and randomness, and runs [`serve()`]. This crate reads no clock and draws no randomness by
 //! itself.
 
 mod api;

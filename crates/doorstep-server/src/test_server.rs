@@ -14,11 +14,11 @@ use doorstep::cose::Kind;
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::cose::sign1::{Signer, Unsigned};
-use doorstep::handover::claim::{MAX_UPLOAD, Upload};
+use doorstep::handover::claim::{Claim, Evidence, MAX_UPLOAD, Upload};
 use doorstep::handover::device::Device;
-use doorstep::handover::event::{Identity, Record};
+use doorstep::handover::event::{Event, Identity, Record};
 use doorstep::handover::route::Route;
-use doorstep::handover::stop::Stop;
+use doorstep::handover::stop::{Presented, Stop};
 use doorstep::handover::tag::Tag;
 use doorstep::id::{DeliveryId, DeviceId, IssuerId};
 use doorstep::ledger::Receipt;
@@ -66,20 +66,24 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) request_id: String,
-    pub(crate) bytes: Vec<u8>,
     /// Null when the body is not JSON.
     pub(crate) json: Value,
 }
 
 impl TestServer {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// A server whose settings were changed.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicU64::new(START)));
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         init(dir.path(), Mode::Test, &mut rng, clock.now()).unwrap();
-        let config = Config::new(dir.path().to_owned());
-        let context =
-            Context::open(config, Arc::clone(&clock) as Arc<dyn Clock>, Box::new(rng)).unwrap();
+        let mut config = Config::new(dir.path().to_owned());
+        change(&mut config);
+        let context = Context::open(config, clock.clone(), Box::new(rng)).unwrap();
         let context = Arc::new(context);
         let key = crate::create_api_key(&context, "test").await.unwrap();
         let router = router(&context);
@@ -115,7 +119,7 @@ impl TestServer {
         let status = parts.status.as_u16();
         let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, content_type, request_id, bytes, json }
+        Answer { status, content_type, request_id, json }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
@@ -198,6 +202,7 @@ impl TestServer {
 pub(crate) struct TestDevice {
     pub(crate) key: SoftwareKey,
     pub(crate) device: Device,
+    journal: Vec<Vec<u8>>,
     rng: ChaCha20Rng,
 }
 
@@ -230,7 +235,8 @@ impl TestDevice {
             test: true,
         };
         let record = Device::enrol(identity, server.clock.now());
-        Self { key, device: Device::replay([record.body()]).unwrap(), rng }
+        let device = Device::replay([record.body()]).unwrap();
+        Self { key, device, journal: vec![record.body().to_vec()], rng }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -240,6 +246,7 @@ impl TestDevice {
     fn record(&mut self, record: &Record) -> Receipt {
         assert_eq!(record.place().before, self.device.head());
         self.device.apply(record.body()).unwrap();
+        self.journal.push(record.body().to_vec());
         record.place().appended()
     }
 
@@ -309,6 +316,45 @@ impl TestDevice {
         let (record, spending) = claiming.signed(&signature)?;
         let receipt = self.record(&record);
         Ok(spending.granted(receipt).unwrap())
+    }
+
+    /// Sets the device back to before its first claim, as an old copy of its directory would.
+    pub(crate) fn forget_claims(&mut self) {
+        let journal = std::mem::take(&mut self.journal);
+        let is_claim = |body: &Vec<u8>| matches!(Event::decode(body).unwrap(), Event::Claimed(..));
+        let end = journal.iter().position(is_claim).unwrap();
+        // The attempt before the claim went with it.
+        self.journal = journal[..end - 1].to_vec();
+        self.device = Device::replay(self.journal.iter().map(Vec::as_slice)).unwrap();
+    }
+
+    pub(crate) fn stop_of(&self, delivery: &str) -> &Stop {
+        &self.device.stop(DeliveryId::parse(delivery).unwrap()).unwrap().stop
+    }
+
+    /// A signed claim, made past the device's own checks, as its first.
+    pub(crate) fn claim_for(&mut self, stop: &Stop, code: &str, at: Timestamp) -> Vec<u8> {
+        let identity = self.device.identity();
+        let presented = Presented::Typed(Code::parse(code, stop.shape).unwrap());
+        let issuer = identity.agreement_key().unwrap();
+        let evidence =
+            Evidence::seal(stop.delivery, stop.generation, 0, &presented, &issuer, &mut self.rng)
+                .unwrap();
+        let claim = Claim {
+            issuer: identity.issuer,
+            device: identity.device,
+            number: 1,
+            previous: [0; 32],
+            delivery: stop.delivery,
+            generation: stop.generation,
+            slot: 0,
+            means: presented.means(),
+            at,
+            signed_time: self.device.signed_time(),
+            evidence,
+        };
+        let unsigned = claim.unsigned(&self.key.public());
+        unsigned.signed(&self.key.sign(&unsigned.to_be_signed()))
     }
 
     /// A code that this device takes and the customer does not have: what a dishonest driver finds

@@ -83,3 +83,111 @@ pub(crate) async fn healthz(
         version: env!("CARGO_PKG_VERSION"),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::json;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_are_problems_too() {
+        let server = TestServer::new().await;
+        for (method, path, status, code) in [
+            ("GET", "/", 404, "not_found"),
+            ("GET", "/v1/delivery", 404, "not_found"),
+            ("GET", "/v1/deliveries/", 404, "not_found"),
+            ("GET", "/v1/deliveries/../../keys", 404, "not_found"),
+            ("DELETE", "/v1/keys", 405, "method_not_allowed"),
+            ("GET", "/v1/claims", 405, "method_not_allowed"),
+        ] {
+            let answer = server.request(method, path, &[server.bearer()], "").await;
+            assert_eq!((answer.status, &answer.json["code"]), (status, &json!(code)), "{path}");
+            assert_eq!(answer.content_type, "application/problem+json");
+            assert!(answer.json["hint"].is_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_a_request_id_and_problems_repeat_it() {
+        let server = TestServer::new().await;
+        for given in ["", "a b", "\"", &"x".repeat(65)] {
+            let answer = server.request("GET", "/nowhere", &[("x-request-id", given)], "").await;
+            assert!(answer.request_id.starts_with("req_"), "{given}");
+            assert_eq!(answer.json["request_id"], json!(answer.request_id));
+        }
+        let answer = server.request("GET", "/healthz", &[("x-request-id", "7b0c-A.1")], "").await;
+        assert_eq!((answer.status, answer.request_id.as_str()), (200, "7b0c-A.1"));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_takes_too_long_is_given_up() {
+        let server = TestServer::with(|config| config.request_timeout = Duration::ZERO).await;
+        let answer = server.request("GET", "/v1/keys", &[server.bearer()], "").await;
+        assert_eq!((answer.status, &answer.json["code"]), (503, &json!("timeout")));
+    }
+
+    #[tokio::test]
+    async fn everything_of_the_business_needs_a_key() {
+        let server = TestServer::new().await;
+        for (method, path) in [
+            ("POST", "/v1/deliveries"),
+            ("GET", "/v1/deliveries"),
+            ("POST", "/v1/deliveries/import"),
+            ("GET", "/v1/deliveries/dlv_1"),
+            ("POST", "/v1/deliveries/dlv_1/plan"),
+            ("POST", "/v1/deliveries/dlv_1/send"),
+            ("POST", "/v1/deliveries/dlv_1/verify"),
+            ("POST", "/v1/devices"),
+            ("GET", "/v1/devices"),
+            ("GET", "/v1/devices/dev_1"),
+            ("POST", "/v1/keys"),
+            ("GET", "/v1/keys"),
+            ("POST", "/v1/keys/key_1/revoke"),
+        ] {
+            let answer =
+                server.request(method, path, &[("content-type", "application/json")], "{}").await;
+            assert_eq!(
+                (answer.status, &answer.json["code"]),
+                (401, &json!("unauthorized")),
+                "{method} {path}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn no_file_of_the_issuer_but_the_keys_and_messages_holds_a_secret() {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let delivery = server.delivery("A").await;
+        server.plan(&delivery, device.id()).await;
+        device.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        let code = server.code(0).replace(' ', "");
+        let (_, key) = server.bearer();
+        let mut secrets =
+            vec![code.clone().into_bytes(), key.as_bytes()["Bearer ".len()..].to_vec()];
+        secrets.push(format!("{} {}", &code[..4], &code[4..]).into_bytes());
+        for name in ["signing.key", "agreement.key", "master.key"] {
+            let text = std::fs::read_to_string(server.dir.path().join("keys").join(name)).unwrap();
+            let bytes = crate::hex::decode::<32>(text.trim()).unwrap();
+            secrets.push(bytes.to_vec());
+            secrets.push(text.trim().as_bytes().to_vec());
+        }
+        let mut scanned = 0;
+        for entry in std::fs::read_dir(server.dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() || path.ends_with("messages.jsonl") {
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            scanned += bytes.len();
+            for secret in &secrets {
+                let found = bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(!found, "{}", path.display());
+            }
+        }
+        assert!(scanned > 10_000, "the database and its log were looked at");
+    }
+}

@@ -136,6 +136,8 @@ pub(crate) fn count_forked(connection: &Connection, device: &DeviceId) -> Result
 pub(crate) struct Open {
     pub(crate) log_seq: u64,
     pub(crate) device: DeviceId,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) generation: u32,
     pub(crate) document: Vec<u8>,
     pub(crate) received_at: Timestamp,
 }
@@ -143,7 +145,7 @@ pub(crate) struct Open {
 /// Claims without a verdict, oldest first.
 pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT log_seq, device, document, received_at FROM claims
+        "SELECT log_seq, device, delivery, generation, document, received_at FROM claims
          WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
     )?;
     let mut rows = statement.query([limit])?;
@@ -153,8 +155,14 @@ pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, Sto
         open.push(Open {
             log_seq: row.get::<_, Count>(0)?.0,
             device: parsed("claims.device", device, DeviceId::parse)?,
-            document: row.get(2)?,
-            received_at: row.get::<_, At>(3)?.0,
+            delivery: parsed(
+                "claims.delivery",
+                row.get_ref(2)?.as_str().unwrap_or_default(),
+                DeliveryId::parse,
+            )?,
+            generation: row.get(3)?,
+            document: row.get(4)?,
+            received_at: row.get::<_, At>(5)?.0,
         });
     }
     Ok(open)

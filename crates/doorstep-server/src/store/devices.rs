@@ -192,14 +192,17 @@ pub(crate) struct Progress {
     pub(crate) route_version: u64,
     pub(crate) claim_number: u64,
     pub(crate) claim_hash: [u8; 32],
+    /// The journal's head when the device last asked for its route.
     pub(crate) journal: Head,
+    /// The head that the last acknowledgement asked for.
+    pub(crate) prove: Head,
     pub(crate) nonce: [u8; 16],
 }
 
 pub(crate) fn progress(connection: &Connection, id: &DeviceId) -> Result<Progress, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT state, route_version, claim_number, claim_hash, journal_seq, journal_hash, nonce
-         FROM devices WHERE id = ?1",
+        "SELECT state, route_version, claim_number, claim_hash, journal_seq, journal_hash,
+                prove_seq, prove_hash, nonce FROM devices WHERE id = ?1",
     )?;
     let mut rows = statement.query([id.as_str()])?;
     let row = rows.next()?.ok_or(StoreError::Corrupt { column: "devices.id" })?;
@@ -209,7 +212,8 @@ pub(crate) fn progress(connection: &Connection, id: &DeviceId) -> Result<Progres
         claim_number: row.get::<_, Count>(2)?.0,
         claim_hash: row.get(3)?,
         journal: Head { seq: row.get::<_, Count>(4)?.0, hash: row.get(5)? },
-        nonce: row.get(6)?,
+        prove: Head { seq: row.get::<_, Count>(6)?.0, hash: row.get(7)? },
+        nonce: row.get(8)?,
     })
 }
 
@@ -224,7 +228,7 @@ pub(crate) fn set_state(
     Ok(())
 }
 
-/// Notes that claims were taken in up to `number`, and what the next request has to repeat.
+/// Notes that claims were taken in up to `number`, and what the next request has to name.
 pub(crate) fn acknowledged(
     connection: &Connection,
     id: &DeviceId,
@@ -236,6 +240,7 @@ pub(crate) fn acknowledged(
     connection
         .prepare_cached(
             "UPDATE devices SET claim_number = :number, claim_hash = :hash, nonce = :nonce,
+                                prove_seq = journal_seq, prove_hash = journal_hash,
                                 last_sync_at = :now WHERE id = :id",
         )?
         .execute(named_params! {

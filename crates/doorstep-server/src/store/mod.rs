@@ -250,6 +250,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_failed_commit_answers_no_to_all_and_stops_the_store() {
+        let (_dir, path) = scratch();
+        Store::make(&path, |_| Ok(())).unwrap();
+        let store = Store::open(&path).unwrap();
+        // A foreign key that is checked at the commit makes the commit fail.
+        let doom = |c: &Connection| {
+            c.execute_batch(
+                "PRAGMA defer_foreign_keys = ON;
+                 INSERT INTO recipients VALUES ('dlv_none', 0, 'a', 'b')",
+            )?;
+            Ok::<_, StoreError>(())
+        };
+        let (one, two) = tokio::join!(store.write(put("a")), store.write(doom));
+        assert!(matches!(two, Err(StoreError::Stopped)));
+        // The first was in the same group, or in one that was committed before.
+        assert_eq!(count(&store).await, i64::from(one.is_ok()));
+        let later = store.write(put("b")).await;
+        assert!(matches!(later, Err(StoreError::Stopped)), "nothing more is accepted");
+    }
+
+    #[tokio::test]
+    async fn many_writers_share_commits_and_all_are_kept() {
+        let (_dir, path) = scratch();
+        Store::make(&path, |_| Ok(())).unwrap();
+        let store = std::sync::Arc::new(Store::open(&path).unwrap());
+        let tasks: Vec<_> = (0..500)
+            .map(|n| {
+                let store = std::sync::Arc::clone(&store);
+                tokio::spawn(async move {
+                    store
+                        .write(move |c| {
+                            c.execute("INSERT INTO meta VALUES (?1, '')", [n.to_string()])?;
+                            Ok::<_, StoreError>(())
+                        })
+                        .await
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(count(&store).await, 500);
+    }
+
+    #[tokio::test]
     async fn readers_cannot_write() {
         let (_dir, path) = scratch();
         Store::make(&path, |_| Ok(())).unwrap();

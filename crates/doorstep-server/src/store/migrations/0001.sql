@@ -56,10 +56,13 @@ CREATE TABLE devices (
     -- The highest claim that is stored, and its hash.
     claim_number      INTEGER NOT NULL DEFAULT 0,
     claim_hash        BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(claim_hash) = 32),
-    -- The journal's head when the device last asked for its route; it must still know it.
+    -- The journal's head when the device last asked for its route.
     journal_seq       INTEGER NOT NULL DEFAULT 0,
     journal_hash      BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(journal_hash) = 32),
-    -- Of the last acknowledgement; the next request for a route repeats it.
+    -- The head that the last acknowledgement asked for, and its nonce. The next request for a
+    -- route must name both; it may come twice.
+    prove_seq         INTEGER NOT NULL DEFAULT 0,
+    prove_hash        BLOB    NOT NULL DEFAULT (zeroblob(32)) CHECK (length(prove_hash) = 32),
     nonce             BLOB    NOT NULL DEFAULT (zeroblob(16)) CHECK (length(nonce) = 16)
 ) STRICT;
 

@@ -195,3 +195,184 @@ fn report(
     ];
     deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http::base64url::{read, write};
+    use crate::test_server::{TestDevice, TestServer};
+    use doorstep::handover::claim::Upload;
+    use doorstep::ledger::Head;
+    use doorstep::time::Timestamp;
+    use serde_json::{Value, json};
+
+    fn now(server: &TestServer) -> Timestamp {
+        crate::context::Clock::now(&*server.clock)
+    }
+
+    /// A device with three outcomes that it has not told yet.
+    async fn with_claims() -> (TestServer, TestDevice) {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let mut ids = Vec::new();
+        for reference in ["A", "B", "C"] {
+            let delivery = server.delivery(reference).await;
+            server.plan(&delivery, device.id()).await;
+            ids.push(delivery);
+        }
+        device.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        for message in server.messages() {
+            let delivery = message["delivery"].as_str().unwrap();
+            let text = message["text"].as_str().unwrap();
+            let code = &text.split("code is ").nth(1).unwrap()[..9];
+            device.present(delivery, code, now(&server)).unwrap();
+        }
+        (server, device)
+    }
+
+    fn picked(device: &TestDevice, indices: &[usize]) -> Upload {
+        let all = device.device.upload(500);
+        Upload {
+            device: all.device,
+            claims: indices.iter().map(|i| all.claims[*i].clone()).collect(),
+        }
+    }
+
+    fn stored(server: &TestServer) -> i64 {
+        server.query("SELECT count(*) FROM claims")
+    }
+
+    #[tokio::test]
+    async fn claims_are_stored_once_however_often_they_come() {
+        let (server, mut device) = with_claims().await;
+        let all = picked(&device, &[0, 1, 2]);
+        for _ in 0..3 {
+            let (status, _) = device.send(&server, &all).await;
+            assert_eq!(status, 200);
+            assert_eq!((stored(&server), device.device.received()), (3, 3));
+        }
+        let (_, shown) = server.get(&format!("/v1/devices/{}", device.id())).await;
+        assert_eq!((&shown["claims"], &shown["state"]), (&json!(3), &json!("enrolled")));
+    }
+
+    #[tokio::test]
+    async fn after_a_gap_nothing_is_taken_and_the_answer_says_where_to_go_on() {
+        let (server, mut device) = with_claims().await;
+        for (indices, received) in
+            [(&[1][..], 0), (&[2, 1], 0), (&[0, 2], 1), (&[2, 0, 1], 1), (&[1, 1, 2], 3)]
+        {
+            let upload = picked(&device, indices);
+            // Another copy of the device sends, so that this one keeps what it has.
+            let (status, _) = device.clone().send(&server, &upload).await;
+            assert_eq!(status, 200);
+            assert_eq!(stored(&server), received, "{indices:?}");
+        }
+        let (_, answer) = device.upload(&server).await;
+        assert!(answer["acknowledgement"].is_string());
+        assert_eq!((stored(&server), device.device.received()), (3, 3));
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE forked"), 0);
+    }
+
+    #[tokio::test]
+    async fn the_log_is_a_chain_over_all_claims() {
+        let (server, mut device) = with_claims().await;
+        device.upload(&server).await;
+        let database = rusqlite::Connection::open(server.dir.path().join("doorstep.db")).unwrap();
+        let mut statement =
+            database.prepare("SELECT log_hash, hash FROM claims ORDER BY log_seq").unwrap();
+        let mut head = Head::EMPTY;
+        for row in statement
+            .query_map([], |r| Ok((r.get::<_, [u8; 32]>(0)?, r.get::<_, [u8; 32]>(1)?)))
+            .unwrap()
+        {
+            let (log, claim) = row.unwrap();
+            head = head.then(&claim);
+            assert_eq!(head.hash, log);
+        }
+        assert_eq!(head.seq, 3);
+    }
+
+    #[tokio::test]
+    async fn a_device_set_back_is_seen_and_its_claims_are_kept() {
+        let (server, mut device) = with_claims().await;
+        let mut backup = device.clone();
+        let first = picked(&device, &[0]);
+        let unsaid = picked(&device, &[0, 1, 2]);
+        device.send(&server, &unsaid).await;
+        // The backup is from before the three; it grants the first delivery once more.
+        backup.forget_claims();
+        let message = server.messages().remove(0);
+        let code =
+            message["text"].as_str().unwrap().split("code is ").nth(1).unwrap()[..9].to_owned();
+        backup
+            .present(message["delivery"].as_str().unwrap(), &code, now(&server).later(60))
+            .unwrap();
+        let again = picked(&backup, &[0]);
+        assert_ne!(again.claims, first.claims);
+        let (status, _) = backup.send(&server, &again).await;
+        assert_eq!((status, stored(&server)), (200, 4));
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE forked"), 1);
+        let (_, shown) = server.get(&format!("/v1/devices/{}", device.id())).await;
+        assert_eq!(shown["state"], "forked");
+        let (status, problem) = device.fetch(&server).await;
+        assert_eq!(
+            (status, &problem["code"]),
+            (409, &json!("device_forked")),
+            "it gets no more routes"
+        );
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'repeated'"), 1);
+    }
+
+    #[tokio::test]
+    async fn documents_of_others_and_of_other_kinds_are_refused() {
+        let (server, mut device) = with_claims().await;
+        let other = server.device("Leo").await;
+        let upload = picked(&device, &[0]);
+        let post = async |document: &[u8]| -> (u16, Value) {
+            server.post("/v1/claims", json!({"upload": write(document)})).await
+        };
+        let signed = |by: &TestDevice, upload: &Upload| {
+            let unsigned = upload.unsigned(&by.key.public());
+            unsigned.signed(&by.key.sign(&unsigned.to_be_signed()))
+        };
+        let good = signed(&device, &upload);
+        let mut flipped = good.clone();
+        let last = flipped.len() - 1;
+        flipped[last] ^= 1;
+        let foreign_claims = Upload { device: other.device.identity().device, ..upload.clone() };
+        let request = device.device.request_route().unwrap().unsigned(&device.key.public());
+        let request = request.signed(&device.key.sign(&request.to_be_signed()));
+        let unknown =
+            Upload { device: doorstep::id::DeviceId::parse("dev_0").unwrap(), ..upload.clone() };
+        for (name, status, document) in [
+            ("signed by another", 401, signed(&other, &upload)),
+            ("claims of another", 401, signed(&other, &foreign_claims)),
+            ("of an unknown device", 401, signed(&device, &unknown)),
+            ("a bit changed", 401, flipped),
+            ("another kind", 401, request),
+            ("cut", 400, good[..good.len() - 1].to_vec()),
+            ("longer", 400, [good.as_slice(), &[0]].concat()),
+            ("empty", 400, Vec::new()),
+        ] {
+            let (got, problem) = post(&document).await;
+            assert_eq!(got, status, "{name}: {problem}");
+        }
+        let too_many = Upload { claims: vec![upload.claims[0].clone(); 501], ..upload.clone() };
+        assert_eq!(post(&signed(&device, &too_many)).await.0, 400);
+        for body in [
+            json!({"upload": "!"}),
+            json!({"upload": true}),
+            json!({}),
+            json!({"upload": "", "x": 1}),
+            json!([""]),
+        ] {
+            assert_eq!(server.post("/v1/claims", body).await.0, 422);
+        }
+        assert_eq!(stored(&server), 0);
+        let (status, answer) = device.upload(&server).await;
+        assert_eq!(status, 200);
+        assert!(read("acknowledgement", answer["acknowledgement"].as_str().unwrap()).is_ok());
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) async fn handler(
 ) -> Result<Json<DeliveryDetail>, Problem> {
     let id = id_in_path(&id)?;
     let found = context.store.read(move |connection| detail(connection, &id)).await?;
-    found.map(|delivery| Json(delivery.into())).ok_or_else(not_found)
+    found.map(Json).ok_or_else(not_found)
 }
 
 #[cfg(test)]

@@ -153,7 +153,7 @@ fn present(
         let first = messages.iter().map(|message| message.send_at).min();
         return Ok(Err(match generation.state {
             GenerationState::Expired => Refusal::Expired { until: generation.window.until() },
-            _ => Refusal::NotYetValid { from: first.unwrap_or(generation.window.from()) },
+            _ => Refusal::NotYetValid { from: first.unwrap_or_else(|| generation.window.from()) },
         }));
     };
     let held = generations::held(connection, id, generation.number)?;
@@ -190,7 +190,7 @@ fn open_slots(messages: &[Message], now: Timestamp) -> Option<Open> {
     let alive: Vec<&(u8, Window)> =
         sent.iter().filter(|(_, window)| now < window.until()).collect();
     let last = sent.iter().max_by_key(|(_, window)| window.until())?.1;
-    let from = alive.iter().map(|(_, window)| window.from()).min().unwrap_or(last.from());
+    let from = alive.iter().map(|(_, window)| window.from()).min().unwrap_or_else(|| last.from());
     Some(Open {
         window: Window::new(from, last.until())?,
         slots: alive.into_iter().map(|(slot, _)| *slot).collect(),

@@ -78,16 +78,18 @@ fn answer(
         return Ok(Err(problem));
     }
     if request.nonce != progress.nonce {
-        return Ok(Err(Problem::new(
-            Code::SyncStale,
-            "the request does not repeat the last acknowledgement",
-        )
-        .hint("sync again")));
+        return Ok(Err(stale()));
     }
     if let Some(state) = found_wanting(request, &progress) {
         devices::set_state(connection, &request.device, state)?;
         tracing::warn!(device = %request.device, state = state.as_str(), "a device cannot prove its journal");
         return Ok(refuse_untrusted(state).map(|()| Vec::new()));
+    }
+    let (head, known) = (request.head, progress.journal);
+    if head.seq < known.seq || (head.seq == known.seq && head.hash != known.hash) {
+        // A request on its way twice, overtaken by a newer one; or a device set back to after its
+        // acknowledgement, which the next one will show.
+        return Ok(Err(stale()));
     }
     routes::confirm(connection, &request.device, request.version)?;
     // A device may know more than a server that was set back.
@@ -96,6 +98,10 @@ fn answer(
     let version = if made { known.saturating_add(1) } else { known };
     devices::routed(connection, &request.device, request.head, version)?;
     Ok(Ok(routes::pending(connection, &request.device)?))
+}
+
+fn stale() -> Problem {
+    Problem::new(Code::SyncStale, "a newer sync of this device came in between").hint("sync again")
 }
 
 fn refuse_untrusted(state: DeviceState) -> Result<(), Problem> {
@@ -121,10 +127,10 @@ fn refuse_untrusted(state: DeviceState) -> Result<(), Problem> {
 
 /// What is wrong with the journal of a device that cannot name what it had to prove.
 fn found_wanting(request: &RouteRequest, progress: &Progress) -> Option<DeviceState> {
-    if request.head.seq < progress.journal.seq {
+    if request.head.seq < progress.prove.seq {
         return Some(DeviceState::RolledBack);
     }
-    if request.proof != progress.journal {
+    if request.proof != progress.prove {
         // As long as before, or longer, with another content.
         return Some(DeviceState::Forked);
     }
@@ -176,4 +182,142 @@ fn make(
         .map_err(|error| Problem::internal(&error))?;
     routes::insert(connection, &request.device, version, &document, now)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::base64url::write;
+    use crate::test_server::{TestDevice, TestServer};
+    use serde_json::json;
+
+    async fn with_stop() -> (TestServer, TestDevice, String) {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let delivery = server.delivery("A").await;
+        server.plan(&delivery, device.id()).await;
+        device.upload(&server).await;
+        (server, device, delivery)
+    }
+
+    #[tokio::test]
+    async fn each_stop_is_handed_out_once_and_its_tags_are_then_only_on_the_device() {
+        let (server, mut device, delivery) = with_stop().await;
+        let (_, answer) = device.fetch(&server).await;
+        let stops = device.take_in(&server, &answer);
+        assert_eq!((stops.len(), stops[0].slots.len()), (1, 2));
+        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        assert_eq!(shown["state"], "handed_out");
+        assert_eq!(
+            server.query("SELECT count(*) FROM generations WHERE sealed_stop IS NOT NULL"),
+            0
+        );
+
+        let before = device.device.head();
+        assert!(device.sync(&server).await.is_empty(), "nothing new");
+        assert_eq!(device.device.version(), 1);
+        assert!(device.device.head().seq > before.seq, "only the acknowledgement");
+        assert_eq!(server.query("SELECT count(*) FROM routes"), 0, "it has it, so it is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_is_given_again() {
+        let (server, mut device, _) = with_stop().await;
+        let (_, lost) = device.fetch(&server).await;
+        let (_, again) = device.fetch(&server).await;
+        assert_eq!(again, lost);
+        device.upload(&server).await;
+        let later = server.delivery("B").await;
+        server.plan(&later, device.id()).await;
+        let (_, both) = device.fetch(&server).await;
+        assert_eq!(both["routes"].as_array().unwrap().len(), 2);
+        assert_eq!(device.take_in(&server, &both).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_overtaken_harms_nothing() {
+        let (server, mut device, delivery) = with_stop().await;
+        let early = device.clone();
+        let (_, answer) = device.fetch(&server).await;
+        device.take_in(&server, &answer);
+        let (status, _) = device.fetch(&server).await;
+        assert_eq!(status, 200, "a newer one on the same acknowledgement");
+        let (status, problem) = early.fetch(&server).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("sync_stale")));
+        server.plan(&delivery, device.id()).await;
+        assert_eq!(device.sync(&server).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_device_set_back_gets_nothing_for_ever() {
+        let (server, mut device, _) = with_stop().await;
+        let backup = device.clone();
+        device.sync(&server).await;
+        device.sync(&server).await;
+        let mut restored = backup;
+        restored.upload(&server).await;
+        let (status, problem) = restored.fetch(&server).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("device_rolled_back")), "{problem}");
+        let (_, shown) = server.get(&format!("/v1/devices/{}", device.id())).await;
+        assert_eq!(shown["state"], "rolled_back");
+        device.upload(&server).await;
+        let (status, _) = device.fetch(&server).await;
+        assert_eq!(status, 409, "nor does the one it was copied from");
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_grew_is_seen_as_a_fork() {
+        let (server, mut device, _) = with_stop().await;
+        let mut copy = device.clone();
+        device.sync(&server).await;
+        for _ in 0..5 {
+            copy.upload(&server).await;
+        }
+        let (status, problem) = copy.fetch(&server).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("device_forked")), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_request_repeats_the_last_acknowledgement() {
+        let (server, mut device, _) = with_stop().await;
+        let stale = device.clone();
+        device.upload(&server).await;
+        let (status, problem) = stale.fetch(&server).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("sync_stale")));
+        let (status, _) = device.fetch(&server).await;
+        assert_eq!(status, 200, "which harms nothing");
+    }
+
+    #[tokio::test]
+    async fn requests_of_others_are_refused() {
+        let (server, device, _) = with_stop().await;
+        let mut other = server.device("Leo").await;
+        other.upload(&server).await;
+        let unsigned = device.device.request_route().unwrap().unsigned(&device.key.public());
+        let message = unsigned.to_be_signed();
+        let wrong_key = unsigned.signed(&other.key.sign(&message));
+        let upload = device.device.upload(0).unsigned(&device.key.public());
+        let other_kind = upload.signed(&device.key.sign(&upload.to_be_signed()));
+        for (status, document) in [(401, wrong_key), (401, other_kind), (400, vec![0; 40])] {
+            let (got, problem) =
+                server.post("/v1/routes", json!({"request": write(&document)})).await;
+            assert_eq!(got, status, "{problem}");
+        }
+        for body in [json!({"request": 1}), json!({}), json!({"request": "", "version": 0})] {
+            assert_eq!(server.post("/v1/routes", body).await.0, 422);
+        }
+        let (_, own) = other.fetch(&server).await;
+        assert_eq!(own["routes"], json!([]), "and another's stops are not his");
+        assert_eq!(server.query("SELECT count(*) FROM routes"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_replanned_stop_is_withdrawn_and_handed_out_anew() {
+        let (server, mut device, delivery) = with_stop().await;
+        device.sync(&server).await;
+        server.plan(&delivery, device.id()).await;
+        let stops = device.sync(&server).await;
+        assert_eq!(stops[0].generation, 2);
+        let kept = device.device.stops().find(|known| known.stop.generation == 1).unwrap();
+        assert!(kept.withdrawn);
+    }
 }
