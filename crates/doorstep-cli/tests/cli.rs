@@ -1,8 +1,16 @@
 //! What users meet: help, mistakes, wrong files, and answers that machines can read.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorstep::cose::keys::{IssuerKey, SoftwareKey};
+use doorstep::secret::Secret;
 use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::Command;
 use support::{Shop, reply};
 
@@ -170,18 +178,39 @@ fn a_device_belongs_to_the_issuer_of_its_ticket() {
     assert!(!shop.path("ana/journal").exists());
     assert_eq!(enrol("ana", shop.url()).status, 0);
     assert_eq!(enrol("ana", shop.url()).status, 1, "the directory is taken");
-    assert_eq!(enrol("eva", shop.url()).outcome(), "ticket_used", "a ticket is used once");
+    assert_eq!(enrol("eva", shop.url()).outcome(), "ticket_invalid", "a ticket is used once");
     // A server that an attacker runs can say yes to any ticket, but not with the issuer's keys.
-    let (head, tail) = invited.split_at(invited.len() - 3);
-    std::fs::write(
-        shop.path("ticket"),
-        format!("{head}{}", if tail == "000" { "001" } else { "000" }),
-    )
-    .unwrap();
-    let reply = enrol("max", shop.url());
+    let invited = shop.must(&["driver", "invite", "Max"]).text("ticket");
+    std::fs::write(shop.path("ticket"), &invited).unwrap();
+    let reply = enrol("max", &impostor());
     assert_eq!((reply.status, reply.outcome()), (1, "wrong_issuer"), "{}", reply.stderr);
+    assert!(!shop.path("max/journal").exists());
+    assert_eq!(enrol("max", shop.url()).status, 0, "the ticket is still good at the right server");
     std::fs::write(shop.path("ticket"), "tkt_nonsense").unwrap();
     assert!(enrol("max", shop.url()).stderr.contains("not a ticket"));
+}
+
+/// A server with keys of its own that welcomes one device.
+fn impostor() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let key = |byte| Secret::from_bytes([byte; 32]);
+    let agreement = SoftwareKey::from_secret(&key(1)).unwrap().public();
+    let body = json!({
+        "issuer": "iss_1", "device": "dev_1", "driver": "Max", "mode": "test",
+        "time": "2026-03-02T12:00:00Z",
+        "signing_key": URL_SAFE_NO_PAD.encode(IssuerKey::from_seed(&key(2)).public().to_bytes()),
+        "agreement_key": URL_SAFE_NO_PAD.encode(agreement.to_bytes()),
+    })
+    .to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 8192];
+        let _ = stream.read(&mut request).unwrap();
+        let length = body.len();
+        write!(stream, "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+    });
+    url
 }
 
 #[test]

@@ -17,7 +17,7 @@ use doorstep::refusal::Refusal;
 use doorstep::time::{Position, Timestamp};
 use doorstep_server::ticket::Ticket;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -139,7 +139,7 @@ fn invite(name: &str, connection: &Connection) -> Result<Answer, CliError> {
     Ok(Answer::new(invited, ticket))
 }
 
-fn enrol(ticket: &PathBuf, server: &str, seed: Option<u64>, at: &At) -> Result<Answer, CliError> {
+fn enrol(ticket: &Path, server: &str, seed: Option<u64>, at: &At) -> Result<Answer, CliError> {
     let ticket = Ticket::parse(&read_secret(ticket, "ticket")?).ok_or_else(|| {
         CliError::new("this is not a ticket").hint("make one: doorstep driver invite NAME > FILE")
     })?;

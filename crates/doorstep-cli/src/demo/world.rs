@@ -63,7 +63,7 @@ impl World {
             Some(dir) => dir.to_owned(),
             None => std::env::temp_dir().join(format!("doorstep-demo-{}", std::process::id())),
         };
-        std::fs::create_dir_all(dir.parent().unwrap_or(Path::new(".")))
+        std::fs::create_dir_all(dir.parent().unwrap_or(&dir))
             .and_then(|()| std::fs::create_dir(&dir))
             .and_then(|()| dir.canonicalize())
             .map(|dir| Self {
