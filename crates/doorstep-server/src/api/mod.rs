@@ -71,7 +71,8 @@ pub(crate) struct Health {
 
 /// Says that the server runs and that its database answers.
 #[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health",
-    responses((status = 200, body = Health), (status = 503, body = crate::http::problem::ProblemBody)))]
+    responses((status = 200, description = "it runs and stores", body = Health), (status = 503, description = "it stores nothing at the moment",
+            body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn healthz(
     axum::extract::State(context): axum::extract::State<Arc<Context>>,
 ) -> Result<Json<Health>, crate::http::problem::Problem> {

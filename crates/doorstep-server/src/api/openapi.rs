@@ -80,7 +80,11 @@ mod tests {
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");
-                assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()));
+                let responses = operation["responses"].as_object().unwrap();
+                assert!(!responses.is_empty());
+                for response in responses.values() {
+                    assert!(response["description"].is_string(), "{method} {path}");
+                }
             }
         }
         assert!(document["components"]["securitySchemes"]["api_key"].is_object());

@@ -151,7 +151,7 @@ CREATE TABLE claims (
     received_at   INTEGER NOT NULL,
     forked        INTEGER NOT NULL,
     verdict       TEXT    CHECK (verdict IN ('match', 'match_with_typo', 'mismatch', 'outside_window',
-                                             'repeated', 'unchecked', 'void')),
+                                             'repeated', 'unchecked', 'superseded', 'void')),
     late_possible INTEGER NOT NULL DEFAULT 0,
     UNIQUE (device, number, hash)
 ) STRICT;

@@ -45,7 +45,8 @@ pub(crate) struct Acknowledged {
 /// Takes in a device's claims. Claims that are known change nothing; after a gap nothing is taken.
 #[utoipa::path(post, path = "/v1/claims", tag = "claims", operation_id = "upload_claims",
     request_body = UploadClaims,
-    responses((status = 200, body = Acknowledged), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "what is stored now", body = Acknowledged), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<UploadClaims>,

@@ -50,7 +50,8 @@ pub(crate) struct CreateRecipient {
 /// Takes in one delivery.
 #[utoipa::path(post, path = "/v1/deliveries", tag = "deliveries", operation_id = "create_delivery",
     security(("api_key" = [])), request_body = CreateDelivery,
-    responses((status = 201, body = DeliveryView), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, description = "taken in", body = DeliveryView), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<CreateDelivery>,

@@ -39,7 +39,8 @@ pub(crate) struct Imported {
 /// Takes in many deliveries, all or none. Errors name the row (from 0) and the field.
 #[utoipa::path(post, path = "/v1/deliveries/import", tag = "deliveries",
     operation_id = "import_deliveries", security(("api_key" = [])), request_body = ImportDeliveries,
-    responses((status = 201, body = Imported), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, description = "all were taken in", body = Imported), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<ImportDeliveries>,

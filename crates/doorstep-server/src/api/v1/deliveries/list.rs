@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListDeliveries {
     /// How many on a page, 1 to 200; 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -39,7 +40,8 @@ pub(crate) struct DeliveryList {
 /// Lists deliveries, oldest first.
 #[utoipa::path(get, path = "/v1/deliveries", tag = "deliveries", operation_id = "list_deliveries",
     security(("api_key" = [])), params(ListDeliveries),
-    responses((status = 200, body = DeliveryList), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "a page of deliveries", body = DeliveryList), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiQuery(query): ApiQuery<ListDeliveries>,

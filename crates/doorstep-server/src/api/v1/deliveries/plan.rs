@@ -75,7 +75,8 @@ struct Plan {
 #[utoipa::path(post, path = "/v1/deliveries/{id}/plan", tag = "deliveries",
     operation_id = "plan_delivery", security(("api_key" = [])), request_body = PlanDelivery,
     params(("id" = String, Path, description = "the delivery's id")),
-    responses((status = 200, body = DeliveryDetail), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the delivery as it is now planned", body = DeliveryDetail), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

@@ -58,7 +58,8 @@ impl<'de> Deserialize<'de> for Slot {
 #[utoipa::path(post, path = "/v1/deliveries/{id}/send", tag = "deliveries",
     operation_id = "send_code", security(("api_key" = [])), request_body = SendCode,
     params(("id" = String, Path, description = "the delivery's id")),
-    responses((status = 200, body = DeliveryDetail), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the delivery after its code was sent", body = DeliveryDetail), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 /// Shows one delivery with its plan, its messages and the claims about it.
 #[utoipa::path(get, path = "/v1/deliveries/{id}", tag = "deliveries", operation_id = "show_delivery",
     security(("api_key" = [])), params(("id" = String, Path, description = "the delivery's id")),
-    responses((status = 200, body = DeliveryDetail), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the delivery", body = DeliveryDetail), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

@@ -113,7 +113,8 @@ impl From<Result<Grant, Refusal>> for Verification {
 #[utoipa::path(post, path = "/v1/deliveries/{id}/verify", tag = "deliveries",
     operation_id = "verify_code", security(("api_key" = [])), request_body = VerifyCode,
     params(("id" = String, Path, description = "the delivery's id")),
-    responses((status = 200, body = Verification), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "granted or refused", body = Verification), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

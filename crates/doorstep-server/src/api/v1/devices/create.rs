@@ -47,7 +47,8 @@ pub(crate) struct InvitedDevice {
 /// Invites a driver's device.
 #[utoipa::path(post, path = "/v1/devices", tag = "devices", operation_id = "create_device",
     security(("api_key" = [])), request_body = InviteDevice,
-    responses((status = 201, body = InvitedDevice), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, description = "the device and its ticket", body = InvitedDevice), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<InviteDevice>,

@@ -62,7 +62,8 @@ pub(crate) struct EnrolledDevice {
 /// Enrols a device by its ticket. The same ticket with the same key may be sent again.
 #[utoipa::path(post, path = "/v1/devices/enrol", tag = "devices", operation_id = "enrol_device",
     request_body = EnrolDevice,
-    responses((status = 200, body = EnrolledDevice), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "whom the device works for", body = EnrolledDevice), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<EnrolDevice>,

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListDevices {
     /// How many on a page, 1 to 200; 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
@@ -34,7 +35,8 @@ pub(crate) struct DeviceList {
 /// Lists devices, oldest first.
 #[utoipa::path(get, path = "/v1/devices", tag = "devices", operation_id = "list_devices",
     security(("api_key" = [])), params(ListDevices),
-    responses((status = 200, body = DeviceList), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "a page of devices", body = DeviceList), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiQuery(query): ApiQuery<ListDevices>,

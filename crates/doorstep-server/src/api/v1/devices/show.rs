@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Shows one device.
 #[utoipa::path(get, path = "/v1/devices/{id}", tag = "devices", operation_id = "show_device",
     security(("api_key" = [])), params(("id" = String, Path, description = "the device's id")),
-    responses((status = 200, body = DeviceView), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the device", body = DeviceView), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

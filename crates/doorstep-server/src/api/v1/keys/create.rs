@@ -38,7 +38,8 @@ pub(crate) struct CreatedKey {
 /// Makes an API key.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", operation_id = "create_key",
     security(("api_key" = [])), request_body = CreateKey,
-    responses((status = 201, body = CreatedKey), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, description = "the key, shown once", body = CreatedKey), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<CreateKey>,

@@ -19,7 +19,8 @@ pub(crate) struct KeyList {
 /// Lists all API keys.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", operation_id = "list_keys",
     security(("api_key" = [])),
-    responses((status = 200, body = KeyList), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "all API keys", body = KeyList), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(State(context): State<Arc<Context>>) -> Result<Json<KeyList>, Problem> {
     let keys = context.store.read(api_keys::list).await?;
     Ok(Json(KeyList { data: keys.into_iter().map(KeyView::from).collect() }))

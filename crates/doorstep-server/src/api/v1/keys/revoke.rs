@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// Revokes an API key. Doing it again changes nothing.
 #[utoipa::path(post, path = "/v1/keys/{id}/revoke", tag = "keys", operation_id = "revoke_key",
     security(("api_key" = [])), params(("id" = String, Path, description = "the key's id")),
-    responses((status = 200, body = KeyView), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the revoked key", body = KeyView), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,

@@ -43,7 +43,8 @@ pub(crate) struct Routes {
 /// device says that it has them.
 #[utoipa::path(post, path = "/v1/routes", tag = "routes", operation_id = "fetch_routes",
     request_body = FetchRoutes,
-    responses((status = 200, body = Routes), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, description = "the routes it does not have", body = Routes), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<FetchRoutes>,
