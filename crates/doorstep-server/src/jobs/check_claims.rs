@@ -15,6 +15,7 @@ use doorstep::cose::keys::PublicKey;
 use doorstep::handover::Subject;
 use doorstep::handover::claim::{Claim, Evidence};
 use doorstep::handover::judge::{self, Held};
+use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -141,23 +142,27 @@ fn conclude(
     let late_possible = open.received_at >= generation.window.until();
     claims::judge(connection, open.log_seq, verdict, late_possible)?;
     let (delivery, number) = (&open.delivery, open.generation);
-    match verdict {
-        Verdict::Match | Verdict::MatchWithTypo => {
-            generations::end(connection, delivery, number, GenerationState::Closed)?;
-            messages::end(connection, delivery, number, MessageState::Closed)?;
-            deliveries::advance(
-                connection,
-                delivery,
-                &[DeliveryState::Reported],
-                DeliveryState::Delivered,
-                now,
-            )
-        }
-        Verdict::Mismatch | Verdict::OutsideWindow | Verdict::Unchecked | Verdict::Void => {
-            deliveries::set_state(connection, delivery, DeliveryState::Disputed, now)
-        }
-        Verdict::Repeated => Ok(()),
+    if verdict == Verdict::Match {
+        generations::end(connection, delivery, number, GenerationState::Closed)?;
+        messages::end(connection, delivery, number, MessageState::Closed)?;
     }
+    settle(connection, delivery, now)
+}
+
+/// Draws the delivery's state from everything that was claimed, so that the order in which claims
+/// arrive decides nothing. Only the code itself makes a delivery: a typo may be a driver's luck.
+fn settle(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let verdicts = claims::verdicts(connection, delivery)?;
+    if verdicts.contains(&Verdict::Match) {
+        return deliveries::set_state(connection, delivery, DeliveryState::Delivered, now);
+    }
+    let open = DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Delivered);
+    let open: Vec<DeliveryState> = open.collect();
+    deliveries::advance(connection, delivery, &open, DeliveryState::Disputed, now)
 }
 
 fn decide(
@@ -167,7 +172,7 @@ fn decide(
 ) -> Result<Verdict, StoreError> {
     let open = &examined.open;
     if generation.state == GenerationState::Superseded {
-        return Ok(Verdict::Void);
+        return Ok(Verdict::Superseded);
     }
     let compared = claims::compared(connection, &open.delivery, &open.device)?;
     if compared.contains(&open.generation) {
@@ -262,8 +267,8 @@ mod tests {
         assert_eq!((status, &problem["code"]), (409, &json!("delivery_closed")));
     }
 
-    #[tokio::test]
-    async fn a_claim_on_a_reassigned_stop_is_void_and_kept() {
+    /// A stop given to a second driver while the first is offline, and handed over twice.
+    async fn reassigned() -> (TestServer, [TestDevice; 2], String) {
         let (server, mut old, delivery, _, old_code) = at_the_door().await;
         let mut new = server.device("Leo").await;
         server.plan_at(&delivery, new.id(), "2027-01-15T10:30:00Z").await;
@@ -275,11 +280,34 @@ mod tests {
             "the new device refuses the old code"
         );
         old.present(&delivery, &old_code, now(&server)).unwrap();
+        new.present(&delivery, &server.code(1), now(&server)).unwrap();
+        (server, [old, new], delivery)
+    }
+
+    #[tokio::test]
+    async fn a_claim_on_a_reassigned_stop_is_void_and_kept() {
+        let (server, [mut old, _], delivery) = reassigned().await;
         old.sync(&server).await;
         server.run_jobs().await;
         let disputed = shown(&server, &delivery).await;
-        assert_eq!((&disputed["state"], verdicts(&disputed)), (&json!("disputed"), vec!["void"]));
+        assert_eq!((&disputed["state"], verdicts(&disputed)), (&json!("disputed"), vec!["superseded"]));
         assert_eq!(disputed["claims"][0]["generation"], 1);
+    }
+
+    #[tokio::test]
+    async fn the_order_in_which_two_drivers_sync_decides_nothing() {
+        for order in [[0, 1], [1, 0]] {
+            let (server, mut devices, delivery) = reassigned().await;
+            for index in order {
+                devices[index].sync(&server).await;
+                server.run_jobs().await;
+            }
+            let delivered = shown(&server, &delivery).await;
+            assert_eq!(delivered["state"], "delivered");
+            let mut verdicts = verdicts(&delivered);
+            verdicts.sort_unstable();
+            assert_eq!(verdicts, ["match", "superseded"]);
+        }
     }
 
     #[tokio::test]
@@ -363,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_typo_that_passed_the_device_is_delivered_and_said() {
+    async fn a_typo_that_passed_the_device_is_disputed_and_said() {
         let (server, mut device, delivery, stop, code) = at_the_door().await;
         // A code one symbol off passes the device's 13 bits once in 8,192; the claim is made
         // without asking the device.
@@ -375,7 +403,7 @@ mod tests {
         let delivered = shown(&server, &delivery).await;
         assert_eq!(
             (&delivered["state"], verdicts(&delivered)),
-            (&json!("delivered"), vec!["match_with_typo"])
+            (&json!("disputed"), vec!["match_with_typo"])
         );
     }
 }

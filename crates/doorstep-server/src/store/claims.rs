@@ -23,18 +23,21 @@ pub(crate) enum Verdict {
     Repeated,
     /// Not checked, because two generations of this driver were.
     Unchecked,
-    /// The generation was no longer this device's, or never was.
+    /// A newer generation had been made: the claim is void, and kept as evidence.
+    Superseded,
+    /// The generation never was this device's, so the claim says nothing about the delivery.
     Void,
 }
 
 impl Verdict {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Match,
         Self::MatchWithTypo,
         Self::Mismatch,
         Self::OutsideWindow,
         Self::Repeated,
         Self::Unchecked,
+        Self::Superseded,
         Self::Void,
     ];
 
@@ -46,6 +49,7 @@ impl Verdict {
             Self::OutsideWindow => "outside_window",
             Self::Repeated => "repeated",
             Self::Unchecked => "unchecked",
+            Self::Superseded => "superseded",
             Self::Void => "void",
         }
     }
@@ -197,6 +201,22 @@ pub(crate) fn judge(
         )?
         .execute(params![Count(log_seq), verdict.as_str(), late_possible])?;
     Ok(())
+}
+
+/// The verdicts given so far on claims about a delivery.
+pub(crate) fn verdicts(
+    connection: &Connection,
+    delivery: &DeliveryId,
+) -> Result<Vec<Verdict>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT verdict FROM claims WHERE delivery = ?1 AND verdict IS NOT NULL",
+    )?;
+    let mut rows = statement.query([delivery.as_str()])?;
+    let mut verdicts = Vec::new();
+    while let Some(row) = rows.next()? {
+        verdicts.push(parsed("claims.verdict", &row.get::<_, String>(0)?, Verdict::parse)?);
+    }
+    Ok(verdicts)
 }
 
 /// A claim as the dispatcher sees it.

@@ -21,7 +21,7 @@ pub(crate) enum State {
 }
 
 impl State {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Created,
         Self::Planned,
         Self::HandedOut,

@@ -128,7 +128,7 @@ pub(crate) struct ClaimView {
     /// When it came in.
     received_at: Utc,
     /// Null until checked; `match`, `match_with_typo`, `mismatch`, `outside_window`, `repeated`,
-    /// `unchecked` or `void`.
+    /// `unchecked`, `superseded` or `void`.
     verdict: Option<&'static str>,
     /// It came in after the window, so only the device's clock says that it was in time.
     late_possible: bool,
