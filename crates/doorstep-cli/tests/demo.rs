@@ -172,3 +172,53 @@ fn nothing_that_the_demo_wrote_holds_a_key_or_a_code_that_was_not_sent() {
         }
     }
 }
+
+#[test]
+fn the_lines_to_type_by_hand_do_what_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ok, stdout, _) = demo(&["demo", "--fast"], dir.path());
+    assert!(ok);
+    let (_, lines) = stdout.split_once("The same by hand, in an empty directory:\n").unwrap();
+    assert_eq!(lines.trim_end().lines().count(), 10, "ten lines");
+    // A person waits for what is to be seen; a script has to look for it.
+    let lines = lines
+        .replace("serve & sleep 1", "serve & up")
+        .replace("serve &\n", "serve & up\n")
+        .replace(
+            "--dir ana; sleep 1\n",
+            "--dir ana; look '[0-9]{4} [0-9]{4}' cat doorstep-data/messages.jsonl\n",
+        )
+        .replace("sleep 1; doorstep delivery show A-1", "look delivered doorstep delivery show A-1")
+        .replace(
+            "\"the code in it\"",
+            "\"$(grep -oE '[0-9]{4} [0-9]{4}' doorstep-data/messages.jsonl)\"",
+        );
+    assert!(!lines.contains("sleep"), "{lines}");
+    let script = format!(
+        "set -m
+         look() {{ pattern=$1; shift; for i in $(seq 400); do if \"$@\" 2>&1 | grep -qE \"$pattern\"; then \"$@\"; return; fi; sleep 0.05; done; exit 7; }}
+         up() {{ look 'delivery +reference' doorstep delivery list > up.log; }}
+         {lines}
+         kill %1; kill %2; wait; exit 0"
+    );
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(dir.path())
+        .env("DOORSTEP_LISTEN", port.to_string())
+        .env("DOORSTEP_SERVER", format!("http://{port}"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for seen in [
+        "made issuer",
+        "enrolled as",
+        "1 stops received",
+        "accepted: hand it over",
+        "1 outcomes sent",
+        "match",
+    ] {
+        assert!(text.contains(seen), "{seen} is not in: {text}");
+    }
+}

@@ -1,13 +1,15 @@
 //! `doorstep delivery`: the dispatcher's side, over the server's API.
 
+mod find;
+mod import;
+
 use super::Connection;
-use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD, WARN};
 use crate::text::{parse_span, parse_time, rfc3339};
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -28,7 +30,7 @@ pub(crate) enum Command {
     },
     /// Give a delivery to a driver and make its codes; again for a new driver or time
     #[command(
-        after_help = "Examples:\n  doorstep delivery plan dlv_01k… --device dev_01k… --at 14:30\n  doorstep delivery plan dlv_01k… --online --at +20m\n\nEvery planning makes new codes: those made before are void."
+        after_help = "Examples:\n  doorstep delivery plan A-17 --driver Ana --at 14:30\n  doorstep delivery plan dlv_01k… --device dev_01k… --at \"2026-03-02 14:30\"\n  doorstep delivery plan A-17 --online --at +20m\n\nEvery planning makes new codes: those made before are void."
     )]
     Plan(Plan),
     /// List deliveries, oldest first
@@ -47,17 +49,17 @@ pub(crate) enum Command {
     },
     /// Show one delivery with its codes' states and the claims about it
     Show {
-        /// Its id
+        /// Its id, or your reference
         delivery: String,
         #[command(flatten)]
         connection: Connection,
     },
     /// Send a code at once, or release the spare code
     #[command(
-        after_help = "Examples:\n  doorstep delivery send-now dlv_01k…\n  doorstep delivery send-now dlv_01k… --spare --phone \"+34 612 00 00 00\""
+        after_help = "Examples:\n  doorstep delivery send-now A-17\n  doorstep delivery send-now A-17 --spare --phone \"+34 612 00 00 00\""
     )]
     SendNow {
-        /// Its id
+        /// Its id, or your reference
         delivery: String,
         /// The recipient's slot, 0 or 1; every recipient by default
         #[arg(long, conflicts_with = "spare")]
@@ -73,7 +75,7 @@ pub(crate) enum Command {
     },
     /// Check a code of a delivery in online mode
     Verify {
-        /// Its id
+        /// Its id, or your reference
         delivery: String,
         /// The code
         code: String,
@@ -105,10 +107,13 @@ pub(crate) struct Add {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Plan {
-    /// Its id
+    /// Its id, or your reference
     delivery: String,
+    /// The driver's name, if one enrolled device has it
+    #[arg(long, required_unless_present_any = ["online", "device"], conflicts_with_all = ["online", "device"])]
+    driver: Option<String>,
     /// The driver's device
-    #[arg(long, required_unless_present = "online", conflicts_with = "online")]
+    #[arg(long, conflicts_with = "online")]
     device: Option<String>,
     /// The expected time: 14:30, "2026-03-02 14:30", RFC 3339, or +2h
     #[arg(long)]
@@ -144,19 +149,20 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             }
             show(add.connection.open()?.post("/v1/deliveries", &body)?)
         }
-        Command::Import { file, connection } => import(file, &connection.open()?),
+        Command::Import { file, connection } => import::run(file, &connection.open()?),
         Command::Plan(plan) => self::plan(plan),
         Command::List { state, limit, cursor, connection } => {
             let mut query = format!("/v1/deliveries?limit={limit}");
             for (name, value) in [("state", state), ("cursor", cursor)] {
                 if let Some(value) = value {
-                    query.push_str(&format!("&{name}={}", escape(value)));
+                    query.push_str(&format!("&{name}={}", find::escape(value)));
                 }
             }
             list(connection.open()?.get(&query)?)
         }
         Command::Show { delivery, connection } => {
-            show(connection.open()?.get(&path(delivery, ""))?)
+            let client = connection.open()?;
+            show(client.get(&find::path(&client, delivery, "")?)?)
         }
         Command::SendNow { delivery, slot, spare, phone, connection } => {
             let mut body = Map::new();
@@ -168,29 +174,16 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             if let Some(phone) = phone {
                 body.insert("phone".to_owned(), json!(phone));
             }
-            show(connection.open()?.post(&path(delivery, "/send"), &Value::Object(body))?)
+            let client = connection.open()?;
+            let path = find::path(&client, delivery, "/send")?;
+            show(client.post(&path, &Value::Object(body))?)
         }
         Command::Verify { delivery, code, connection } => {
-            verify(connection.open()?.post(&path(delivery, "/verify"), &json!({ "code": code }))?)
+            let client = connection.open()?;
+            let path = find::path(&client, delivery, "/verify")?;
+            verify(client.post(&path, &json!({ "code": code }))?)
         }
     }
-}
-
-fn path(delivery: &str, verb: &str) -> String {
-    format!("/v1/deliveries/{}{verb}", escape(delivery))
-}
-
-/// Percent-encodes everything but what ids consist of.
-fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 fn plan(plan: &Plan) -> Result<Answer, CliError> {
@@ -207,112 +200,16 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
         "expected_at": rfc3339(parse_time(&plan.at, clock.now()?)?),
         "variance_minutes": minutes(&plan.variance)?,
     });
+    if let Some(name) = &plan.driver {
+        body["device"] = json!(find::device_of(&client, name)?);
+    }
     if let Some(device) = &plan.device {
         body["device"] = json!(device);
     }
     if let Some(lead) = &plan.lead {
         body["lead_minutes"] = json!(minutes(lead)?);
     }
-    show(client.post(&path(&plan.delivery, "/plan"), &body)?)
-}
-
-const COLUMNS: [&str; 7] =
-    ["reference", "recipient", "phone", "recipient_2", "phone_2", "address", "note"];
-const REQUIRED: [&str; 4] = ["reference", "recipient", "phone", "address"];
-
-fn import(file: &Path, client: &Client) -> Result<Answer, CliError> {
-    let (deliveries, lines) = read_csv(file)?;
-    let body = json!({ "deliveries": deliveries });
-    let answer =
-        client.post("/v1/deliveries/import", &body).map_err(|error| error.rows_as_lines(&lines))?;
-    let count = lines.len();
-    Ok(Answer::new(
-        answer,
-        format!("{GOOD}imported{GOOD:#} {count} deliveries from {}", file.display()),
-    ))
-}
-
-/// Reads the rows, with the line on which each begins. Every fault is named by line and column.
-fn read_csv(file: &Path) -> Result<(Vec<Value>, Vec<u64>), CliError> {
-    let wrong = |details: Vec<String>| {
-        CliError::new(format!("{} was not imported; nothing was changed", file.display()))
-            .details(details.into_iter().map(Into::into).collect())
-            .hint("mend the file and import it again; every row is imported, or none")
-            .code("malformed_csv")
-    };
-    let bytes = std::fs::read(file).map_err(|error| CliError::io("read", file, &error))?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line =
-            bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count() + 1;
-        wrong(vec![format!("line {line}: not UTF-8; save the file as UTF-8")])
-    })?;
-    let mut reader =
-        csv::ReaderBuilder::new().from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    let header = reader.headers().map_err(|error| wrong(vec![format!("line 1: {error}")]))?.clone();
-    let mut faults: Vec<String> = header
-        .iter()
-        .filter(|name| !COLUMNS.contains(name))
-        .map(|name| format!("line 1: unknown column {name:?}; known are {}", COLUMNS.join(", ")))
-        .collect();
-    for name in REQUIRED {
-        if !header.iter().any(|column| column == name) {
-            faults.push(format!("line 1: there is no column \"{name}\""));
-        }
-    }
-    for name in COLUMNS {
-        if header.iter().filter(|column| *column == name).count() > 1 {
-            faults.push(format!("line 1: the column \"{name}\" appears twice"));
-        }
-    }
-    if !faults.is_empty() {
-        return Err(wrong(faults));
-    }
-    let (mut deliveries, mut lines) = (Vec::new(), Vec::new());
-    for row in reader.records() {
-        let row = match row {
-            Ok(row) => row,
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let what = match error.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        format!("{len} columns where the first row has {expected_len}")
-                    }
-                    _ => "not readable as CSV".to_owned(),
-                };
-                faults.push(format!("line {line}: {what}"));
-                continue;
-            }
-        };
-        let line = row.position().map_or(0, csv::Position::line);
-        let cell = |name: &str| {
-            let index = header.iter().position(|column| column == name)?;
-            row.get(index).map(str::trim).filter(|cell| !cell.is_empty())
-        };
-        for name in REQUIRED {
-            if cell(name).is_none() {
-                faults.push(format!("line {line}, column {name}: is empty"));
-            }
-        }
-        let mut recipients = vec![json!({ "name": cell("recipient"), "phone": cell("phone") })];
-        match (cell("recipient_2"), cell("phone_2")) {
-            (Some(name), Some(phone)) => recipients.push(json!({ "name": name, "phone": phone })),
-            (None, None) => {}
-            (Some(_), None) => faults
-                .push(format!("line {line}, column phone_2: is empty, but recipient_2 is not")),
-            (None, Some(_)) => faults
-                .push(format!("line {line}, column recipient_2: is empty, but phone_2 is not")),
-        }
-        let mut delivery = json!({ "reference": cell("reference"), "address": cell("address"), "recipients": recipients });
-        if let Some(note) = cell("note") {
-            delivery["note"] = json!(note);
-        }
-        deliveries.push(delivery);
-        lines.push(line);
-    }
-    if deliveries.is_empty() && faults.is_empty() {
-        faults.push("line 2: there are no rows".to_owned());
-    }
-    if faults.is_empty() { Ok((deliveries, lines)) } else { Err(wrong(faults)) }
+    show(client.post(&find::path(&client, &plan.delivery, "/plan")?, &body)?)
 }
 
 fn list(answer: Value) -> Result<Answer, CliError> {

@@ -4,6 +4,7 @@ use super::world::World;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(700);
@@ -122,22 +123,29 @@ impl Report {
         if world.is_kept() {
             text.push_str(&format!("everything is in {}\n", world.path("").display()));
         }
-        text.push_str(BY_HAND);
+        text.push_str(&by_hand());
         Ok(Answer::new(json!({ "ok": true, "steps": json_steps, "table": self.table }), text))
     }
 }
 
-/// What the reader can type to do the same. A test runs these lines.
-pub(crate) const BY_HAND: &str = "
+/// What the reader can type to do the same. A test types it.
+fn by_hand() -> String {
+    let here = std::env::current_exe().ok();
+    let here = here.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("."));
+    format!(
+        "
 The same by hand, in an empty directory:
+  export PATH=\"{}:$PATH\" DOORSTEP_CLOCK=doorstep-data/clock
   doorstep init --test
   doorstep key create --name me --out doorstep.key
-  doorstep serve --clock doorstep-data/clock &
-  doorstep delivery add --reference A-1 --recipient Zoe --phone \"+44 20 7946 0000\" --address \"1 High St\" --json | tee a1.json
-  doorstep driver invite Ana > ana.ticket && doorstep driver enrol --ticket ana.ticket --dir ana
-  doorstep delivery plan $(jq -r .id a1.json) --device $(doorstep driver status --dir ana --json | jq -r .device) --at +30m --clock doorstep-data/clock
-  doorstep driver sync --dir ana --clock doorstep-data/clock && sleep 1
-  kill %1; cat doorstep-data/messages.jsonl
-  doorstep driver check 1 \"the code in it\" --dir ana --clock doorstep-data/clock
-  doorstep serve --clock doorstep-data/clock & sleep 1; doorstep driver sync --dir ana --clock doorstep-data/clock; doorstep delivery list
-";
+  doorstep serve &
+  doorstep delivery add --reference A-1 --recipient Zoe --phone \"+44 20 7946 0000\" --address \"1 High St\"
+  doorstep driver invite Ana > ana.ticket; doorstep driver enrol --ticket ana.ticket --dir ana
+  doorstep delivery plan A-1 --driver Ana --at +30m; doorstep driver sync --dir ana; sleep 1
+  kill %1; cat doorstep-data/messages.jsonl   # what the customer was sent
+  doorstep driver check 1 \"the code in it\" --dir ana   # twice, if you like
+  doorstep serve & sleep 1; doorstep driver sync --dir ana; sleep 1; doorstep delivery show A-1
+",
+        here.display()
+    )
+}
