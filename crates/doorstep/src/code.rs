@@ -58,27 +58,16 @@ pub struct Shape {
 
 impl Shape {
     /// Eight digits, the default: read aloud in two groups.
-    pub const DIGITS_8: Self = Self {
-        alphabet: Alphabet::Digits,
-        length: 8,
-    };
+    pub const DIGITS_8: Self = Self { alphabet: Alphabet::Digits, length: 8 };
     /// Ten digits.
-    pub const DIGITS_10: Self = Self {
-        alphabet: Alphabet::Digits,
-        length: 10,
-    };
+    pub const DIGITS_10: Self = Self { alphabet: Alphabet::Digits, length: 10 };
     /// Eight Crockford symbols.
-    pub const CROCKFORD_8: Self = Self {
-        alphabet: Alphabet::Crockford,
-        length: 8,
-    };
+    pub const CROCKFORD_8: Self = Self { alphabet: Alphabet::Crockford, length: 8 };
 
     /// A shape of 4 to [`MAX_CODE_LENGTH`] symbols; `None` for other lengths.
     #[must_use]
     pub fn new(alphabet: Alphabet, length: u8) -> Option<Self> {
-        (4..=MAX_CODE_LENGTH)
-            .contains(&usize::from(length))
-            .then_some(Self { alphabet, length })
+        (4..=MAX_CODE_LENGTH).contains(&usize::from(length)).then_some(Self { alphabet, length })
     }
 
     /// The symbols.
@@ -132,9 +121,7 @@ impl Code {
             count = count.saturating_add(1);
         }
         if count < shape.length {
-            return Err(Mistyped::TooShort {
-                missing: shape.length.saturating_sub(count),
-            });
+            return Err(Mistyped::TooShort { missing: shape.length.saturating_sub(count) });
         }
         Ok(Self { symbols, shape })
     }
@@ -169,9 +156,7 @@ impl Code {
     /// The canonical symbols, for a keyed hash or for the message to the holder; never for a log.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
-        self.symbols
-            .get(..usize::from(self.shape.length))
-            .unwrap_or_default()
+        self.symbols.get(..usize::from(self.shape.length)).unwrap_or_default()
     }
 
     /// Writes the code in two groups, as people read it aloud: `4829 1635`.
@@ -237,3 +222,196 @@ impl fmt::Display for Mistyped {
 }
 
 impl core::error::Error for Mistyped {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use std::string::{String, ToString as _};
+
+    fn read(typed: &str, shape: Shape) -> Result<String, Mistyped> {
+        Code::parse(typed, shape).map(|code| String::from_utf8(code.expose().to_vec()).unwrap())
+    }
+
+    fn digits(typed: &str) -> Result<String, Mistyped> {
+        read(typed, Shape::DIGITS_8)
+    }
+
+    // CVE-2025-6014: two spellings of one code were two codes.
+    #[test]
+    fn spaces_and_hyphens_are_the_only_other_spelling() {
+        for typed in ["48291635", "4829 1635", "4829-1635", "  4-8-2-9 1-6-3-5 "] {
+            assert_eq!(digits(typed).as_deref(), Ok("48291635"), "{typed}");
+        }
+        for typed in [
+            "4829\t1635",
+            "48291635\n",
+            "48291635\r\n",
+            "4829\u{a0}1635",
+            "4829\u{200b}1635",
+            "4829\u{2013}1635",
+            "4829_1635",
+            "4829.1635",
+            "4829,1635",
+            "+48291635",
+            "4829/1635",
+            "48291635\0",
+            "\u{1b}48291635",
+            "\u{feff}48291635",
+            "48291635\u{7f}",
+            "4829163e5",
+        ] {
+            assert_eq!(digits(typed), Err(Mistyped::Symbol), "{typed:?}");
+        }
+    }
+
+    // PyOTP 2.12.0: digits of other scripts were folded into ASCII and verified.
+    #[test]
+    fn digits_of_other_scripts_are_no_digits() {
+        for typed in
+            ["\u{ff14}8291635", "４８２９１６３５", "٤٨٢٩١٦٣٥", "४८२९१६३५", "⁴⁸²⁹¹⁶³⁵", "𝟒𝟖𝟐𝟗𝟏𝟔𝟑𝟓"]
+        {
+            assert!(digits(typed).is_err(), "{typed}");
+        }
+        for typed in ["7Z4KQ0X\u{ff37}", "7Z4\u{212a}Q0XW", "7Z4KQ0Xſ"] {
+            assert_eq!(read(typed, Shape::CROCKFORD_8), Err(Mistyped::Symbol), "{typed}");
+        }
+    }
+
+    // CVE-2025-12374: an empty code equalled an unset one.
+    #[test]
+    fn empty_short_and_long_are_refused_with_what_is_missing() {
+        assert_eq!(digits(""), Err(Mistyped::TooShort { missing: 8 }));
+        assert_eq!(digits(" - "), Err(Mistyped::TooShort { missing: 8 }));
+        assert_eq!(digits("4829163"), Err(Mistyped::TooShort { missing: 1 }));
+        assert_eq!(digits("482916350"), Err(Mistyped::TooLong));
+        assert_eq!(digits("4829163x5"), Err(Mistyped::Symbol));
+        assert_eq!(digits(&" ".repeat(33)), Err(Mistyped::TooLong));
+    }
+
+    #[test]
+    fn ten_megabytes_are_refused_unread() {
+        let huge = "4".repeat(10_000_000);
+        for _ in 0..100_000 {
+            assert_eq!(digits(&huge), Err(Mistyped::TooLong));
+        }
+    }
+
+    // Kanidm: comparing numbers dropped leading zeros.
+    #[test]
+    fn leading_zeros_are_kept_and_needed() {
+        assert_eq!(digits("00000042").as_deref(), Ok("00000042"));
+        assert_eq!(digits("00000000").as_deref(), Ok("00000000"));
+        assert!(digits("42").is_err());
+        let zero_led = Code::parse("00000042", Shape::DIGITS_8).unwrap();
+        let other = Code::parse("42000000", Shape::DIGITS_8).unwrap();
+        assert!(!bool::from(zero_led.ct_eq(&other)));
+    }
+
+    #[test]
+    fn crockford_reads_what_people_confuse() {
+        let crockford = |typed| read(typed, Shape::CROCKFORD_8);
+        assert_eq!(crockford("oOiI-lL7z").as_deref(), Ok("0011117Z"));
+        for typed in ["7Z4KQ0XU", "7z4kq0xu", "7Z4KQ0X*", "7Z4KQ0X=", "7Z4KQ0X~"] {
+            assert_eq!(crockford(typed), Err(Mistyped::Symbol), "{typed}");
+        }
+        for typed in ["4829163O", "4829163l", "4829163I"] {
+            assert_eq!(digits(typed), Err(Mistyped::Symbol), "digits have no letters: {typed}");
+        }
+    }
+
+    #[test]
+    fn codes_of_different_shapes_are_never_equal() {
+        let short = Code::parse("4829", Shape::new(Alphabet::Digits, 4).unwrap()).unwrap();
+        let long = Code::parse("48290", Shape::new(Alphabet::Digits, 5).unwrap()).unwrap();
+        let letters = Code::parse("4829", Shape::new(Alphabet::Crockford, 4).unwrap()).unwrap();
+        assert!(!bool::from(short.ct_eq(&long)));
+        assert!(!bool::from(short.ct_eq(&letters)));
+        assert!(bool::from(short.ct_eq(&short.clone())));
+    }
+
+    #[test]
+    fn shapes_are_bounded() {
+        for length in [0, 1, 3, 11, 255] {
+            assert!(Shape::new(Alphabet::Digits, length).is_none(), "{length}");
+        }
+        assert_eq!(Shape::DIGITS_8.codes(), 100_000_000);
+        assert_eq!(Shape::CROCKFORD_8.codes(), 1 << 40);
+        assert_eq!(Shape::new(Alphabet::Crockford, 10).unwrap().codes(), 1 << 50);
+    }
+
+    #[test]
+    fn codes_are_read_aloud_in_two_groups() {
+        let grouped = |typed, shape| {
+            let mut text = String::new();
+            Code::parse(typed, shape).unwrap().write_grouped(&mut text).unwrap();
+            text
+        };
+        assert_eq!(grouped("48291635", Shape::DIGITS_8), "4829 1635");
+        assert_eq!(grouped("0048291635", Shape::DIGITS_10), "00482 91635");
+        assert_eq!(grouped("48291", Shape::new(Alphabet::Digits, 5).unwrap()), "482 91");
+    }
+
+    /// Chi-squared over symbols and places. The bounds are passed by a fair generator with a chance
+    /// of 1 - 10^-6, and the seed is fixed.
+    #[test]
+    fn every_code_is_equally_likely() {
+        for (shape, bound) in [(Shape::DIGITS_8, 50.0), (Shape::CROCKFORD_8, 92.0)] {
+            let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+            let mut counts = std::vec![[0_u32; 256]; usize::from(shape.length())];
+            let draws = 20_000_u32;
+            for _ in 0..draws {
+                let code = Code::make(shape, &mut rng);
+                for (place, symbol) in code.expose().iter().enumerate() {
+                    counts[place][usize::from(*symbol)] += 1;
+                }
+            }
+            let expected = f64::from(draws) / f64::from(shape.alphabet().size());
+            for (place, counts) in counts.iter().enumerate() {
+                let chi = |symbol: &u8| {
+                    (f64::from(counts[usize::from(*symbol)]) - expected).powi(2) / expected
+                };
+                let chi: f64 = shape.alphabet().symbols().iter().map(chi).sum();
+                assert!(chi < bound, "place {place}: {chi}");
+                let drawn: u32 = counts.iter().sum();
+                let known = shape.alphabet().symbols().iter();
+                let known: u32 = known.map(|symbol| counts[usize::from(*symbol)]).sum();
+                assert_eq!(drawn, known, "and nothing else is drawn");
+            }
+        }
+    }
+
+    /// A generator of nothing but 0xFF bytes and then zeros: 250 to 255 would favour 0 to 5.
+    #[test]
+    fn unfair_bytes_are_drawn_again() {
+        struct Fixed(u8);
+        impl rand_core::TryRng for Fixed {
+            type Error = core::convert::Infallible;
+            fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+                Ok(0)
+            }
+            fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+                Ok(0)
+            }
+            fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+                bytes.fill(self.0);
+                self.0 = self.0.wrapping_sub(1);
+                Ok(())
+            }
+        }
+        impl rand_core::TryCryptoRng for Fixed {}
+        let code = Code::make(Shape::DIGITS_8, &mut Fixed(255));
+        assert_eq!(code.expose(), b"98765432", "249 is the first fair one");
+        let code = Code::make(Shape::CROCKFORD_8, &mut Fixed(255));
+        assert_eq!(code.expose(), b"ZYXWVTSR", "every byte is fair");
+    }
+
+    #[test]
+    fn nothing_of_what_was_typed_is_printed() {
+        let code = Code::parse("73551928", Shape::DIGITS_8).unwrap();
+        assert_eq!(std::format!("{code:?}"), "Code(..)");
+        for error in [Mistyped::Symbol, Mistyped::TooLong, Mistyped::TooShort { missing: 3 }] {
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

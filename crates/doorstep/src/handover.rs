@@ -69,11 +69,7 @@ where
     let malformed = crate::cose::Invalid::Malformed("document");
     let value: T = minicbor::decode(bytes).map_err(|_| malformed)?;
     let again = crate::cose::sign1::to_bytes(|e| e.encode(&value)?.ok());
-    if again == bytes {
-        Ok(value)
-    } else {
-        Err(malformed)
-    }
+    if again == bytes { Ok(value) } else { Err(malformed) }
 }
 
 /// Encodes a document; its bytes are deterministic.

@@ -50,10 +50,7 @@ impl Text {
 
     fn as_str(&self) -> &str {
         // Only ASCII was let in, so neither fallback is ever taken.
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default()
     }
 }

@@ -20,10 +20,7 @@ pub struct Head {
 
 impl Head {
     /// The head of a chain without records.
-    pub const EMPTY: Self = Self {
-        seq: 0,
-        hash: [0; 32],
-    };
+    pub const EMPTY: Self = Self { seq: 0, hash: [0; 32] };
 
     /// The head once `record` follows.
     #[must_use]
@@ -35,10 +32,7 @@ impl Head {
             .chain_update(seq.to_be_bytes())
             .chain_update(record)
             .finalize();
-        Self {
-            seq,
-            hash: hash.into(),
-        }
+        Self { seq, hash: hash.into() }
     }
 }
 
@@ -62,10 +56,7 @@ impl Place {
     /// The place of `record` after `before`.
     #[must_use]
     pub fn of(before: Head, record: &[u8]) -> Self {
-        Self {
-            before,
-            after: before.then(record),
-        }
+        Self { before, after: before.then(record) }
     }
 
     /// The caller's word that the record now stands durably at this place: the append found the
@@ -114,10 +105,7 @@ mod cbor {
             if d.array()? != Some(2) {
                 return Err(wrong());
             }
-            Ok(Self {
-                seq: d.u64()?,
-                hash: d.bytes()?.try_into().map_err(|_| wrong())?,
-            })
+            Ok(Self { seq: d.u64()?, hash: d.bytes()?.try_into().map_err(|_| wrong())? })
         }
     }
 }

@@ -37,10 +37,7 @@ impl Budget {
         if self.left() == 0 {
             return Err(Refusal::Throttled { until: None });
         }
-        Ok(Self {
-            used: self.used.saturating_add(1),
-            ..self
-        })
+        Ok(Self { used: self.used.saturating_add(1), ..self })
     }
 }
 
@@ -53,13 +50,7 @@ mod tests {
         let budget = Budget::new(2, 1).take().unwrap();
         assert_eq!(budget.left(), 0);
         assert_eq!(budget.take(), Err(Refusal::Throttled { until: None }));
-        assert_eq!(
-            Budget::new(0, 0).take(),
-            Err(Refusal::Throttled { until: None })
-        );
-        assert_eq!(
-            Budget::new(5, 255).take(),
-            Err(Refusal::Throttled { until: None })
-        );
+        assert_eq!(Budget::new(0, 0).take(), Err(Refusal::Throttled { until: None }));
+        assert_eq!(Budget::new(5, 255).take(), Err(Refusal::Throttled { until: None }));
     }
 }

@@ -35,24 +35,16 @@ impl Standing {
             return Err(Refusal::AlreadyUsed { at });
         }
         match self.window.position(now) {
-            Position::Before => Err(Refusal::NotYetValid {
-                from: self.window.from(),
-            }),
+            Position::Before => Err(Refusal::NotYetValid { from: self.window.from() }),
             Position::Inside => Ok(()),
-            Position::After => Err(Refusal::Expired {
-                until: self.window.until(),
-            }),
+            Position::After => Err(Refusal::Expired { until: self.window.until() }),
         }
     }
 }
 
 /// How something was presented, which decides what an attempt costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "handover",
-    derive(minicbor::Encode, minicbor::Decode),
-    cbor(index_only)
-)]
+#[cfg_attr(feature = "handover", derive(minicbor::Encode, minicbor::Decode), cbor(index_only))]
 pub enum Means {
     /// A short code: guessable, so each attempt takes one from the budget.
     #[cfg_attr(feature = "handover", n(1))]
@@ -99,11 +91,7 @@ impl<M: Compare> Attempt<M> {
             Means::Typed => Some(standing.budget.take()?.left()),
             Means::Scanned => None,
         };
-        Ok(Self {
-            method,
-            place: Place::of(head, record),
-            left,
-        })
+        Ok(Self { method, place: Place::of(head, record), left })
     }
 
     /// Where the record that counts this attempt must be appended.
@@ -119,10 +107,7 @@ impl<M: Compare> Attempt<M> {
         if !receipt.fits(&self.place) {
             return Err(WrongReceipt);
         }
-        Ok(Counted {
-            method: self.method,
-            left: self.left,
-        })
+        Ok(Counted { method: self.method, left: self.left })
     }
 }
 
@@ -141,10 +126,7 @@ impl<M: Compare> Counted<M> {
     /// [`Refusal::WrongCode`] with the typed attempts left.
     pub fn compare(self) -> Result<Matched<M>, Refusal> {
         match self.method.compare() {
-            Some(slot) => Ok(Matched {
-                method: self.method,
-                slot,
-            }),
+            Some(slot) => Ok(Matched { method: self.method, slot }),
             None => Err(Refusal::WrongCode { left: self.left }),
         }
     }
@@ -182,11 +164,7 @@ impl<M> Matched<M> {
         record: &[u8],
     ) -> Result<Spending, Refusal> {
         standing.open(now)?;
-        Ok(Spending {
-            slot: self.slot,
-            at: now,
-            place: Place::of(head, record),
-        })
+        Ok(Spending { slot: self.slot, at: now, place: Place::of(head, record) })
     }
 }
 
@@ -213,10 +191,7 @@ impl Spending {
         if !receipt.fits(&self.place) {
             return Err(WrongReceipt);
         }
-        Ok(Grant {
-            slot: self.slot,
-            at: self.at,
-        })
+        Ok(Grant { slot: self.slot, at: self.at })
     }
 }
 
@@ -252,3 +227,64 @@ impl core::fmt::Display for WrongReceipt {
 }
 
 impl core::error::Error for WrongReceipt {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Right;
+
+    impl Compare for Right {
+        fn compare(&self) -> Option<u8> {
+            Some(3)
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_seconds(15);
+
+    fn standing(used: u8) -> Standing {
+        let at = Timestamp::from_seconds;
+        Standing {
+            window: Window::new(at(10), at(20)).unwrap(),
+            budget: Budget::new(5, used),
+            spent: None,
+        }
+    }
+
+    fn attempt(head: Head) -> Attempt<Right> {
+        Attempt::begin(Right, Means::Typed, &standing(0), NOW, head, b"tried").unwrap()
+    }
+
+    #[test]
+    fn only_the_receipt_of_the_attempt_counts_it() {
+        let elsewhere = Head::EMPTY.then(b"another");
+        for place in [
+            Place::of(Head::EMPTY, b"another record"),
+            Place::of(Head::EMPTY, b"tried "),
+            Place::of(elsewhere, b"tried"),
+        ] {
+            assert_eq!(attempt(Head::EMPTY).counted(place.appended()).unwrap_err(), WrongReceipt);
+        }
+        let attempt = attempt(Head::EMPTY);
+        let receipt = attempt.place().appended();
+        assert!(attempt.counted(receipt).is_ok());
+    }
+
+    #[test]
+    fn only_the_receipt_of_the_spending_grants() {
+        let attempt = attempt(Head::EMPTY);
+        let counted = *attempt.place();
+        let matched = attempt.counted(counted.appended()).unwrap().compare().unwrap();
+        let spend = || matched.spend(&standing(5), NOW, counted.after, b"spent").unwrap();
+        for place in
+            [counted, Place::of(counted.after, b"spent twice"), Place::of(Head::EMPTY, b"spent")]
+        {
+            assert_eq!(spend().granted(place.appended()).unwrap_err(), WrongReceipt);
+        }
+        let spending = spend();
+        let receipt = spending.place().appended();
+        let grant = spending.granted(receipt).unwrap();
+        assert_eq!((grant.slot(), grant.at()), (3, NOW));
+    }
+}

@@ -42,13 +42,8 @@ pub fn seal(
     rng.fill_bytes(&mut iv);
     let shared = ephemeral.agree(recipient)?;
     let cipher = cipher(kind, recipient, &ephemeral.public(), &shared)?;
-    let payload = Payload {
-        msg: content,
-        aad: &enc_structure(kind),
-    };
-    let ciphertext = cipher
-        .encrypt(&iv.into(), payload)
-        .map_err(|_| Invalid::Seal)?;
+    let payload = Payload { msg: content, aad: &enc_structure(kind) };
+    let ciphertext = cipher.encrypt(&iv.into(), payload).map_err(|_| Invalid::Seal)?;
     Ok(encode(&iv, &ciphertext, &ephemeral.public()))
 }
 
@@ -68,11 +63,7 @@ impl<'a> Sealed<'a> {
     pub fn parse(document: &'a [u8]) -> Result<Self, Invalid> {
         let (iv, ciphertext, ephemeral) =
             decode(document).map_err(|_| Invalid::Malformed("sealed document"))?;
-        let sealed = Self {
-            iv,
-            ciphertext,
-            ephemeral: PublicKey::from_bytes(&ephemeral)?,
-        };
+        let sealed = Self { iv, ciphertext, ephemeral: PublicKey::from_bytes(&ephemeral)? };
         if encode(&iv, ciphertext, &sealed.ephemeral) != document {
             return Err(Invalid::Malformed("encoding"));
         }
@@ -95,10 +86,7 @@ impl<'a> Sealed<'a> {
         recipient: &PublicKey,
         shared: &Shared,
     ) -> Result<Zeroizing<Vec<u8>>, Invalid> {
-        let payload = Payload {
-            msg: self.ciphertext,
-            aad: &enc_structure(kind),
-        };
+        let payload = Payload { msg: self.ciphertext, aad: &enc_structure(kind) };
         cipher(kind, recipient, &self.ephemeral, shared)?
             .decrypt(&self.iv.into(), payload)
             .map(Zeroizing::new)
@@ -127,14 +115,8 @@ fn kdf_context(kind: Kind, recipient: &PublicKey, ephemeral: &PublicKey) -> Vec<
     to_bytes(|e| {
         e.array(4)?.u8(A256GCM)?;
         e.array(3)?.null()?.null()?.null()?;
-        e.array(3)?
-            .bytes(&recipient.fingerprint())?
-            .null()?
-            .null()?;
-        e.array(3)?
-            .u16(256)?
-            .bytes(&recipient_header())?
-            .bytes(&other)?;
+        e.array(3)?.bytes(&recipient.fingerprint())?.null()?.null()?;
+        e.array(3)?.u16(256)?.bytes(&recipient_header())?.bytes(&other)?;
         Ok(())
     })
 }
@@ -155,10 +137,7 @@ fn recipient_header() -> Vec<u8> {
 
 fn enc_structure(kind: Kind) -> Vec<u8> {
     to_bytes(|e| {
-        e.array(3)?
-            .str("Encrypt")?
-            .bytes(&body_header())?
-            .bytes(kind.context().as_bytes())?;
+        e.array(3)?.str("Encrypt")?.bytes(&body_header())?.bytes(kind.context().as_bytes())?;
         Ok(())
     })
 }
@@ -171,11 +150,7 @@ fn encode(iv: &[u8; 12], ciphertext: &[u8], ephemeral: &PublicKey) -> Vec<u8> {
         e.bytes(ciphertext)?;
         e.array(1)?.array(3)?.bytes(&recipient_header())?;
         e.map(1)?.i8(HEADER_EPHEMERAL_KEY)?;
-        e.map(4)?
-            .u8(KEY_TYPE)?
-            .u8(KEY_TYPE_EC2)?
-            .i8(EC2_CURVE)?
-            .u8(CURVE_P256)?;
+        e.map(4)?.u8(KEY_TYPE)?.u8(KEY_TYPE_EC2)?.i8(EC2_CURVE)?.u8(CURVE_P256)?;
         // A compressed point starts with 2 for an even y and 3 for an odd one.
         e.i8(EC2_X)?.bytes(&x)?.i8(EC2_Y)?.bool(sign == 3)?;
         e.bytes(&[])?;
@@ -230,9 +205,7 @@ mod tests {
     fn open(document: &[u8], kind: Kind, key: &SoftwareKey) -> Result<Vec<u8>, Invalid> {
         let sealed = Sealed::parse(document)?;
         let shared = key.agree(sealed.ephemeral())?;
-        sealed
-            .open(kind, &key.public(), &shared)
-            .map(|content| content.to_vec())
+        sealed.open(kind, &key.public(), &shared).map(|content| content.to_vec())
     }
 
     #[test]
@@ -253,10 +226,7 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = document.clone();
                 changed[index] ^= 1 << bit;
-                assert!(
-                    open(&changed, Kind::Route, &key(1)).is_err(),
-                    "byte {index} bit {bit}"
-                );
+                assert!(open(&changed, Kind::Route, &key(1)).is_err(), "byte {index} bit {bit}");
             }
         }
         let mut longer = document;

@@ -47,17 +47,14 @@ impl PublicKey {
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| Invalid::Key)?;
         let signature =
             p256::ecdsa::Signature::from_slice(signature).map_err(|_| Invalid::Signature)?;
-        key.verify(message, &signature)
-            .map_err(|_| Invalid::Signature)
+        key.verify(message, &signature).map_err(|_| Invalid::Signature)
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PublicKey(")?;
-        self.fingerprint()
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.fingerprint().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
     }
 }
@@ -85,9 +82,7 @@ impl SoftwareKey {
     /// # Errors
     /// [`Invalid::Key`] when the scalar is zero or not below the group's order.
     pub fn from_secret(scalar: &Secret<32>) -> Result<Self, Invalid> {
-        p256::SecretKey::from_slice(scalar.expose())
-            .map(Self)
-            .map_err(|_| Invalid::Key)
+        p256::SecretKey::from_slice(scalar.expose()).map(Self).map_err(|_| Invalid::Key)
     }
 
     /// The scalar, for sealed or protected storage.
@@ -118,9 +113,7 @@ impl SoftwareKey {
     /// [`Invalid::Key`] when the other key is none.
     pub fn agree(&self, other: &PublicKey) -> Result<Shared, Invalid> {
         let other = p256::PublicKey::from_sec1_bytes(&other.0).map_err(|_| Invalid::Key)?;
-        Ok(Secret::from_bytes(
-            (*self.0.diffie_hellman(&other).raw_secret_bytes()).into(),
-        ))
+        Ok(Secret::from_bytes((*self.0.diffie_hellman(&other).raw_secret_bytes()).into()))
     }
 }
 

@@ -63,11 +63,7 @@ impl Unsigned {
                 .bytes(key_id.as_bytes())?;
             Ok(())
         });
-        Self {
-            protected,
-            kind,
-            payload,
-        }
+        Self { protected, kind, payload }
     }
 
     /// The bytes that the key's holder signs (the Sig_structure of RFC 9052 section 4.4).
@@ -126,18 +122,10 @@ impl<'a> Signed<'a> {
         }
         let payload = d.bytes().map_err(part("payload"))?;
         let signature = d.bytes().map_err(part("signature"))?;
-        let signature = signature
-            .try_into()
-            .map_err(|_| Invalid::Malformed("signature"))?;
+        let signature = signature.try_into().map_err(|_| Invalid::Malformed("signature"))?;
         let (algorithm, key_id) =
             parse_protected(protected).ok_or(Invalid::Malformed("protected header"))?;
-        let signed = Self {
-            protected,
-            algorithm,
-            key_id,
-            payload,
-            signature,
-        };
+        let signed = Self { protected, algorithm, key_id, payload, signature };
         if signed.encode() != document {
             return Err(Invalid::Malformed("encoding"));
         }
@@ -158,10 +146,7 @@ impl<'a> Signed<'a> {
         if self.algorithm != signer.algorithm() {
             return Err(Invalid::Algorithm);
         }
-        signer.verify(
-            &sig_structure(self.protected, kind, self.payload),
-            self.signature,
-        )?;
+        signer.verify(&sig_structure(self.protected, kind, self.payload), self.signature)?;
         Ok(self.payload)
     }
 
@@ -261,11 +246,7 @@ mod tests {
         let signer = Signer::Device(device().public());
         assert_eq!(signed.key_id(), "dev_1");
         assert_eq!(signed.verify(&signer, Kind::Claim), Ok(&[1, 2, 3][..]));
-        assert_eq!(
-            signed.verify(&signer, Kind::Upload),
-            Err(Invalid::Signature),
-            "another kind"
-        );
+        assert_eq!(signed.verify(&signer, Kind::Upload), Err(Invalid::Signature), "another kind");
         let other = SoftwareKey::from_secret(&Secret::from_bytes([8; 32])).unwrap();
         assert_eq!(
             signed.verify(&Signer::Device(other.public()), Kind::Claim),

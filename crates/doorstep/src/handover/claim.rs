@@ -67,21 +67,13 @@ impl Claim {
     /// signature, which can be written in more than one way.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::new_with_prefix(Kind::Claim.context())
-            .chain_update(encode(self))
-            .finalize()
-            .into()
+        Sha256::new_with_prefix(Kind::Claim.context()).chain_update(encode(self)).finalize().into()
     }
 
     /// The claim, waiting for the device's signature.
     #[must_use]
     pub fn unsigned(&self, device: &PublicKey) -> Unsigned {
-        Unsigned::new(
-            Kind::Claim,
-            &Signer::Device(*device),
-            self.device.as_str(),
-            encode(self),
-        )
+        Unsigned::new(Kind::Claim, &Signer::Device(*device), self.device.as_str(), encode(self))
     }
 
     /// Reads a claim that `device` signed.
@@ -91,11 +83,7 @@ impl Claim {
     pub fn verify(document: &[u8], device: &PublicKey) -> Result<Self, Invalid> {
         let signed = Signed::parse(document)?;
         let claim: Self = decode_exact(signed.verify(&Signer::Device(*device), Kind::Claim)?)?;
-        if claim.device.as_str() == signed.key_id() {
-            Ok(claim)
-        } else {
-            Err(Invalid::Key)
-        }
+        if claim.device.as_str() == signed.key_id() { Ok(claim) } else { Err(Invalid::Key) }
     }
 }
 
@@ -149,12 +137,8 @@ impl Evidence {
         let shared = issuer.agree(sealed.ephemeral())?;
         let content = sealed.open(Kind::Evidence, &issuer.public(), &shared)?;
         let evidence: Self = decode_exact(&content)?;
-        if (
-            evidence.delivery,
-            evidence.generation,
-            evidence.slot,
-            evidence.means,
-        ) != (claim.delivery, claim.generation, claim.slot, claim.means)
+        if (evidence.delivery, evidence.generation, evidence.slot, evidence.means)
+            != (claim.delivery, claim.generation, claim.slot, claim.means)
         {
             return Err(Invalid::Seal);
         }
@@ -162,19 +146,11 @@ impl Evidence {
         match evidence.means {
             Means::Typed => {
                 let text = core::str::from_utf8(&evidence.presented).map_err(|_| malformed)?;
-                Code::parse(text, shape)
-                    .map(Presented::Typed)
-                    .map_err(|_| malformed)
+                Code::parse(text, shape).map(Presented::Typed).map_err(|_| malformed)
             }
             Means::Scanned => {
-                let secret = evidence
-                    .presented
-                    .as_slice()
-                    .try_into()
-                    .map_err(|_| malformed)?;
-                Ok(Presented::Scanned(ScanSecret::new(Secret::from_bytes(
-                    secret,
-                ))))
+                let secret = evidence.presented.as_slice().try_into().map_err(|_| malformed)?;
+                Ok(Presented::Scanned(ScanSecret::new(Secret::from_bytes(secret))))
             }
         }
     }
@@ -208,12 +184,7 @@ impl Upload {
     /// The upload, waiting for the device's signature.
     #[must_use]
     pub fn unsigned(&self, device: &PublicKey) -> Unsigned {
-        Unsigned::new(
-            Kind::Upload,
-            &Signer::Device(*device),
-            self.device.as_str(),
-            encode(self),
-        )
+        Unsigned::new(Kind::Upload, &Signer::Device(*device), self.device.as_str(), encode(self))
     }
 
     /// Reads an upload that `device` signed. The claims in it are not verified yet.
@@ -268,12 +239,8 @@ impl Acknowledgement {
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
         let signer = Signer::Issuer(issuer.public());
-        let unsigned = Unsigned::new(
-            Kind::Acknowledgement,
-            &signer,
-            self.issuer.as_str(),
-            encode(self),
-        );
+        let unsigned =
+            Unsigned::new(Kind::Acknowledgement, &signer, self.issuer.as_str(), encode(self));
         unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
     }
 

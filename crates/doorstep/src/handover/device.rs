@@ -116,10 +116,7 @@ impl Device {
     /// [`Corrupted`] when it cannot follow. The state is then of no use.
     pub fn apply(&mut self, record: &[u8]) -> Result<(), Corrupted> {
         let head = self.head().then(record);
-        let corrupted = |what| Corrupted {
-            record: head.seq,
-            what,
-        };
+        let corrupted = |what| Corrupted { record: head.seq, what };
         let event = Event::decode(record).map_err(|_| corrupted("is malformed"))?;
         self.mark = self.mark.max(event.at());
         self.fold(event).map_err(corrupted)?;
@@ -136,27 +133,19 @@ impl Device {
                 self.version = route.version;
                 self.trust(route.time);
                 for withdrawn in route.withdrawn {
-                    if let Some(known) = self
-                        .stops
-                        .get_mut(&(withdrawn.delivery, withdrawn.generation))
+                    if let Some(known) =
+                        self.stops.get_mut(&(withdrawn.delivery, withdrawn.generation))
                     {
                         known.withdrawn = true;
                     }
                 }
                 for stop in route.stops {
-                    let known = Known {
-                        attempts: 0,
-                        spent: None,
-                        withdrawn: false,
-                        stop,
-                    };
-                    self.stops
-                        .insert((known.stop.delivery, known.stop.generation), known);
+                    let known = Known { attempts: 0, spent: None, withdrawn: false, stop };
+                    self.stops.insert((known.stop.delivery, known.stop.generation), known);
                 }
                 // By signed time alone: a clock that ran ahead must not make the device forget.
                 let signed = self.signed_time;
-                self.stops
-                    .retain(|_, known| signed < known.stop.window.until().later(TOMBSTONE));
+                self.stops.retain(|_, known| signed < known.stop.window.until().later(TOMBSTONE));
             }
             Event::Attempted(attempted, _) => {
                 let known = self.known_mut(attempted.delivery, attempted.generation)?;
@@ -177,9 +166,8 @@ impl Device {
                 self.claims.push(document);
             }
             Event::Acknowledged(document, _) => {
-                let acknowledgement = self
-                    .verify_acknowledgement(&document)
-                    .map_err(|_| "is not from the issuer")?;
+                let acknowledgement =
+                    self.verify_acknowledgement(&document).map_err(|_| "is not from the issuer")?;
                 // A server that was set back asks for more than it has acknowledged before.
                 self.received = acknowledgement.received.min(self.count_claims());
                 self.trust(acknowledgement.time);
@@ -202,9 +190,7 @@ impl Device {
         delivery: DeliveryId,
         generation: u32,
     ) -> Result<&mut Known, &'static str> {
-        self.stops
-            .get_mut(&(delivery, generation))
-            .ok_or("names an unknown stop")
+        self.stops.get_mut(&(delivery, generation)).ok_or("names an unknown stop")
     }
 
     /// The end of the journal.
@@ -224,10 +210,7 @@ impl Device {
             return Some(Head::EMPTY);
         }
         let index = usize::try_from(seq.checked_sub(1)?).ok()?;
-        Some(Head {
-            seq,
-            hash: *self.heads.get(index)?,
-        })
+        Some(Head { seq, hash: *self.heads.get(index)? })
     }
 
     /// Who this device is.
@@ -263,10 +246,7 @@ impl Device {
     /// The newest generation of a delivery.
     #[must_use]
     pub fn stop(&self, delivery: DeliveryId) -> Option<&Known> {
-        self.stops
-            .range((delivery, 0)..=(delivery, u32::MAX))
-            .next_back()
-            .map(|(_, known)| known)
+        self.stops.range((delivery, 0)..=(delivery, u32::MAX)).next_back().map(|(_, known)| known)
     }
 
     /// How many claims this device has made.
@@ -338,19 +318,8 @@ impl Device {
         }
         let now = self.now(clock);
         let means = presented.means();
-        let Stop {
-            delivery,
-            generation,
-            ..
-        } = known.stop;
-        let event = Event::Attempted(
-            Attempted {
-                delivery,
-                generation,
-                means,
-            },
-            now,
-        );
+        let Stop { delivery, generation, .. } = known.stop;
+        let event = Event::Attempted(Attempted { delivery, generation, means }, now);
         let record = Record::new(&event, self.head());
         let method = AtDoor {
             stop: known.stop.clone(),
@@ -358,14 +327,8 @@ impl Device {
             issuer: self.identity.issuer,
             device: self.key.fingerprint(),
         };
-        let attempt = Attempt::begin(
-            method,
-            means,
-            &known.standing(),
-            now,
-            self.head(),
-            record.body(),
-        )?;
+        let attempt =
+            Attempt::begin(method, means, &known.standing(), now, self.head(), record.body())?;
         Ok((record, attempt))
     }
 
@@ -381,11 +344,7 @@ impl Device {
         clock: Timestamp,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Result<Claiming<'m>, Refusal>, Invalid> {
-        let Stop {
-            delivery,
-            generation,
-            ..
-        } = matched.method().stop;
+        let Stop { delivery, generation, .. } = matched.method().stop;
         let newest = self.stop(delivery);
         let Some(known) = newest.filter(|known| known.stop.generation >= generation) else {
             return Ok(Err(Refusal::Unknown));
@@ -398,14 +357,8 @@ impl Device {
         }
         let presented = &matched.method().presented;
         let agreement_key = self.identity.agreement_key()?;
-        let evidence = Evidence::seal(
-            delivery,
-            generation,
-            matched.slot(),
-            presented,
-            &agreement_key,
-            rng,
-        )?;
+        let evidence =
+            Evidence::seal(delivery, generation, matched.slot(), presented, &agreement_key, rng)?;
         let at = self.now(clock);
         let claim = Claim {
             issuer: self.identity.issuer,
@@ -421,13 +374,7 @@ impl Device {
             evidence,
         };
         let unsigned = claim.unsigned(&self.key);
-        Ok(Ok(Claiming {
-            matched,
-            standing: known.standing(),
-            head: self.head(),
-            at,
-            unsigned,
-        }))
+        Ok(Ok(Claiming { matched, standing: known.standing(), head: self.head(), at, unsigned }))
     }
 
     /// The claims that the issuer does not have, oldest first, at most `limit`.
@@ -435,10 +382,7 @@ impl Device {
     pub fn upload(&self, limit: usize) -> Upload {
         let from = usize::try_from(self.received).unwrap_or(usize::MAX);
         let claims = self.claims.iter().skip(from).take(limit);
-        Upload {
-            device: self.identity.device,
-            claims: claims.cloned().map(Into::into).collect(),
-        }
+        Upload { device: self.identity.device, claims: claims.cloned().map(Into::into).collect() }
     }
 
     /// Checks that an acknowledgement is the issuer's and for this device.
@@ -456,10 +400,7 @@ impl Device {
     /// [`Invalid`] when it is not the issuer's, or not for this device.
     pub fn acknowledge(&self, document: &[u8], clock: Timestamp) -> Result<Record, Invalid> {
         self.verify_acknowledgement(document)?;
-        Ok(Record::new(
-            &Event::Acknowledged(document.to_vec(), self.now(clock)),
-            self.head(),
-        ))
+        Ok(Record::new(&Event::Acknowledged(document.to_vec(), self.now(clock)), self.head()))
     }
 
     /// Asks for the next route; `None` before the first acknowledgement. A device that was set
@@ -482,28 +423,18 @@ impl Device {
     /// [`RouteRefused`] when it is a replay.
     pub fn take_in(&self, route: Route, clock: Timestamp) -> Result<Record, RouteRefused> {
         self.accept(&route)?;
-        Ok(Record::new(
-            &Event::Routed(route, self.now(clock)),
-            self.head(),
-        ))
+        Ok(Record::new(&Event::Routed(route, self.now(clock)), self.head()))
     }
 
     fn accept(&self, route: &Route) -> Result<(), RouteRefused> {
         if route.version <= self.version {
-            return Err(RouteRefused::Stale {
-                offered: route.version,
-                held: self.version,
-            });
+            return Err(RouteRefused::Stale { offered: route.version, held: self.version });
         }
         let mut named = BTreeSet::new();
         for stop in &route.stops {
-            let newest = self
-                .stop(stop.delivery)
-                .map_or(0, |known| known.stop.generation);
+            let newest = self.stop(stop.delivery).map_or(0, |known| known.stop.generation);
             if stop.generation <= newest || !named.insert(stop.delivery) {
-                return Err(RouteRefused::Seen {
-                    delivery: stop.delivery,
-                });
+                return Err(RouteRefused::Seen { delivery: stop.delivery });
             }
         }
         Ok(())
@@ -534,9 +465,7 @@ impl Claiming<'_> {
     pub fn signed(self, signature: &[u8; 64]) -> Result<(Record, Spending), Refusal> {
         let event = Event::Claimed(self.unsigned.signed(signature), self.at);
         let record = Record::new(&event, self.head);
-        let spending = self
-            .matched
-            .spend(&self.standing, self.at, self.head, record.body())?;
+        let spending = self.matched.spend(&self.standing, self.at, self.head, record.body())?;
         Ok((record, spending))
     }
 }

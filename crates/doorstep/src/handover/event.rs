@@ -80,16 +80,10 @@ pub enum Event {
     Attempted(#[n(0)] Attempted, #[n(1)] Timestamp),
     /// A delivery was granted; the signed claim is the record.
     #[n(3)]
-    Claimed(
-        #[cbor(n(0), with = "minicbor::bytes")] Vec<u8>,
-        #[n(1)] Timestamp,
-    ),
+    Claimed(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Timestamp),
     /// The issuer's signed acknowledgement.
     #[n(4)]
-    Acknowledged(
-        #[cbor(n(0), with = "minicbor::bytes")] Vec<u8>,
-        #[n(1)] Timestamp,
-    ),
+    Acknowledged(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Timestamp),
     /// Time passed.
     #[n(5)]
     Ticked(#[n(0)] Timestamp),

@@ -78,11 +78,7 @@ pub fn make(order: &Order, rng: &mut (impl CryptoRng + ?Sized)) -> Generation {
             tag: Tag::derive(&salt, bits, &subject, &code),
             scan: scan.hash(&subject),
         });
-        holders.push(Holder {
-            slot: number,
-            code,
-            scan,
-        });
+        holders.push(Holder { slot: number, code, scan });
     }
     let stop = Stop {
         delivery: order.delivery,

@@ -56,13 +56,8 @@ pub fn judge(
         }
         Presented::Typed(code) => {
             let same = |code: &Code| {
-                let mac = code_mac(
-                    pepper,
-                    &subject.delivery,
-                    subject.generation,
-                    subject.slot,
-                    code,
-                );
+                let mac =
+                    code_mac(pepper, &subject.delivery, subject.generation, subject.slot, code);
                 bool::from(mac.ct_eq(&held.code_mac))
             };
             if same(code) {
@@ -90,12 +85,7 @@ fn typos(code: &Code) -> Vec<Code> {
         near.extend(Code::parse(&text, shape));
     };
     for (index, own) in typed.iter().enumerate() {
-        for symbol in shape
-            .alphabet()
-            .symbols()
-            .iter()
-            .filter(|symbol| *symbol != own)
-        {
+        for symbol in shape.alphabet().symbols().iter().filter(|symbol| *symbol != own) {
             let mut symbols = typed.to_vec();
             if let Some(place) = symbols.get_mut(index) {
                 *place = *symbol;
@@ -140,13 +130,7 @@ impl Compare for AtServer {
         let mut found = Choice::from(0);
         let mut number = 0_u8;
         for (slot, held) in &self.slots {
-            let mac = code_mac(
-                &self.pepper,
-                &self.delivery,
-                self.generation,
-                *slot,
-                &self.code,
-            );
+            let mac = code_mac(&self.pepper, &self.delivery, self.generation, *slot, &self.code);
             let same = mac.ct_eq(held);
             number.conditional_assign(slot, same & !found);
             found |= same;
@@ -185,21 +169,9 @@ mod tests {
         assert_eq!(verdict("01234567", "01234568"), Verdict::MatchWithTypo);
         assert_eq!(verdict("01234567", "10234567"), Verdict::MatchWithTypo);
         assert_eq!(verdict("01234567", "01234576"), Verdict::MatchWithTypo);
-        assert_eq!(
-            verdict("01234567", "21034567"),
-            Verdict::Mismatch,
-            "a swap over one"
-        );
-        assert_eq!(
-            verdict("01234567", "11234568"),
-            Verdict::Mismatch,
-            "two substitutions"
-        );
-        assert_eq!(
-            verdict("01234567", "12345670"),
-            Verdict::Mismatch,
-            "a rotation"
-        );
+        assert_eq!(verdict("01234567", "21034567"), Verdict::Mismatch, "a swap over one");
+        assert_eq!(verdict("01234567", "11234568"), Verdict::Mismatch, "two substitutions");
+        assert_eq!(verdict("01234567", "12345670"), Verdict::Mismatch, "a rotation");
     }
 
     #[test]

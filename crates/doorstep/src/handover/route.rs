@@ -136,10 +136,6 @@ impl RouteRequest {
     pub fn verify(signed: &Signed<'_>, device: &PublicKey) -> Result<Self, Invalid> {
         let request: Self =
             decode_exact(signed.verify(&Signer::Device(*device), Kind::RouteRequest)?)?;
-        if request.device.as_str() == signed.key_id() {
-            Ok(request)
-        } else {
-            Err(Invalid::Key)
-        }
+        if request.device.as_str() == signed.key_id() { Ok(request) } else { Err(Invalid::Key) }
     }
 }

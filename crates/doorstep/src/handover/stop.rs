@@ -63,13 +63,7 @@ impl Stop {
     /// What a slot's code is for, on this device.
     #[must_use]
     pub const fn subject(&self, issuer: IssuerId, device: [u8; 16], slot: u8) -> Subject {
-        Subject {
-            issuer,
-            delivery: self.delivery,
-            generation: self.generation,
-            slot,
-            device,
-        }
+        Subject { issuer, delivery: self.delivery, generation: self.generation, slot, device }
     }
 
     fn is_well_formed(&self) -> bool {
@@ -127,8 +121,7 @@ impl Compare for AtDoor {
             let subject = self.stop.subject(self.issuer, self.device, slot.number);
             let same = match &self.presented {
                 Presented::Typed(code) => {
-                    slot.tag
-                        .ct_eq(&Tag::derive(&slot.salt, self.stop.bits, &subject, code))
+                    slot.tag.ct_eq(&Tag::derive(&slot.salt, self.stop.bits, &subject, code))
                 }
                 Presented::Scanned(secret) => slot.scan.ct_eq(&secret.hash(&subject)),
             };
@@ -192,17 +185,11 @@ impl ScanText {
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        write!(
-            out,
-            "HO1:{}:{}:{}:",
-            self.delivery, self.generation, self.slot
-        )?;
+        write!(out, "HO1:{}:{}:{}:", self.delivery, self.generation, self.slot)?;
         let secret = u128::from_be_bytes(*self.secret.expose());
         for index in (0..26_u32).rev() {
             let symbol = secret.checked_shr(index.saturating_mul(5)).unwrap_or(0) & 31;
-            let symbol = usize::try_from(symbol)
-                .ok()
-                .and_then(|index| SYMBOLS.get(index));
+            let symbol = usize::try_from(symbol).ok().and_then(|index| SYMBOLS.get(index));
             out.write_char(char::from(symbol.copied().unwrap_or(b'0')))?;
         }
         Ok(())
@@ -212,27 +199,18 @@ impl ScanText {
 fn parse_secret(text: &str) -> Result<[u8; 16], Mistyped> {
     let missing = 26_usize.saturating_sub(text.len());
     if missing > 0 {
-        return Err(Mistyped::TooShort {
-            missing: u8::try_from(missing).unwrap_or(u8::MAX),
-        });
+        return Err(Mistyped::TooShort { missing: u8::try_from(missing).unwrap_or(u8::MAX) });
     }
     let mut secret = 0_u128;
     for symbol in text.bytes() {
-        let value = SYMBOLS
-            .iter()
-            .position(|s| *s == symbol)
-            .ok_or(Mistyped::Symbol)?;
+        let value = SYMBOLS.iter().position(|s| *s == symbol).ok_or(Mistyped::Symbol)?;
         if secret.leading_zeros() < 5 {
             return Err(Mistyped::TooLong);
         }
         // 26 symbols carry 130 bits; the check above refuses those beyond 128.
         secret = (secret << 5_u32) | u128::try_from(value).unwrap_or(0);
     }
-    if text.len() > 26 {
-        Err(Mistyped::TooLong)
-    } else {
-        Ok(secret.to_be_bytes())
-    }
+    if text.len() > 26 { Err(Mistyped::TooLong) } else { Ok(secret.to_be_bytes()) }
 }
 
 impl<C> Encode<C> for Stop {
@@ -252,8 +230,7 @@ impl<C> Encode<C> for Stop {
             .u8(self.shape.alphabet().size())?
             .u8(self.shape.length())?
             .u8(self.bits)?;
-        e.str(&self.label)?
-            .array(u64::try_from(self.slots.len()).unwrap_or(u64::MAX))?;
+        e.str(&self.label)?.array(u64::try_from(self.slots.len()).unwrap_or(u64::MAX))?;
         for slot in &self.slots {
             e.array(4)?
                 .u8(slot.number)?
@@ -275,10 +252,7 @@ impl<'b, C> Decode<'b, C> for Stop {
         array(d, 8)?;
         let delivery = DeliveryId::decode(d, ctx)?;
         let generation = d.u32()?;
-        let (from, until) = (
-            Timestamp::from_seconds(d.u64()?),
-            Timestamp::from_seconds(d.u64()?),
-        );
+        let (from, until) = (Timestamp::from_seconds(d.u64()?), Timestamp::from_seconds(d.u64()?));
         let window = Window::new(from, until).ok_or_else(|| wrong("window"))?;
         let budget = d.u8()?;
         array(d, 4)?;
@@ -297,21 +271,8 @@ impl<'b, C> Decode<'b, C> for Stop {
             .array_iter_with::<C, Slot>(ctx)?
             .take(MAX_SLOTS.saturating_add(1))
             .collect::<Result<_, _>>()?;
-        let stop = Self {
-            delivery,
-            generation,
-            window,
-            budget,
-            shape,
-            bits,
-            label,
-            slots,
-        };
-        if stop.is_well_formed() {
-            Ok(stop)
-        } else {
-            Err(wrong("stop"))
-        }
+        let stop = Self { delivery, generation, window, budget, shape, bits, label, slots };
+        if stop.is_well_formed() { Ok(stop) } else { Err(wrong("stop")) }
     }
 }
 

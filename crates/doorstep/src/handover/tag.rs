@@ -29,11 +29,7 @@ impl Tag {
         let hash: [u8; 32] = mac.finalize().into_bytes().into();
         let [a, b, c, d, ..] = hash;
         let unused = 32_u32.saturating_sub(u32::from(bits));
-        Self(
-            u32::from_be_bytes([a, b, c, d])
-                .checked_shr(unused)
-                .unwrap_or(0),
-        )
+        Self(u32::from_be_bytes([a, b, c, d]).checked_shr(unused).unwrap_or(0))
     }
 
     /// The tag with this value, as it stands in a route.

@@ -3,10 +3,12 @@
 use crate::bench::{NOON, Scene, rng};
 use doorstep::code::{Alphabet, Code, Shape};
 use doorstep::cose::encrypt::Sealed;
+use doorstep::cose::keys::PublicKey;
 use doorstep::cose::sign1::{Signed, key_id_of};
 use doorstep::handover::claim::{Acknowledgement, Claim, Upload};
 use doorstep::handover::device::Device;
-use doorstep::handover::event::Event;
+use doorstep::handover::event::{Event, Identity};
+use doorstep::handover::route::RouteRequest;
 use doorstep::handover::stop::ScanText;
 use doorstep::id::DeliveryId;
 use proptest::prelude::*;
@@ -37,6 +39,11 @@ static VALID: LazyLock<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = LazyLock::new(|| {
     (documents, scene.phone.journal.bodies().map(<[u8]>::to_vec).collect())
 });
 
+static KEYS: LazyLock<(Identity, PublicKey)> = LazyLock::new(|| {
+    let phone = Scene::new().phone;
+    (phone.device().identity().clone(), phone.key.public())
+});
+
 /// Reads bytes as everything they might be taken for.
 fn read(bytes: &[u8]) {
     let _ = Event::decode(bytes);
@@ -44,16 +51,12 @@ fn read(bytes: &[u8]) {
     let _ = key_id_of(bytes);
     let _ = Device::replay([bytes]);
     if let Ok(signed) = Signed::parse(bytes) {
-        let scene = Scene::new();
-        let (identity, key) = (scene.phone.device().identity().clone(), scene.phone.key.public());
-        let _ = Claim::verify(bytes, &key);
-        let _ = Upload::verify(&signed, &key);
-        let _ = Acknowledgement::verify(
-            bytes,
-            identity.issuer,
-            scene.issuer.signing.public(),
-            identity.device,
-        );
+        let (identity, key) = &*KEYS;
+        let _ = Claim::verify(bytes, key);
+        let _ = Upload::verify(&signed, key);
+        let _ = RouteRequest::verify(&signed, key);
+        let issuer = identity.issuer_key().unwrap();
+        let _ = Acknowledgement::verify(bytes, identity.issuer, issuer, identity.device);
     }
 }
 

@@ -41,10 +41,7 @@ impl fmt::Display for RouteRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stale { offered, held } => {
-                write!(
-                    f,
-                    "route {offered} is not newer than route {held}, which this device has"
-                )
+                write!(f, "route {offered} is not newer than route {held}, which this device has")
             }
             Self::Seen { delivery } => {
                 write!(
