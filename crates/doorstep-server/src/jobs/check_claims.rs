@@ -290,7 +290,10 @@ mod tests {
         old.sync(&server).await;
         server.run_jobs().await;
         let disputed = shown(&server, &delivery).await;
-        assert_eq!((&disputed["state"], verdicts(&disputed)), (&json!("disputed"), vec!["superseded"]));
+        assert_eq!(
+            (&disputed["state"], verdicts(&disputed)),
+            (&json!("disputed"), vec!["superseded"])
+        );
         assert_eq!(disputed["claims"][0]["generation"], 1);
     }
 

@@ -208,9 +208,8 @@ pub(crate) fn verdicts(
     connection: &Connection,
     delivery: &DeliveryId,
 ) -> Result<Vec<Verdict>, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT verdict FROM claims WHERE delivery = ?1 AND verdict IS NOT NULL",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT verdict FROM claims WHERE delivery = ?1 AND verdict IS NOT NULL")?;
     let mut rows = statement.query([delivery.as_str()])?;
     let mut verdicts = Vec::new();
     while let Some(row) = rows.next()? {
