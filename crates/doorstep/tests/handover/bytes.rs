@@ -1,6 +1,6 @@
 //! No bytes make a reader panic: random ones, and valid documents with a few bytes changed.
 
-use crate::bench::{NOON, Scene, rng};
+use crate::bench::{NOON, Scene, rng, scan_text};
 use doorstep::code::{Alphabet, Code, Shape};
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::PublicKey;
@@ -8,6 +8,7 @@ use doorstep::cose::sign1::{Signed, key_id_of};
 use doorstep::handover::claim::{Acknowledgement, Claim, Upload};
 use doorstep::handover::device::Device;
 use doorstep::handover::event::{Event, Identity};
+use doorstep::handover::issue::{Order, make};
 use doorstep::handover::route::RouteRequest;
 use doorstep::handover::stop::ScanText;
 use doorstep::id::DeliveryId;
@@ -37,6 +38,11 @@ static VALID: LazyLock<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = LazyLock::new(|| {
         scene.issuer.acknowledgement(&scene.phone, 1, NOON).issue(&scene.issuer.signing),
     ];
     (documents, scene.phone.journal.bodies().map(<[u8]>::to_vec).collect())
+});
+
+static ORDER: LazyLock<Order> = LazyLock::new(|| {
+    let scene = Scene::new();
+    scene.issuer.order(&scene.phone, scene.delivery, 1)
 });
 
 static KEYS: LazyLock<(Identity, PublicKey)> = LazyLock::new(|| {
@@ -164,8 +170,7 @@ proptest! {
 
     #[test]
     fn a_changed_scan_text_is_read_or_refused(edits in edits(), seed in any::<u64>()) {
-        let scene = Scene::new();
-        let text = scene.scan_text(usize::from(seed % 2 == 0));
+        let text = scan_text(&make(&ORDER, &mut rng(seed)), 0);
         let changed = String::from_utf8_lossy(&mutate(text.as_bytes(), &edits)).into_owned();
         if let Ok(read) = ScanText::parse(&changed) {
             let mut written = String::new();
