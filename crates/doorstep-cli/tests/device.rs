@@ -4,17 +4,31 @@
 
 mod support;
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Command, Stdio};
 use support::{Shop, code_in, copy, link_in, reply, wrong};
 
-/// Presents one code by many processes at once and counts the grants.
+const PROCESSES: usize = 16;
+
+/// Presents one code by many processes that have all read the same state: they are held up at the
+/// journal's lock until each of them wants to append.
 fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
-    let children: Vec<_> = (0..16)
+    let journal = File::open(shop.path("ana/journal")).unwrap();
+    journal.lock().unwrap();
+    let children: Vec<_> = (0..PROCESSES)
         .map(|_| {
             let mut command = shop.command(&["driver", "check", delivery, code, "--dir", "ana"]);
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
+    let inode = format!(":{} ", journal.metadata().unwrap().ino());
+    shop.wait("all processes to stand at the lock", || {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        let waiting = locks.lines().filter(|line| line.contains("->") && line.contains(&inode));
+        waiting.count() == PROCESSES
+    });
+    journal.unlock().unwrap();
     let replies = children.into_iter().map(|child| reply(&child.wait_with_output().unwrap()));
     replies.map(|reply| reply.outcome().to_owned()).collect()
 }
