@@ -7,6 +7,7 @@ import json
 import pathlib
 import sys
 
+sys.dont_write_bytecode = True  # a check leaves nothing behind
 import ho1
 
 HERE = pathlib.Path(__file__).parent
