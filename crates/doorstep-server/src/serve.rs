@@ -3,12 +3,20 @@
 use crate::api::router;
 use crate::context::{Context, OpenError};
 use crate::jobs;
-use std::future::Future;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// How long to wait after a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why serving ended, or did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +31,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// The listener failed.
-    #[error("cannot take connections any more")]
-    Accept(#[source] io::Error),
     /// The data directory cannot be served.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -37,7 +42,6 @@ impl ServeError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Bind { .. } => "choose another address with --listen; port 0 takes any free one",
-            Self::Accept(_) => "start the server again",
             Self::Open(error) => error.hint(),
         }
     }
@@ -61,34 +65,51 @@ pub async fn serve(
     bound(listener.local_addr().map_err(bind)?);
 
     let (stop, stopped) = watch::channel(false);
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&context), stopped.clone()));
-    let mut told = stopped.clone();
-    let server = axum::serve(listener, router(&context)).with_graceful_shutdown(async move {
-        // An error means that the sender is gone, which is a reason to stop as well.
-        drop(told.wait_for(|stopped| *stopped).await);
-    });
-    let mut server = tokio::spawn(async move { server.await });
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&context), stopped));
+    let connections = answer(&context, listener, shutdown).await;
+    stop.send_replace(true);
+    let patience = context.config.shutdown_timeout;
+    if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests that did not end in time are cut off");
+    }
+    drop(jobs.await);
+    Ok(())
+}
 
-    let result = tokio::select! {
-        () = shutdown => {
-            stop.send_replace(true);
-            match tokio::time::timeout(context.config.shutdown_timeout, &mut server).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    tracing::warn!("requests that did not end in time are cut off");
-                    server.abort();
-                    Ok(Ok(()))
-                }
+/// Takes connections until `shutdown` is ready, and gives back those that are still open.
+async fn answer(
+    context: &Arc<Context>,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> GracefulShutdown {
+    let service = TowerToHyperService::new(router(context));
+    let mut http = http1::Builder::new();
+    // A request's own time begins when its head is read; this bounds the head, and idle
+    // connections with it.
+    http.timer(TokioTimer::new()).header_read_timeout(context.config.request_timeout);
+    let connections = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut shutdown => return connections,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+                let connection = connections.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection broke off");
+                    }
+                });
+            }
+            Err(error) => {
+                // Often too many open files, which passes.
+                tracing::warn!(%error, "cannot take a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
-        ended = &mut server => ended,
-    };
-    stop.send_replace(true);
-    drop(jobs.await);
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(ServeError::Accept(error)),
-        Err(join) => Err(ServeError::Accept(io::Error::other(join))),
     }
 }
 
@@ -134,6 +155,30 @@ mod tests {
         stop.send(()).unwrap();
         task.await.unwrap().unwrap();
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_head_that_never_ends_is_hung_up_on() {
+        let server =
+            TestServer::with(|config| config.request_timeout = Duration::from_millis(200)).await;
+        let (address, stop, task) = running(&server.context).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
+        let mut rest = Vec::new();
+        // Ends because the server closes; else the test would hang.
+        drop(stream.read_to_end(&mut rest).await);
+        assert!(!rest.starts_with(b"HTTP/1.1 200"));
+        stop.send(()).unwrap();
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_does_not_keep_the_server_up() {
+        let server = TestServer::new().await;
+        let (address, stop, task) = running(&server.context).await;
+        let _idle = TcpStream::connect(address).await.unwrap();
+        stop.send(()).unwrap();
+        task.await.unwrap().unwrap();
     }
 
     #[tokio::test]

@@ -67,8 +67,10 @@ pub(crate) struct Received {
     pub(crate) hash: [u8; 32],
     pub(crate) delivery: DeliveryId,
     pub(crate) generation: u32,
+    pub(crate) slot: u8,
     pub(crate) means: Means,
     pub(crate) at: Timestamp,
+    pub(crate) signed_time: Timestamp,
     pub(crate) document: Vec<u8>,
 }
 
@@ -115,15 +117,16 @@ pub(crate) fn append(
     connection
         .prepare_cached(
             "INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
-                                 generation, means, at, received_at, forked)
+                                 generation, slot, means, at, signed_time, received_at, forked)
              VALUES (:seq, :log_hash, :device, :number, :hash, :document, :delivery, :generation,
-                     :means, :at, :now, :forked)",
+                     :slot, :means, :at, :signed_time, :now, :forked)",
         )?
         .execute(named_params! {
             ":seq": Count(log.seq), ":log_hash": log.hash, ":device": device.as_str(),
             ":number": Count(claim.number), ":hash": claim.hash, ":document": claim.document,
             ":delivery": claim.delivery.as_str(), ":generation": claim.generation,
-            ":means": means_str(claim.means), ":at": At(claim.at), ":now": At(now), ":forked": forked,
+            ":slot": claim.slot, ":means": means_str(claim.means), ":at": At(claim.at),
+            ":signed_time": At(claim.signed_time), ":now": At(now), ":forked": forked,
         })?;
     Ok(log)
 }
@@ -143,13 +146,14 @@ pub(crate) struct Open {
     pub(crate) delivery: DeliveryId,
     pub(crate) generation: u32,
     pub(crate) document: Vec<u8>,
+    pub(crate) signed_time: Timestamp,
     pub(crate) received_at: Timestamp,
 }
 
 /// Claims without a verdict, oldest first.
 pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT log_seq, device, delivery, generation, document, received_at FROM claims
+        "SELECT log_seq, device, delivery, generation, document, signed_time, received_at FROM claims
          WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
     )?;
     let mut rows = statement.query([limit])?;
@@ -166,7 +170,8 @@ pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, Sto
             )?,
             generation: row.get(3)?,
             document: row.get(4)?,
-            received_at: row.get::<_, At>(5)?.0,
+            signed_time: row.get::<_, At>(5)?.0,
+            received_at: row.get::<_, At>(6)?.0,
         });
     }
     Ok(open)
@@ -223,9 +228,12 @@ pub(crate) fn verdicts(
 pub(crate) struct Listed {
     pub(crate) device: String,
     pub(crate) driver: String,
+    pub(crate) number: u64,
     pub(crate) generation: u32,
+    pub(crate) slot: u8,
     pub(crate) means: String,
     pub(crate) at: Timestamp,
+    pub(crate) signed_time: Timestamp,
     pub(crate) received_at: Timestamp,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) late_possible: bool,
@@ -239,7 +247,7 @@ pub(crate) fn of_delivery(
 ) -> Result<Vec<Listed>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT c.device, d.driver, c.generation, c.means, c.at, c.received_at, c.verdict,
-                c.late_possible, c.forked
+                c.late_possible, c.forked, c.number, c.slot, c.signed_time
          FROM claims AS c JOIN devices AS d ON d.id = c.device
          WHERE c.delivery = ?1 ORDER BY c.log_seq",
     )?;
@@ -259,6 +267,9 @@ pub(crate) fn of_delivery(
                 .transpose()?,
             late_possible: row.get(7)?,
             forked: row.get(8)?,
+            number: row.get::<_, Count>(9)?.0,
+            slot: row.get(10)?,
+            signed_time: row.get::<_, At>(11)?.0,
         });
     }
     Ok(claims)

@@ -119,8 +119,10 @@ fn verify(document: &[u8], key: &PublicKey) -> Result<Vec<Received>, Invalid> {
                 hash: claim.hash(),
                 delivery: claim.delivery,
                 generation: claim.generation,
+                slot: claim.slot,
                 means: claim.means,
                 at: claim.at.min(LATEST),
+                signed_time: claim.signed_time.min(LATEST),
                 document: document.into(),
             })
         })

@@ -120,11 +120,17 @@ pub(crate) struct MessageView {
 pub(crate) struct ClaimView {
     device: String,
     driver: String,
+    /// Counts the device's claims.
+    number: u64,
     generation: u32,
+    /// Whose code the device took it for.
+    slot: u8,
     /// `typed` or `scanned`.
     means: String,
     /// When, by the device's clock.
     at: Utc,
+    /// It was not before this: the last time of the server's that the device knew.
+    signed_time: Utc,
     /// When it came in.
     received_at: Utc,
     /// Null until checked; `match`, `match_with_typo`, `mismatch`, `outside_window`, `repeated`,
@@ -163,9 +169,12 @@ pub(crate) fn detail(
             .map(|claim| ClaimView {
                 device: claim.device,
                 driver: claim.driver,
+                number: claim.number,
                 generation: claim.generation,
+                slot: claim.slot,
                 means: claim.means,
                 at: Utc(claim.at),
+                signed_time: Utc(claim.signed_time),
                 received_at: Utc(claim.received_at),
                 verdict: claim.verdict.map(claims::Verdict::as_str),
                 late_possible: claim.late_possible,
