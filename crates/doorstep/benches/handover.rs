@@ -6,9 +6,12 @@ use criterion::{BatchSize, Criterion, Throughput};
 use doorstep::code::{Code, Shape};
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::{IssuerKey, SoftwareKey};
+use doorstep::handover::Subject;
+use doorstep::handover::claim::{Claim, Evidence};
 use doorstep::handover::device::Device;
 use doorstep::handover::event::{Identity, Record};
-use doorstep::handover::issue::{Generation, Order, make};
+use doorstep::handover::issue::{Generation, Order, code_mac, make};
+use doorstep::handover::judge::{Held, Verdict, judge};
 use doorstep::handover::route::Route;
 use doorstep::id::{DeliveryId, DeviceId, IssuerId};
 use doorstep::ledger::Receipt;
@@ -25,6 +28,7 @@ const ROUTE: usize = 500;
 /// Stops of a long day.
 const DAY: usize = 1000;
 const MORNING: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const PEPPER: Secret<32> = Secret::from_bytes([4; 32]);
 
 fn main() {
     let mut criterion = Criterion::default()
@@ -35,6 +39,7 @@ fn main() {
     codes(&mut criterion);
     routes(&mut criterion);
     door(&mut criterion);
+    claims(&mut criterion);
     replay(&mut criterion);
     criterion.final_summary();
 }
@@ -98,6 +103,26 @@ fn door(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn claims(criterion: &mut Criterion) {
+    let world = World::new();
+    let mut rng = rng();
+    let made = world.generations(0..1, &mut rng);
+    let (mut device, _) = world.handed_out(&made);
+    let stop = made.first().expect("there is a stop");
+    world.grant(&mut device, stop, &mut rng);
+    let upload = device.upload(1);
+    let document = upload.claims.first().expect("there is a claim");
+    let key = world.key.public();
+    let verify = || Claim::verify(document, &key).expect("this device signed it");
+    let claim = verify();
+    let mut group = criterion.benchmark_group("a claim at the issuer's");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("verified", |b| b.iter(verify));
+    let held = world.held(stop);
+    group.bench_function("opened and judged", |b| b.iter(|| world.judge(&claim, &held)));
+    group.finish();
+}
+
 fn replay(criterion: &mut Criterion) {
     let world = World::new();
     let mut rng = rng();
@@ -121,6 +146,7 @@ fn replay(criterion: &mut Criterion) {
 struct World {
     issuer: IssuerId,
     signing: IssuerKey,
+    agreement: SoftwareKey,
     key: SoftwareKey,
     /// Of the key; worked out once, as a server does.
     fingerprint: [u8; 16],
@@ -144,7 +170,7 @@ impl World {
             test: true,
         };
         let fingerprint = key(3).public().fingerprint();
-        Self { issuer, signing, key: key(3), fingerprint, identity }
+        Self { issuer, signing, agreement: key(2), key: key(3), fingerprint, identity }
     }
 
     fn order(&self, number: usize) -> Order {
@@ -224,6 +250,30 @@ impl World {
         let (claimed, spending) = claiming.signed(&signature)?;
         let grant = spending.granted(append(device, &claimed)).expect("its own receipt");
         Ok((grant, [attempted.body().to_vec(), claimed.body().to_vec()]))
+    }
+
+    /// What the issuer keeps of a generation's first slot.
+    fn held(&self, generation: &Generation) -> Held {
+        let stop = &generation.stop;
+        let holder = generation.holders.first().expect("there are slots");
+        let slot = stop.slots.first().expect("there are slots");
+        let mac = code_mac(&PEPPER, &stop.delivery, stop.generation, holder.slot, &holder.code);
+        Held { code_mac: mac, scan: slot.scan }
+    }
+
+    fn judge(&self, claim: &Claim, held: &Held) -> Verdict {
+        let presented = Evidence::open(claim, &self.agreement, Shape::DIGITS_8);
+        let subject = Subject {
+            issuer: self.issuer,
+            delivery: claim.delivery,
+            generation: claim.generation,
+            slot: claim.slot,
+            device: self.fingerprint,
+        };
+        let presented = presented.expect("sealed to this issuer");
+        let verdict = judge(&PEPPER, &subject, held, &presented);
+        assert_eq!(verdict, Verdict::Match);
+        verdict
     }
 
     fn grant(

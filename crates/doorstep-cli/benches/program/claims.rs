@@ -7,13 +7,12 @@ use doorstep::handover::claim::MAX_UPLOAD;
 use serde_json::Value;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) fn run(criterion: &mut Criterion) {
     for fleet in [
-        Fleet { phones: 8, stops: 1000, batch: MAX_UPLOAD },
+        Fleet { phones: 8, stops: MAX_UPLOAD, batch: MAX_UPLOAD },
         Fleet { phones: 32, stops: 25, batch: 1 },
     ] {
         measure(criterion, fleet);

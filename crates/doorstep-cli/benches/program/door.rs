@@ -23,8 +23,8 @@ pub(crate) fn run(criterion: &mut Criterion) {
             b.iter_batched(
                 || device.at_the_door(right),
                 |(mut check, dir)| {
-                    let status_now = check.status().expect("the program runs").code();
-                    assert_eq!(status_now, Some(status));
+                    let ended = check.status().expect("the program runs");
+                    assert_eq!(ended.code(), Some(status));
                     dir
                 },
                 BatchSize::PerIteration,
@@ -44,12 +44,12 @@ struct Device {
 impl Device {
     fn prepare() -> Self {
         let shop = Shop::open();
-        let ticket = text(&must(&shop.command(&["driver", "invite", "Ana"])), "ticket");
+        let ticket = text(&must(shop.command(&["driver", "invite", "Ana"])), "ticket");
         fs::write(shop.path().join("ticket"), ticket).expect("a file");
         let enrolled = ["driver", "enrol", "--ticket", "ticket", "--dir", "ana"];
-        let id = text(&must(&shop.command(&enrolled)), "device");
+        let id = text(&must(shop.command(&enrolled)), "device");
         shop.plan(&[(&id, STOPS)]);
-        must(&shop.command(&["driver", "sync", "--dir", "ana"]));
+        must(shop.command(&["driver", "sync", "--dir", "ana"]));
         let (delivery, code) = shop.codes(1).swap_remove(0);
         Self { shop: shop.close(), delivery, code }
     }

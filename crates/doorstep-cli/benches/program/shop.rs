@@ -37,17 +37,28 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 
 /// A running server.
 pub(crate) struct Shop {
-    dir: TempDir,
+    server: Server,
     url: String,
-    server: Child,
+    dir: TempDir,
+}
+
+/// Its process, which ends with this.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Shop {
     /// A new issuer with an API key.
     pub(crate) fn open() -> Self {
         let dir = scratch();
-        must(&command(dir.path(), &["init", "--test", "--at", NOON]));
-        must(&command(dir.path(), &["key", "create", "--name", "bench", "--out", "api.key"]));
+        must(command(dir.path(), &["init", "--test", "--at", NOON]));
+        must(command(dir.path(), &["key", "create", "--name", "bench", "--out", "api.key"]));
         Self::start(dir)
     }
 
@@ -68,15 +79,16 @@ impl Shop {
         let out = server.stdout.take().expect("its output is piped");
         BufReader::new(out).read_line(&mut line).expect("it says where it listens");
         let said: Value = serde_json::from_str(&line).expect("JSON");
-        Self { url: text(&said, "listening"), dir, server }
+        Self { server: Server(server), url: text(&said, "listening"), dir }
     }
 
     /// Stops the server and gives back its directory, whole.
-    pub(crate) fn close(mut self) -> TempDir {
-        let pid = rustix::process::Pid::from_child(&self.server);
+    pub(crate) fn close(self) -> TempDir {
+        let Self { mut server, dir, .. } = self;
+        let pid = rustix::process::Pid::from_child(&server.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        self.server.wait().expect("it stops");
-        std::mem::replace(&mut self.dir, scratch())
+        server.0.wait().expect("it stops");
+        dir
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -115,7 +127,7 @@ impl Shop {
             ids.iter().map(String::as_str).zip(owners.iter().copied()).collect();
         std::thread::scope(|scope| {
             for share in planned.chunks(planned.len().div_ceil(PLANNERS)) {
-                scope.spawn(|| {
+                scope.spawn(move || {
                     let client = self.client();
                     for (id, device) in share {
                         let plan = json!({ "device": device, "expected_at": EXPECTED });
@@ -138,14 +150,6 @@ impl Shop {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        // It may have been closed, and its directory goes with it.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
     }
 }
 
@@ -181,16 +185,8 @@ fn command(dir: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command that has to succeed.
-pub(crate) fn must(command: &Command) -> Value {
-    let mut again = Command::new(command.get_program());
-    again.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        again.env(name, value.unwrap_or_default());
-    }
-    if let Some(dir) = command.get_current_dir() {
-        again.current_dir(dir);
-    }
-    let output = again.output().expect("the program runs");
+pub(crate) fn must(mut command: Command) -> Value {
+    let output = command.output().expect("the program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
