@@ -76,9 +76,19 @@ def context(kind):
     return f"doorstep/HO1/{kind}/v1".encode()
 
 
-def sign1(kind, key, key_id, payload, algorithm=None, tagged=True, **options):
+def longer(document, content):
+    """The same document, with the length of one byte string written longer than it needs to be."""
+    before, after = document.split(content)
+    assert cbor2.dumps(content)[:-len(content)] == before[-len(cbor2.dumps(content)) + len(content) :]
+    head = cbor2.dumps(content)[: -len(content)]
+    size = {1: 1, 2: 2, 3: 4}[len(head)]
+    kind = {1: b"\x58", 2: b"\x59", 4: b"\x5a"}[size]
+    return before[: -len(head)] + kind + len(content).to_bytes(size, "big") + content + after
+
+
+def sign1(kind, key, key_id, payload, algorithm=None, tagged=True, more=None, **options):
     algorithm = algorithm or (-19 if isinstance(key, Signer) else -9)
-    protected = cbor2.dumps({1: algorithm, 4: key_id.encode()})
+    protected = cbor2.dumps({1: algorithm, 4: key_id.encode(), **(more or {})})
     if not isinstance(payload, bytes):
         payload = cbor2.dumps(payload)
     message = cbor2.dumps(["Signature1", protected, context(kind), payload])
@@ -585,6 +595,11 @@ def documents():
     case("route", "the last byte cut off", whole[:-1])
     case("route", "one byte after the end", whole + b"\0")
     case("route", "the IV changed", flipped(whole, 12))
+    _, headers, ciphertext, recipients = cbor2.loads(whole).value
+    case("route", "the length of the IV in a longer form", longer(whole, headers[5]))
+    case("route", "the length of the ciphertext in a longer form", longer(whole, ciphertext))
+    case("route", "two recipients", cbor2.dumps(
+        cbor2.CBORTag(96, [cbor2.dumps({1: 3}), headers, ciphertext, recipients * 2])))
     case("route", "the sign of the ephemeral y turned",
          route("two stops", 4, [stop, three], [["dlv_7a", 2]], options={"turn_y": True}))
     case("route", "the ephemeral key not bound in the KDF context", route("unbound", 4, [stop], options={"bind_ephemeral": False}))
@@ -650,6 +665,13 @@ def documents():
     case("claim", "without its tag", sign1("claim", DEVICE, DEVICE_ID, first, tagged=False))
     case("claim", "one bit of the signature turned", flipped(signed, len(signed) - 1))
     case("claim", "a signature of zeros", signed[:-64] + bytes(64))
+    protected, _, content, signature = cbor2.loads(signed).value
+    case("claim", "an unprotected header", cbor2.dumps(cbor2.CBORTag(18, [protected, {4: b"dev"}, content, signature])))
+    case("claim", "a protected header more", sign1("claim", DEVICE, DEVICE_ID, first, more={3: 0}))
+    case("claim", "one byte after the end", signed + b"\0")
+    case("claim", "the length of the payload in a longer form", longer(signed, content))
+    case("claim", "the length of the signature in a longer form", longer(signed, signature))
+    case("claim", "the tag in a longer form", b"\xd8\x12" + signed[1:])
     case("claim", "means of neither kind", sign1("claim", DEVICE, DEVICE_ID, claim_of(typed, 3)))
     case("claim", "a negative time", sign1("claim", DEVICE, DEVICE_ID, claim_of(typed, at=-1)))
     for name, bad in [

@@ -15,8 +15,15 @@ use doorstep::id::DeliveryId;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-/// One of each document, and a journal with each of the events.
-static VALID: LazyLock<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = LazyLock::new(|| {
+/// What is valid before it is changed.
+struct Valid {
+    /// One of each.
+    documents: Vec<Vec<u8>>,
+    /// With each of the events.
+    journal: Vec<Vec<u8>>,
+}
+
+static VALID: LazyLock<Valid> = LazyLock::new(|| {
     let mut scene = Scene::new();
     let code = scene.code(0);
     scene.phone.type_in(scene.delivery, &code, NOON).unwrap();
@@ -37,7 +44,7 @@ static VALID: LazyLock<(Vec<Vec<u8>>, Vec<Vec<u8>>)> = LazyLock::new(|| {
         sign(device.request_route().unwrap().unsigned(&key)),
         scene.issuer.acknowledgement(&scene.phone, 1, NOON).issue(&scene.issuer.signing),
     ];
-    (documents, scene.phone.journal.bodies().map(<[u8]>::to_vec).collect())
+    Valid { documents, journal: scene.phone.journal.bodies().map(<[u8]>::to_vec).collect() }
 });
 
 static ORDER: LazyLock<Order> = LazyLock::new(|| {
@@ -107,7 +114,7 @@ fn giant_lengths_and_deep_nesting_are_refused() {
             read(&[start, bytes].concat());
         }
         // As a record among records.
-        let (_, journal) = &*VALID;
+        let journal = &VALID.journal;
         let mut bodies: Vec<&[u8]> = journal.iter().map(Vec::as_slice).collect();
         bodies.push(bytes);
         assert!(Device::replay(bodies).is_err());
@@ -124,7 +131,7 @@ proptest! {
 
     #[test]
     fn valid_documents_changed(which in any::<prop::sample::Index>(), edits in edits()) {
-        let (documents, journal) = &*VALID;
+        let Valid { documents, journal } = &*VALID;
         let all: Vec<_> = documents.iter().chain(journal).collect();
         read(&mutate(all[which.index(all.len())], &edits));
     }
@@ -135,7 +142,7 @@ proptest! {
         edits in edits(),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
     ) {
-        let (_, journal) = &*VALID;
+        let journal = &VALID.journal;
         let mut bodies = journal.clone();
         let index = which.index(bodies.len());
         bodies[index] = mutate(&bodies[index], &edits);

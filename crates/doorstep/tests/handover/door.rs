@@ -83,7 +83,7 @@ fn what_is_no_code_costs_nothing() {
     let mut scene = Scene::new();
     let before = scene.phone.journal.len();
     let huge = "1".repeat(10_000_000);
-    let full_width: String = scene.code(0).chars().map(|c| wide(c)).collect();
+    let full_width: String = scene.code(0).chars().map(wide).collect();
     for bad in [
         "",
         " ",
