@@ -2,7 +2,7 @@
 
 use crate::clock::{self, Clock};
 use crate::error::CliError;
-use crate::text::{parse_span, parse_time};
+use crate::text::parse_span;
 use doorstep::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -104,10 +104,6 @@ impl World {
         Ok(now)
     }
 
-    pub(super) fn at(&self, text: &str) -> Result<Timestamp, CliError> {
-        parse_time(text, self.now()?)
-    }
-
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.exe);
         command
@@ -130,7 +126,7 @@ impl World {
 
     /// Runs one command to its end and reads its answer, be it yes, no or an error.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<Reply, CliError> {
-        let line = format!("doorstep {}", arguments.join(" "));
+        let line = typed(arguments);
         let output = self
             .command(arguments)
             .output()
@@ -232,6 +228,19 @@ impl World {
         })?;
         Ok(last)
     }
+}
+
+/// The command as a person types it.
+fn typed(arguments: &[&str]) -> String {
+    let mut line = "doorstep".to_owned();
+    for argument in arguments {
+        if argument.contains([' ', '#', '*', '"']) {
+            line.push_str(&format!(" \"{argument}\""));
+        } else {
+            line.push_str(&format!(" {argument}"));
+        }
+    }
+    line
 }
 
 /// Looks again and again, for as long as the demo has patience.
