@@ -115,3 +115,56 @@ pub fn code_mac(
     mac.update(code.expose());
     mac.finalize().into_bytes().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use std::collections::BTreeSet;
+
+    fn order(generation: u32) -> Order {
+        Order {
+            issuer: IssuerId::parse("iss_1").unwrap(),
+            delivery: DeliveryId::parse("dlv_1").unwrap(),
+            generation,
+            window: Window::new(Timestamp::from_seconds(1), Timestamp::from_seconds(2)).unwrap(),
+            shape: Shape::DIGITS_8,
+            label: String::from("5 Long Lane"),
+            slots: 3,
+            device: [7; 16],
+        }
+    }
+
+    #[test]
+    fn every_slot_of_every_generation_is_drawn_anew() {
+        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
+        let (mut codes, mut secrets, mut salts) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for generation in 1..=20 {
+            let made = make(&order(generation), &mut rng);
+            for (slot, holder) in made.stop.slots.iter().zip(&made.holders) {
+                assert_eq!(slot.number, holder.slot);
+                assert_ne!(slot.salt, [0; 16]);
+                codes.insert(holder.code.expose().to_vec());
+                secrets.insert(*holder.scan.expose());
+                salts.insert(slot.salt);
+            }
+        }
+        assert_eq!((codes.len(), secrets.len(), salts.len()), (60, 60, 60));
+    }
+
+    #[test]
+    fn a_stop_is_checked_with_what_its_holders_are_sent() {
+        let order = order(4);
+        let made = make(&order, &mut rand_chacha::ChaCha20Rng::seed_from_u64(2));
+        assert_eq!((made.stop.generation, made.stop.bits, made.stop.budget), (4, 13, BUDGET));
+        for (slot, holder) in made.stop.slots.iter().zip(&made.holders) {
+            let subject = made.stop.subject(order.issuer, order.device, slot.number);
+            assert_eq!(slot.tag, Tag::derive(&slot.salt, 13, &subject, &holder.code));
+            assert_eq!(slot.scan, holder.scan.hash(&subject));
+            let elsewhere = made.stop.subject(order.issuer, [8; 16], slot.number);
+            assert_ne!(slot.scan, holder.scan.hash(&elsewhere), "another device");
+        }
+    }
+}
