@@ -2,6 +2,7 @@
 //! the settings. Nothing in this crate reads a clock or draws randomness in another way.
 
 use crate::config::Config;
+use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
 use crate::keys::{KeyError, Keys};
 use crate::store::value::parsed;
@@ -12,6 +13,7 @@ use rand_core::CryptoRng;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Tells the time; the binary's real clock, or a test's.
@@ -87,6 +89,8 @@ pub struct Context {
     rng: Mutex<SharedRng>,
     /// Held by whoever sends messages, so that none is sent twice.
     pub(crate) outbox: tokio::sync::Mutex<()>,
+    first_request: u128,
+    requests: AtomicU64,
 }
 
 impl Context {
@@ -110,6 +114,9 @@ impl Context {
         let mode = parsed("meta.mode", &read(meta::MODE, "meta.mode")?, Mode::parse)?;
         let check = read(meta::KEY_CHECK, "meta.key_check")?;
         let keys = Keys::open(&config.data_dir.join(KEYS), issuer, &check)?;
+        let mut rng = rng;
+        let mut first_request = [0; 16];
+        rng.fill_bytes(&mut first_request);
         Ok(Self {
             store,
             keys,
@@ -119,6 +126,8 @@ impl Context {
             clock,
             rng: Mutex::new(rng),
             outbox: tokio::sync::Mutex::default(),
+            first_request: u128::from_be_bytes(first_request),
+            requests: AtomicU64::new(0),
         })
     }
 
@@ -136,6 +145,13 @@ impl Context {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A new name for a request. Names are counted from a random start and not drawn, so that with
+    /// a seed the number of requests does not change which codes are made.
+    pub(crate) fn name_request(&self) -> String {
+        let count = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("req_{}", symbols(self.first_request.wrapping_add(u128::from(count)), 26))
     }
 
     /// Lends the randomness to `draw`.

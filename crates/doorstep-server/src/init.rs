@@ -145,6 +145,22 @@ mod tests {
         assert_eq!(fs::read(data.join("keys/master.key")).unwrap(), before);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_any_of_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        make(dir.path()).unwrap();
+        let store = Store::open(&dir.path().join(DATABASE)).unwrap();
+        for entry in fs::read_dir(dir.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+        }
+        drop(store);
+    }
+
     #[test]
     fn refuses_leftovers_and_files_in_the_way() {
         let dir = tempfile::tempdir().unwrap();

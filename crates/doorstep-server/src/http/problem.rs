@@ -191,11 +191,8 @@ impl Problem {
             next = source.source();
         }
         tracing::error!(request_id = request_id::current(), error = causes, "internal error");
-        Self::new(
-            Code::Internal,
-            "the server failed to carry out the request; nothing was changed by it",
-        )
-        .hint("try again; if it stays, give the request id to who runs the server")
+        Self::new(Code::Internal, "the server failed to carry out the request")
+            .hint("try again; if it stays, give the request id to who runs the server")
     }
 
     /// The fields that are wrong, for joining the problems of several rows.

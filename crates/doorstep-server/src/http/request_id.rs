@@ -2,15 +2,16 @@
 //! log, so that a complaint finds its line.
 
 use crate::context::Context;
-use crate::ids::make_id;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::sync::Arc;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_LENGTH: usize = 64;
+/// Characters of a path in the log.
+const MAX_LOGGED_PATH: usize = 200;
 
 tokio::task_local! {
     static CURRENT: String;
@@ -30,13 +31,15 @@ pub(crate) async fn assign(
     let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
     let id = match given {
         Some(id) if is_plain(id) => id.to_owned(),
-        _ => context.with_rng(|rng| make_id("req", context.now(), rng)),
+        _ => context.name_request(),
     };
     let method = request.method().clone();
     // The path without its query; ids in it name things and are no secrets.
-    let path = request.uri().path().to_owned();
+    let path: String = request.uri().path().chars().take(MAX_LOGGED_PATH).collect();
     let mut response = CURRENT.scope(id.clone(), next.run(request)).await;
     tracing::info!(request_id = id, %method, path, status = response.status().as_u16(), "answered");
+    // Answers carry names, addresses and new keys: nobody on the way keeps them.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }

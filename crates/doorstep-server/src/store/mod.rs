@@ -19,6 +19,8 @@ mod writer;
 
 use readers::Readers;
 use rusqlite::{Connection, OpenFlags};
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use writer::Writer;
@@ -50,6 +52,15 @@ pub enum StoreError {
         /// The only value that is accepted.
         wanted: &'static str,
     },
+    /// The file could not be made.
+    #[error("cannot make {}", path.display())]
+    Make {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// The database was written by a later program.
     #[error("the database has schema {found}, this program reads up to {known}")]
     Newer {
@@ -75,7 +86,7 @@ pub enum StoreError {
     Stopped,
     /// The writer's thread could not be started.
     #[error("cannot start the thread that writes")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 /// The database, open.
@@ -93,8 +104,9 @@ impl Store {
         path: &Path,
         fill: impl FnOnce(&Connection) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let create = OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let mut connection = open(path, create)?;
+        make_private_file(path)
+            .map_err(|source| StoreError::Make { path: path.to_owned(), source })?;
+        let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         make_durable(&connection)?;
         migrate::run(&mut connection, fill)
     }
@@ -155,6 +167,16 @@ impl Store {
     {
         self.readers.run(job).await
     }
+}
+
+/// The file is there, empty and readable by its owner alone, before SQLite opens it; the files that
+/// SQLite puts beside it take over its mode.
+fn make_private_file(path: &Path) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.sync_all()
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
