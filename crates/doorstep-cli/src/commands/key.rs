@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) enum Command {
     /// Make a key; it is shown once
     #[command(
-        after_help = "Examples:\n  doorstep key create --name shop --out doorstep.key\n  doorstep key create --name shop | secret-store put\n\nThe server may be running. Keys are listed and revoked over the API: GET and DELETE /v1/keys."
+        after_help = "Examples:\n  doorstep key create --name shop --out doorstep.key\n  doorstep key create --name shop | secret-store put\n\nThe server may be running. Keys are listed and revoked over the API: GET /v1/keys, POST /v1/keys/{id}/revoke."
     )]
     Create {
         /// What the key is for

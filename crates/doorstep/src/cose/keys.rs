@@ -19,6 +19,11 @@ impl PublicKey {
     /// [`Invalid::Key`] when it is not a point of the curve.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let bytes: [u8; 33] = bytes.try_into().map_err(|_| Invalid::Key)?;
+        // SEC 1 readers know more first bytes than these two; a point must have one encoding here,
+        // because a key is named by the hash of it.
+        if !matches!(bytes, [2 | 3, ..]) {
+            return Err(Invalid::Key);
+        }
         p256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| Invalid::Key)?;
         Ok(Self(bytes))
     }
@@ -64,7 +69,10 @@ pub type Shared = Secret<32>;
 
 /// A P-256 key held in memory, for devices without key hardware and for the issuer's own seal.
 #[derive(Clone)]
-pub struct SoftwareKey(p256::SecretKey);
+pub struct SoftwareKey {
+    scalar: p256::SecretKey,
+    public: PublicKey,
+}
 
 impl SoftwareKey {
     /// Draws a key.
@@ -82,27 +90,28 @@ impl SoftwareKey {
     /// # Errors
     /// [`Invalid::Key`] when the scalar is zero or not below the group's order.
     pub fn from_secret(scalar: &Secret<32>) -> Result<Self, Invalid> {
-        p256::SecretKey::from_slice(scalar.expose()).map(Self).map_err(|_| Invalid::Key)
+        let scalar = p256::SecretKey::from_slice(scalar.expose()).map_err(|_| Invalid::Key)?;
+        let point = scalar.public_key().to_sec1_point(true);
+        let public = PublicKey::from_bytes(point.as_bytes())?;
+        Ok(Self { scalar, public })
     }
 
     /// The scalar, for sealed or protected storage.
     #[must_use]
     pub fn secret(&self) -> Secret<32> {
-        Secret::from_bytes(self.0.to_bytes().into())
+        Secret::from_bytes(self.scalar.to_bytes().into())
     }
 
     /// The public half.
     #[must_use]
-    pub fn public(&self) -> PublicKey {
-        let point = self.0.public_key().to_sec1_point(true);
-        // A compressed point of P-256 always has 33 bytes.
-        PublicKey(point.as_bytes().try_into().unwrap_or([0; 33]))
+    pub const fn public(&self) -> PublicKey {
+        self.public
     }
 
     /// Signs with ECDSA and SHA-256; deterministic (RFC 6979), so it needs no randomness.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let key = p256::ecdsa::SigningKey::from(&self.0);
+        let key = p256::ecdsa::SigningKey::from(&self.scalar);
         let signature: p256::ecdsa::Signature = key.sign(message);
         signature.to_bytes().into()
     }
@@ -113,7 +122,7 @@ impl SoftwareKey {
     /// [`Invalid::Key`] when the other key is none.
     pub fn agree(&self, other: &PublicKey) -> Result<Shared, Invalid> {
         let other = p256::PublicKey::from_sec1_bytes(&other.0).map_err(|_| Invalid::Key)?;
-        Ok(Secret::from_bytes((*self.0.diffie_hellman(&other).raw_secret_bytes()).into()))
+        Ok(Secret::from_bytes((*self.scalar.diffie_hellman(&other).raw_secret_bytes()).into()))
     }
 }
 
@@ -183,5 +192,23 @@ impl IssuerPublicKey {
         let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)?;
         key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
             .map_err(|_| Invalid::Signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_has_one_encoding() {
+        let key = SoftwareKey::from_secret(&Secret::from_bytes([7; 32])).unwrap().public();
+        assert_eq!(PublicKey::from_bytes(&key.to_bytes()), Ok(key));
+        let mut bytes = key.to_bytes();
+        for first in (0..=u8::MAX).filter(|first| !matches!(first, 2 | 3)) {
+            bytes[0] = first;
+            assert_eq!(PublicKey::from_bytes(&bytes), Err(Invalid::Key), "{first}");
+        }
+        assert!(PublicKey::from_bytes(&key.to_bytes()[..32]).is_err());
+        assert!(PublicKey::from_bytes(&[&[2][..], &[0xFF; 32]].concat()).is_err(), "no point");
     }
 }
