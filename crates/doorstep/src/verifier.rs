@@ -6,7 +6,7 @@
 //!
 //! ```compile_fail
 //! // A grant cannot be made, only reached.
-//! let grant = doorstep::verifier::Grant { slot: 0, at: doorstep::time::Timestamp::from_seconds(0) };
+//! let grant = doorstep::verifier::Grant { found: 0_u8, at: doorstep::time::Timestamp::from_seconds(0) };
 //! ```
 //!
 //! When an append is lost to another process, the caller reads the state again. An attempt that
@@ -17,6 +17,24 @@ use crate::ledger::{Head, Place, Receipt};
 use crate::refusal::Refusal;
 use crate::throttle::Budget;
 use crate::time::{Position, Timestamp, Window};
+
+/// What a verifier's ledger says about a credential at one moment, as far as the pipeline asks.
+///
+/// [`Standing`] answers for credentials that are used once; those that are used many times
+/// ([`crate::otp`]) answer from what they accepted last.
+pub trait Ledgered<F> {
+    /// Whether an attempt may be made at all, and how many typed ones are left after it.
+    ///
+    /// # Errors
+    /// The refusal, before anything is compared.
+    fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal>;
+
+    /// Whether what a comparison found may be spent.
+    ///
+    /// # Errors
+    /// The refusal when it is spent already, or may no longer be used.
+    fn still(&self, found: &F, now: Timestamp) -> Result<(), Refusal>;
+}
 
 /// What a verifier's ledger says about one credential at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +60,20 @@ impl Standing {
     }
 }
 
+impl Ledgered<u8> for Standing {
+    fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
+        self.open(now)?;
+        match means {
+            Means::Typed => Ok(Some(self.budget.take()?.left())),
+            Means::Scanned => Ok(None),
+        }
+    }
+
+    fn still(&self, _: &u8, now: Timestamp) -> Result<(), Refusal> {
+        self.open(now)
+    }
+}
+
 /// How something was presented, which decides what an attempt costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "handover", derive(minicbor::Encode, minicbor::Decode), cbor(index_only))]
@@ -54,11 +86,14 @@ pub enum Means {
     Scanned,
 }
 
-/// A method's comparison. It runs once, over all slots, in time that does not depend on what
-/// differs.
+/// A method's comparison. It runs once, over all slots or steps, in time that does not depend on
+/// what differs.
 pub trait Compare {
-    /// The slot whose code was presented.
-    fn compare(&self) -> Option<u8>;
+    /// What a match tells: the slot of a delivery, the step of an authenticator.
+    type Found: Copy;
+
+    /// The one whose code was presented.
+    fn compare(&self) -> Option<Self::Found>;
 }
 
 /// A presentation that may be compared once its record is appended.
@@ -81,17 +116,17 @@ impl<M: Compare> Attempt<M> {
     pub fn begin(
         method: M,
         means: Means,
-        standing: &Standing,
+        standing: &impl Ledgered<M::Found>,
         now: Timestamp,
         head: Head,
         record: &[u8],
     ) -> Result<Self, Refusal> {
-        standing.open(now)?;
-        let left = match means {
-            Means::Typed => Some(standing.budget.take()?.left()),
-            Means::Scanned => None,
-        };
-        Ok(Self { method, place: Place::of(head, record), left })
+        let left = standing.admit(means, now)?;
+        Ok(Self {
+            method,
+            place: Place::of(head, record),
+            left,
+        })
     }
 
     /// Where the record that counts this attempt must be appended.
@@ -126,7 +161,10 @@ impl<M: Compare> Counted<M> {
     /// [`Refusal::WrongCode`] with the typed attempts left.
     pub fn compare(self) -> Result<Matched<M>, Refusal> {
         match self.method.compare() {
-            Some(slot) => Ok(Matched { method: self.method, slot }),
+            Some(found) => Ok(Matched {
+                method: self.method,
+                found,
+            }),
             None => Err(Refusal::WrongCode { left: self.left }),
         }
     }
@@ -135,16 +173,24 @@ impl<M: Compare> Counted<M> {
 /// A right code that is not spent yet. It grants nothing.
 #[derive(Debug)]
 #[must_use = "a match grants nothing until its spending is appended"]
-pub struct Matched<M> {
+pub struct Matched<M: Compare> {
     method: M,
-    slot: u8,
+    found: M::Found,
 }
 
-impl<M> Matched<M> {
+impl<M: Compare<Found = u8>> Matched<M> {
     /// The slot whose code was presented.
     #[must_use]
     pub const fn slot(&self) -> u8 {
-        self.slot
+        self.found
+    }
+}
+
+impl<M: Compare> Matched<M> {
+    /// What the comparison found.
+    #[must_use]
+    pub const fn found(&self) -> &M::Found {
+        &self.found
     }
 
     /// What was presented, to be sealed into the record.
@@ -158,26 +204,30 @@ impl<M> Matched<M> {
     /// The refusal when the credential was spent, or its window ended, in between.
     pub fn spend(
         &self,
-        standing: &Standing,
+        standing: &impl Ledgered<M::Found>,
         now: Timestamp,
         head: Head,
         record: &[u8],
-    ) -> Result<Spending, Refusal> {
-        standing.open(now)?;
-        Ok(Spending { slot: self.slot, at: now, place: Place::of(head, record) })
+    ) -> Result<Spending<M::Found>, Refusal> {
+        standing.still(&self.found, now)?;
+        Ok(Spending {
+            found: self.found,
+            at: now,
+            place: Place::of(head, record),
+        })
     }
 }
 
 /// The spending of a credential, not yet appended.
 #[derive(Debug)]
 #[must_use = "nothing is granted until the spending is appended"]
-pub struct Spending {
-    slot: u8,
+pub struct Spending<F = u8> {
+    found: F,
     at: Timestamp,
     place: Place,
 }
 
-impl Spending {
+impl<F> Spending<F> {
     /// Where the record must be appended.
     pub const fn place(&self) -> &Place {
         &self.place
@@ -187,18 +237,21 @@ impl Spending {
     ///
     /// # Errors
     /// [`WrongReceipt`] when the receipt was given for another record.
-    pub fn granted(self, receipt: Receipt) -> Result<Grant, WrongReceipt> {
+    pub fn granted(self, receipt: Receipt) -> Result<Grant<F>, WrongReceipt> {
         if !receipt.fits(&self.place) {
             return Err(WrongReceipt);
         }
-        Ok(Grant { slot: self.slot, at: self.at })
+        Ok(Grant {
+            found: self.found,
+            at: self.at,
+        })
     }
 }
 
 /// The yes. It exists only after the spending is durable.
 #[derive(Debug)]
-pub struct Grant {
-    slot: u8,
+pub struct Grant<F = u8> {
+    found: F,
     at: Timestamp,
 }
 
@@ -206,7 +259,15 @@ impl Grant {
     /// The slot whose code was presented.
     #[must_use]
     pub const fn slot(&self) -> u8 {
-        self.slot
+        self.found
+    }
+}
+
+impl<F> Grant<F> {
+    /// What the comparison found.
+    #[must_use]
+    pub const fn found(&self) -> &F {
+        &self.found
     }
 
     /// When, by the verifier's clock.

@@ -126,6 +126,8 @@ impl fmt::Debug for AtServer {
 }
 
 impl Compare for AtServer {
+    type Found = u8;
+
     fn compare(&self) -> Option<u8> {
         let mut found = Choice::from(0);
         let mut number = 0_u8;

@@ -114,6 +114,8 @@ pub struct AtDoor {
 }
 
 impl Compare for AtDoor {
+    type Found = u8;
+
     fn compare(&self) -> Option<u8> {
         let mut found = Choice::from(0);
         let mut number = 0_u8;
