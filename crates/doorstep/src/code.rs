@@ -147,6 +147,30 @@ impl Code {
         Self { symbols, shape }
     }
 
+    /// The digits of `number`, with leading zeros; of a number that is too long, its last digits.
+    #[cfg(feature = "otp")]
+    pub(crate) fn from_number(number: u64, digits: crate::otp::Digits) -> Self {
+        let shape = digits.shape();
+        let mut symbols = [0; MAX_CODE_LENGTH];
+        let mut rest = number;
+        for symbol in symbols.iter_mut().take(usize::from(shape.length)).rev() {
+            *symbol = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or(0));
+            rest /= 10;
+        }
+        Self { symbols, shape }
+    }
+
+    /// The number that the digits write. It stands for the code only beside its length.
+    #[cfg(feature = "otp")]
+    pub(crate) fn number(&self) -> u64 {
+        let digits = self.expose().iter();
+        let digits = digits.map(|symbol| u64::from(symbol.saturating_sub(b'0')));
+        // At most ten digits.
+        digits.fold(0, |number, digit| {
+            number.saturating_mul(10).saturating_add(digit)
+        })
+    }
+
     /// The code's shape.
     #[must_use]
     pub const fn shape(&self) -> Shape {

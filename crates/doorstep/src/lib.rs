@@ -18,7 +18,9 @@
 //! codes (HO1, `docs/ho1.md`), made with [`handover::issue`] and checked with
 //! [`handover::device::Device`].
 //!
-//! Without the default feature `handover` the crate needs no allocator.
+//! [`otp`] is the method of authenticators: HOTP, TOTP and OCRA (`docs/otp.md`).
+//!
+//! Without the default features `handover` and `otpauth` the crate needs no allocator.
 
 #![no_std]
 #![cfg_attr(
@@ -31,7 +33,7 @@
     )
 )]
 
-#[cfg(feature = "handover")]
+#[cfg(any(feature = "handover", feature = "otpauth"))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -44,6 +46,8 @@ pub mod handover;
 pub mod id;
 pub mod ledger;
 pub mod odds;
+#[cfg(feature = "otp")]
+pub mod otp;
 pub mod refusal;
 pub mod secret;
 pub mod throttle;
