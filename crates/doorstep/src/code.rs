@@ -166,9 +166,7 @@ impl Code {
         let digits = self.expose().iter();
         let digits = digits.map(|symbol| u64::from(symbol.saturating_sub(b'0')));
         // At most ten digits.
-        digits.fold(0, |number, digit| {
-            number.saturating_mul(10).saturating_add(digit)
-        })
+        digits.fold(0, |number, digit| number.saturating_mul(10).saturating_add(digit))
     }
 
     /// The code's shape.

@@ -54,10 +54,7 @@ pub struct Pace {
 
 impl Pace {
     /// What an authenticator of 6 digits bears: 10 attempts, and one back every 4 hours.
-    pub const AUTHENTICATOR: Self = Self {
-        burst: 10,
-        refill: 4 * 60 * 60,
-    };
+    pub const AUTHENTICATOR: Self = Self { burst: 10, refill: 4 * 60 * 60 };
 }
 
 /// Attempts at a credential that lives for years. A success gives back its own token and no other,
@@ -75,11 +72,7 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub const fn full(pace: Pace, now: Timestamp) -> Self {
-        Self {
-            pace,
-            used: 0,
-            as_of: now,
-        }
+        Self { pace, used: 0, as_of: now }
     }
 
     /// The bucket as it was stored: `used` tokens missing at `as_of`.
@@ -125,11 +118,7 @@ impl Bucket {
         } else {
             self.as_of.later(refill.saturating_mul(u64::from(back)))
         };
-        Self {
-            used,
-            as_of,
-            ..self
-        }
+        Self { used, as_of, ..self }
     }
 
     /// The bucket after one more attempt.
@@ -141,9 +130,7 @@ impl Bucket {
         if filled.left() == 0 {
             // With no refill nothing ever comes back.
             let until = filled.as_of.later(u64::from(self.pace.refill));
-            return Err(Refusal::Throttled {
-                until: (self.pace.refill > 0).then_some(until),
-            });
+            return Err(Refusal::Throttled { until: (self.pace.refill > 0).then_some(until) });
         }
         Ok(filled.taken(now))
     }
@@ -152,19 +139,13 @@ impl Bucket {
     #[must_use]
     pub fn taken(self, now: Timestamp) -> Self {
         let filled = self.filled(now);
-        Self {
-            used: filled.used.saturating_add(1).min(self.pace.burst),
-            ..filled
-        }
+        Self { used: filled.used.saturating_add(1).min(self.pace.burst), ..filled }
     }
 
     /// The bucket with the token of an attempt that was right.
     #[must_use]
     pub const fn give_back(self) -> Self {
-        Self {
-            used: self.used.saturating_sub(1),
-            ..self
-        }
+        Self { used: self.used.saturating_sub(1), ..self }
     }
 }
 
@@ -178,86 +159,36 @@ mod tests {
 
     #[test]
     fn a_bucket_fills_one_by_one_and_never_beyond_its_burst() {
-        let pace = Pace {
-            burst: 2,
-            refill: 100,
-        };
+        let pace = Pace { burst: 2, refill: 100 };
         let mut bucket = Bucket::full(pace, at(1000));
         for _ in 0..2 {
             bucket = bucket.take(at(1000)).unwrap();
         }
-        assert_eq!(
-            bucket.take(at(1099)),
-            Err(Refusal::Throttled {
-                until: Some(at(1100))
-            })
-        );
+        assert_eq!(bucket.take(at(1099)), Err(Refusal::Throttled { until: Some(at(1100)) }));
         bucket = bucket.take(at(1150)).unwrap();
-        assert_eq!(
-            bucket.take(at(1199)),
-            Err(Refusal::Throttled {
-                until: Some(at(1200))
-            })
-        );
+        assert_eq!(bucket.take(at(1199)), Err(Refusal::Throttled { until: Some(at(1200)) }));
         assert_eq!(bucket.filled(at(u64::MAX)).left(), 2);
-        assert_eq!(
-            bucket.filled(at(100_000)).take(at(100_000)).unwrap().left(),
-            1
-        );
+        assert_eq!(bucket.filled(at(100_000)).take(at(100_000)).unwrap().left(), 1);
     }
 
     #[test]
     fn a_clock_set_back_fills_no_bucket() {
-        let pace = Pace {
-            burst: 1,
-            refill: 100,
-        };
+        let pace = Pace { burst: 1, refill: 100 };
         let bucket = Bucket::full(pace, at(1000)).take(at(1000)).unwrap();
         for now in [0, 500, 1000, 1099] {
-            assert_eq!(
-                bucket.take(at(now)),
-                Err(Refusal::Throttled {
-                    until: Some(at(1100))
-                })
-            );
+            assert_eq!(bucket.take(at(now)), Err(Refusal::Throttled { until: Some(at(1100)) }));
         }
-        let full = Bucket::full(pace, at(1000))
-            .filled(at(0))
-            .take(at(0))
-            .unwrap();
-        assert!(
-            full.take(at(100)).is_err(),
-            "as full as it was at 1000, not fuller"
-        );
+        let full = Bucket::full(pace, at(1000)).filled(at(0)).take(at(0)).unwrap();
+        assert!(full.take(at(100)).is_err(), "as full as it was at 1000, not fuller");
     }
 
     #[test]
     fn a_success_gives_back_its_own_token_only() {
-        let bucket = Bucket::stored(
-            Pace {
-                burst: 5,
-                refill: 100,
-            },
-            3,
-            at(0),
-        );
+        let bucket = Bucket::stored(Pace { burst: 5, refill: 100 }, 3, at(0));
         assert_eq!(bucket.take(at(0)).unwrap().give_back().left(), 2);
-        assert_eq!(
-            Bucket::full(Pace::AUTHENTICATOR, at(0)).give_back().left(),
-            10
-        );
-        let never = Bucket::stored(
-            Pace {
-                burst: 1,
-                refill: 0,
-            },
-            1,
-            at(0),
-        );
-        assert_eq!(
-            never.take(at(u64::MAX)),
-            Err(Refusal::Throttled { until: None })
-        );
+        assert_eq!(Bucket::full(Pace::AUTHENTICATOR, at(0)).give_back().left(), 10);
+        let never = Bucket::stored(Pace { burst: 1, refill: 0 }, 1, at(0));
+        assert_eq!(never.take(at(u64::MAX)), Err(Refusal::Throttled { until: None }));
     }
 
     #[test]

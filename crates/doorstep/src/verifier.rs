@@ -122,11 +122,7 @@ impl<M: Compare> Attempt<M> {
         record: &[u8],
     ) -> Result<Self, Refusal> {
         let left = standing.admit(means, now)?;
-        Ok(Self {
-            method,
-            place: Place::of(head, record),
-            left,
-        })
+        Ok(Self { method, place: Place::of(head, record), left })
     }
 
     /// Where the record that counts this attempt must be appended.
@@ -161,10 +157,7 @@ impl<M: Compare> Counted<M> {
     /// [`Refusal::WrongCode`] with the typed attempts left.
     pub fn compare(self) -> Result<Matched<M>, Refusal> {
         match self.method.compare() {
-            Some(found) => Ok(Matched {
-                method: self.method,
-                found,
-            }),
+            Some(found) => Ok(Matched { method: self.method, found }),
             None => Err(Refusal::WrongCode { left: self.left }),
         }
     }
@@ -210,11 +203,7 @@ impl<M: Compare> Matched<M> {
         record: &[u8],
     ) -> Result<Spending<M::Found>, Refusal> {
         standing.still(&self.found, now)?;
-        Ok(Spending {
-            found: self.found,
-            at: now,
-            place: Place::of(head, record),
-        })
+        Ok(Spending { found: self.found, at: now, place: Place::of(head, record) })
     }
 }
 
@@ -241,10 +230,7 @@ impl<F> Spending<F> {
         if !receipt.fits(&self.place) {
             return Err(WrongReceipt);
         }
-        Ok(Grant {
-            found: self.found,
-            at: self.at,
-        })
+        Ok(Grant { found: self.found, at: self.at })
     }
 }
 
