@@ -283,6 +283,8 @@ mod tests {
     struct Right;
 
     impl Compare for Right {
+        type Found = u8;
+
         fn compare(&self) -> Option<u8> {
             Some(3)
         }

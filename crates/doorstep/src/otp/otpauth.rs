@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(parse(&steam).err(), Some(BadUri::Steam));
         let encoder = std::format!("otpauth://totp/Steam:al?secret={SECRET}&encoder=Steam");
         assert_eq!(parse(&encoder).err(), Some(BadUri::Steam));
-        assert!(BadUri::Steam.to_string().contains("Steam"));
+        assert!(std::format!("{}", BadUri::Steam).contains("Steam"));
         let plain = std::format!("otpauth://totp/Steam:al?secret={SECRET}&issuer=Steam");
         assert_eq!(parse(&plain).unwrap().0.issuer, "Steam");
     }

@@ -11,12 +11,13 @@
 //! # let (now, head) = (Timestamp::from_seconds(59), Head::EMPTY);
 //! let authenticator = Authenticator::totp(&secret, Totp::default());
 //! let state = State::new(Pace::AUTHENTICATOR, now);
-//! let (attempt, tried) = authenticator.begin(&state, "287 082", now, head)?;
+//! let refused = |refusal: doorstep::refusal::Refusal| refusal.code();
+//! let (attempt, tried) = authenticator.begin(&state, "287 082", now, head).map_err(refused)?;
 //! // ... append `tried.to_bytes()` at `attempt.place()`, durably ...
 //! let receipt = attempt.place().appended();
 //! let (state, head) = (state.then(&tried), attempt.place().after);
-//! let matched = attempt.counted(receipt)?.compare()?;
-//! let (spending, accepted) = authenticator.spend(&matched, &state, now, head)?;
+//! let matched = attempt.counted(receipt)?.compare().map_err(refused)?;
+//! let (spending, accepted) = authenticator.spend(&matched, &state, now, head).map_err(refused)?;
 //! // ... append `accepted.to_bytes()` at `spending.place()`, durably ...
 //! let receipt = spending.place().appended();
 //! let state = state.then(&accepted);

@@ -59,6 +59,8 @@ struct Fixed<'a> {
 }
 
 impl Compare for Fixed<'_> {
+    type Found = u8;
+
     fn compare(&self) -> Option<u8> {
         self.made.borrow_mut().push("compared");
         self.right.then_some(1)

@@ -1,1 +1,233 @@
+//! OCRA between two sides: one-way, mutual and signed, each challenge answered once.
 
+use crate::support::{PATIENT, at, secret, text};
+use doorstep::ledger::{Head, Place, Receipt};
+use doorstep::otp::Algorithm;
+use doorstep::otp::ocra::suite::{Format, Suite};
+use doorstep::otp::ocra::verify::{Answered, Asked, OcraAuthenticator};
+use doorstep::otp::ocra::{BadInput, Challenge, Input, PinHash, Question, Response, respond};
+use doorstep::otp::record::{Record, State};
+use doorstep::refusal::Refusal;
+use doorstep::time::{Timestamp, Window};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+const NOON: u64 = 1_800_000_000;
+
+struct Desk {
+    authenticator: OcraAuthenticator,
+    suite: Suite,
+    state: State,
+    head: Head,
+    answered: Option<Timestamp>,
+}
+
+impl Desk {
+    fn new(suite: &str, pin: Option<PinHash>) -> Self {
+        let suite = Suite::parse(suite).unwrap();
+        let authenticator = OcraAuthenticator::new(&secret(), suite, pin).unwrap();
+        let state = State::new(PATIENT, at(NOON));
+        Self { authenticator, suite, state, head: Head::EMPTY, answered: None }
+    }
+
+    fn question(&self, text: &str) -> Question {
+        Question::one_way(&Challenge::parse(&self.suite, text).unwrap())
+    }
+
+    fn append(&mut self, place: &Place, record: &Record) -> Receipt {
+        assert_eq!(*place, Place::of(self.head, &record.to_bytes()));
+        self.head = place.after;
+        self.state = self.state.then(record);
+        place.appended()
+    }
+
+    fn answer(
+        &mut self,
+        question: Question,
+        session: Option<&[u8]>,
+        typed: &str,
+        now: u64,
+    ) -> Result<Answered, Refusal> {
+        let window = Window::new(at(NOON), at(NOON + 300)).unwrap();
+        let now = at(now);
+        let authenticator = self.authenticator.clone();
+        let asked = Asked { question, session, window, answered: self.answered };
+        let (attempt, tried) = authenticator.begin(&self.state, &asked, typed, now, self.head)?;
+        let receipt = self.append(attempt.place(), &tried);
+        let matched = attempt.counted(receipt).unwrap().compare()?;
+        let asked = Asked { answered: self.answered, ..asked };
+        let (spending, record) =
+            authenticator.spend(&matched, &self.state, &asked, now, self.head)?;
+        let receipt = self.append(spending.place(), &record);
+        self.answered = Some(now);
+        Ok(*spending.granted(receipt).unwrap().found())
+    }
+}
+
+fn shown(suite: &Suite, input: &Input<'_>) -> String {
+    match respond(suite, &secret(), input).unwrap() {
+        Response::Code(code) => text(code.expose()),
+        Response::Whole(_) => panic!("no digits"),
+    }
+}
+
+#[test]
+fn a_challenge_is_answered_once() {
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA1-6:QN08", None);
+    let question = desk.question("12345678");
+    let right = shown(&desk.suite, &Input::new(&question));
+    let other = shown(&desk.suite, &Input::new(&desk.question("12345679")));
+    assert!(matches!(desk.answer(question, None, &other, NOON), Err(Refusal::WrongCode { .. })));
+    assert_eq!(desk.answer(question, None, "12345", NOON), Err(Refusal::Mistyped));
+    let answered = Ok(Answered { counter: None, time_step: None });
+    assert_eq!(desk.answer(question, None, &right, NOON + 299), answered);
+    let again = desk.answer(question, None, &right, NOON + 299);
+    assert_eq!(again, Err(Refusal::AlreadyUsed { at: at(NOON + 299) }));
+}
+
+#[test]
+fn a_challenge_has_its_time() {
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA1-6:QN08", None);
+    let question = desk.question("12345678");
+    let right = shown(&desk.suite, &Input::new(&question));
+    let from = at(NOON);
+    let early = desk.answer(question, None, &right, NOON - 1);
+    assert_eq!(early, Err(Refusal::NotYetValid { from }));
+    let late = desk.answer(question, None, &right, NOON + 300);
+    assert_eq!(late, Err(Refusal::Expired { until: at(NOON + 300) }));
+}
+
+#[test]
+fn a_counter_only_goes_forward() {
+    let pin = PinHash::derive(Algorithm::Sha1, "1234");
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA256-8:C-QN08-PSHA1", Some(pin.clone()));
+    let question = desk.question("00000000");
+    let answer = |desk: &Desk, counter| {
+        let input = Input { counter: Some(counter), pin: Some(&pin), ..Input::new(&question) };
+        shown(&desk.suite, &input)
+    };
+    let typed = answer(&desk, 11);
+    assert!(desk.answer(question, None, &typed, NOON).is_err(), "too far ahead");
+    let typed = answer(&desk, 4);
+    let answered = desk.answer(question, None, &typed, NOON).unwrap();
+    assert_eq!(answered.counter, Some(4));
+    // The same counter for the next challenge is a replay of nothing: it is simply spent.
+    desk.answered = None;
+    for spent in [0, 3, 4] {
+        let typed = answer(&desk, spent);
+        assert!(desk.answer(question, None, &typed, NOON).is_err(), "{spent}");
+    }
+    let typed = answer(&desk, 5);
+    assert_eq!(desk.answer(question, None, &typed, NOON).unwrap().counter, Some(5));
+    let other = PinHash::derive(Algorithm::Sha1, "1235");
+    let input = Input { counter: Some(6), pin: Some(&other), ..Input::new(&question) };
+    let typed = shown(&desk.suite, &input);
+    desk.answered = None;
+    assert!(desk.answer(question, None, &typed, NOON).is_err(), "another PIN");
+}
+
+#[test]
+fn the_time_and_the_session_are_part_of_the_answer() {
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA1-6:QA08-S064-T1M", None);
+    let question = desk.question("SESSION1");
+    let answer = |desk: &Desk, session: &[u8], step| {
+        let input =
+            Input { session: Some(session), time_step: Some(step), ..Input::new(&question) };
+        shown(&desk.suite, &input)
+    };
+    let minute = NOON / 60;
+    for (session, step) in [(&b"a"[..], minute - 2), (b"a", minute + 2), (b"b", minute)] {
+        let typed = answer(&desk, session, step);
+        assert!(desk.answer(question, Some(b"a"), &typed, NOON).is_err(), "{session:?} {step}");
+    }
+    let typed = answer(&desk, b"a", minute + 1);
+    let answered = desk.answer(question, Some(b"a"), &typed, NOON).unwrap();
+    assert_eq!(answered.time_step, Some(minute + 1));
+    desk.answered = None;
+    let missing = desk.answer(question, None, &typed, NOON);
+    assert_eq!(missing, Err(Refusal::Unknown), "the suite wants a session");
+}
+
+/// RFC 6287 section 7.3: each side shows the other that it has the secret.
+#[test]
+fn both_sides_know_each_other() {
+    let suite = Suite::parse("OCRA-1:HOTP-SHA256-8:QA08").unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let client = Challenge::make(&suite, &mut rng);
+    let server = Challenge::make(&suite, &mut rng);
+    let by_server = shown(&suite, &Input::new(&Question::mutual(&client, &server)));
+    let by_client = shown(&suite, &Input::new(&Question::mutual(&server, &client)));
+    assert_ne!(by_server, by_client, "an answer cannot be sent back");
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA256-8:QA08", None);
+    let question = Question::mutual(&server, &client);
+    assert!(desk.answer(question, None, &by_server, NOON).is_err());
+    assert!(desk.answer(question, None, &by_client, NOON).is_ok());
+}
+
+#[test]
+fn inputs_are_exactly_those_of_the_suite() {
+    let plain = Suite::parse("OCRA-1:HOTP-SHA1-6:QN08").unwrap();
+    let all = Suite::parse("OCRA-1:HOTP-SHA1-6:C-QN08-PSHA1-S001-T1M").unwrap();
+    let question = Question::one_way(&Challenge::parse(&plain, "1").unwrap());
+    let pin = PinHash::derive(Algorithm::Sha1, "");
+    let full = Input {
+        counter: Some(0),
+        question: &question,
+        pin: Some(&pin),
+        session: Some(b"s"),
+        time_step: Some(0),
+    };
+    let refuses = |suite: &Suite, input: Input<'_>| respond(suite, &secret(), &input).err();
+    assert_eq!(refuses(&all, full), None);
+    let none = Input::new(&question);
+    for (input, why) in [
+        (Input { counter: Some(0), ..none }, BadInput::Counter),
+        (Input { pin: Some(&pin), ..none }, BadInput::Pin),
+        (Input { session: Some(b""), ..none }, BadInput::Session),
+        (Input { time_step: Some(0), ..none }, BadInput::Time),
+    ] {
+        assert_eq!(refuses(&plain, input), Some(why));
+    }
+    let other = PinHash::derive(Algorithm::Sha256, "");
+    for (input, why) in [
+        (Input { counter: None, ..full }, BadInput::Counter),
+        (Input { pin: None, ..full }, BadInput::Pin),
+        (Input { pin: Some(&other), ..full }, BadInput::Pin),
+        (Input { session: None, ..full }, BadInput::Session),
+        (Input { session: Some(b"ss"), ..full }, BadInput::Session),
+        (Input { time_step: None, ..full }, BadInput::Time),
+    ] {
+        assert_eq!(refuses(&all, input), Some(why));
+    }
+    assert!(PinHash::from_bytes(Algorithm::Sha1, &[0; 32]).is_none());
+    assert!(PinHash::from_bytes(Algorithm::Sha1, &[0; 20]).is_some());
+    let pinless = OcraAuthenticator::new(&secret(), all, None);
+    assert!(pinless.is_none(), "an authenticator is made with what its suite wants");
+}
+
+#[test]
+fn challenges_are_of_the_suites_symbols_and_length() {
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    for (name, format) in [
+        ("OCRA-1:HOTP-SHA1-6:QN04", Format::Numeric),
+        ("OCRA-1:HOTP-SHA1-6:QA64", Format::Alphanumeric),
+        ("OCRA-1:HOTP-SHA1-6:QH33", Format::Hexadecimal),
+    ] {
+        let suite = Suite::parse(name).unwrap();
+        assert_eq!(suite.format(), format);
+        let challenge = Challenge::make(&suite, &mut rng);
+        assert_eq!(challenge.as_str().len(), usize::from(suite.challenge_length()));
+        assert_eq!(Challenge::parse(&suite, challenge.as_str()), Some(challenge));
+        assert_ne!(Challenge::make(&suite, &mut rng), challenge);
+        let long = format!("{}0", challenge.as_str());
+        for bad in ["", " ", "12-4", "１２３４", "12\u{e9}", "G_", &long] {
+            assert_eq!(Challenge::parse(&suite, bad), None, "{name} {bad}");
+        }
+    }
+    let numeric = Suite::parse("OCRA-1:HOTP-SHA1-6:QN08").unwrap();
+    assert_eq!(Challenge::parse(&numeric, "12AB"), None);
+    let hex = Suite::parse("OCRA-1:HOTP-SHA1-6:QH08").unwrap();
+    let question = |text| Question::one_way(&Challenge::parse(&hex, text).unwrap());
+    assert_eq!(question("abcd"), question("ABCD"), "the case of hexadecimal digits is no matter");
+    assert_ne!(question("ab"), question("0ab"));
+}
