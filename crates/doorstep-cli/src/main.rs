@@ -46,6 +46,9 @@ enum Command {
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
+    /// Codes of an authenticator, for scripts
+    #[command(subcommand)]
+    Code(commands::code::Command),
     /// The simulated clock of test data
     #[command(subcommand)]
     Clock(commands::clock::Command),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Driver(command) => commands::driver::run(command),
+        Command::Code(command) => commands::code::run(&command),
         Command::Clock(command) => commands::clock::run(&command),
         Command::Odds(args) => commands::odds::run(&args),
         Command::Openapi => commands::openapi(),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod clock;
+pub(crate) mod code;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod driver;
