@@ -1,4 +1,6 @@
 //! What a verifier remembers of one authenticator, and the records that change it.
+//!
+//! Each authenticator has a ledger of its own: the records do not name it.
 
 use super::verify::{Accepted, Half};
 use crate::refusal::Refusal;
