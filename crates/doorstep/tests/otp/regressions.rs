@@ -113,6 +113,46 @@ fn concurrent_presentations_of_one_code_are_granted_once() {
     assert_eq!(grants, 1);
 }
 
+/// The same with threads that share a ledger, and start again from reading it when an append was
+/// lost to another.
+#[test]
+fn threads_that_present_one_code_are_granted_once() {
+    use std::sync::{Barrier, Mutex};
+    for round in 0..20 {
+        let now = at(NOON + round * 30);
+        let shown = code(STEP + round);
+        let ledger = Mutex::new(Verifier::plain(NOON));
+        let start = Barrier::new(8);
+        let present = || {
+            start.wait();
+            loop {
+                let mine = ledger.lock().unwrap().clone();
+                let begun = mine.authenticator.begin(&mine.state, &shown, now, mine.head);
+                let (attempt, tried) = begun.unwrap();
+                let place = *attempt.place();
+                let Some(receipt) = ledger.lock().unwrap().append(&place, &tried) else { continue };
+                let matched = attempt.counted(receipt).unwrap().compare().ok()?;
+                loop {
+                    let mine = ledger.lock().unwrap().clone();
+                    let spent = mine.authenticator.spend(&matched, &mine.state, now, mine.head);
+                    let (spending, record) = spent.ok()?;
+                    let place = *spending.place();
+                    if let Some(receipt) = ledger.lock().unwrap().append(&place, &record) {
+                        return spending.granted(receipt).ok();
+                    }
+                }
+            }
+        };
+        let grants = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(present)).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).count()
+        });
+        assert_eq!(grants, 1, "round {round}");
+        let left = ledger.into_inner().unwrap().state.bucket().left();
+        assert_eq!(left, PATIENT.burst - 7, "eight were counted, and one came back");
+    }
+}
+
 /// Codes recorded earlier are no way to move an authenticator back.
 #[test]
 fn resync_is_monotonic() {
