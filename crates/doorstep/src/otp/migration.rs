@@ -423,6 +423,11 @@ mod tests {
             (b"\x0a\x06\x0a\x01k\x12\x01\x00", BadMigration::Entry(0)),
             (b"\x0a\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", BadMigration::Message),
             (b"\x0a\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F", BadMigration::Message),
+            // A number of more than 64 bits is not cut down to one that fits.
+            (
+                b"\x0a\x03\x0a\x01k\x28\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x02",
+                BadMigration::Message,
+            ),
             (b"\x0b", BadMigration::Message),
             (b"\x02\x00", BadMigration::Message),
             (b"\x10\x01", BadMigration::Message),

@@ -4,11 +4,12 @@ use crate::support::{PATIENT, at, secret, text};
 use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::otp::Algorithm;
 use doorstep::otp::ocra::suite::{Format, Suite};
-use doorstep::otp::ocra::verify::{Answered, Asked, OcraAuthenticator};
+use doorstep::otp::ocra::verify::{Answer, Answered, Asked, OcraAuthenticator};
 use doorstep::otp::ocra::{BadInput, Challenge, Input, PinHash, Question, Response, respond};
 use doorstep::otp::record::{Record, State};
 use doorstep::refusal::Refusal;
 use doorstep::time::{Timestamp, Window};
+use doorstep::verifier::Matched;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -39,6 +40,19 @@ impl Desk {
         self.head = place.after;
         self.state = self.state.then(record);
         place.appended()
+    }
+
+    /// Everything up to the comparison, which others may be at as well.
+    fn compare<'a>(
+        &mut self,
+        authenticator: &'a OcraAuthenticator,
+        asked: &Asked<'a>,
+        typed: &str,
+    ) -> Matched<Answer<'a>> {
+        let (attempt, tried) =
+            authenticator.begin(&self.state, asked, typed, at(NOON), self.head).unwrap();
+        let receipt = self.append(attempt.place(), &tried);
+        attempt.counted(receipt).unwrap().compare().unwrap()
     }
 
     fn answer(
@@ -83,6 +97,49 @@ fn a_challenge_is_answered_once() {
     assert_eq!(desk.answer(question, None, &right, NOON + 299), answered);
     let again = desk.answer(question, None, &right, NOON + 299);
     assert_eq!(again, Err(Refusal::AlreadyUsed { at: at(NOON + 299) }));
+}
+
+/// Both were compared before either was spent; the challenge, and the counter, are read again.
+#[test]
+fn concurrent_answers_are_granted_once() {
+    let window = Window::new(at(NOON), at(NOON + 300)).unwrap();
+    let (now, later) = (at(NOON), at(NOON + 1));
+    for suite in ["OCRA-1:HOTP-SHA1-6:QN08", "OCRA-1:HOTP-SHA1-6:C-QN08"] {
+        let mut desk = Desk::new(suite, None);
+        let authenticator = desk.authenticator.clone();
+        let question = desk.question("12345678");
+        let counter = desk.suite.has_counter().then_some(0);
+        let right = shown(&desk.suite, &Input { counter, ..Input::new(&question) });
+        let asked = Asked { question, session: None, window, answered: None };
+        let first = desk.compare(&authenticator, &asked, &right);
+        let second = desk.compare(&authenticator, &asked, &right);
+        let (spending, record) =
+            authenticator.spend(&first, &desk.state, &asked, now, desk.head).unwrap();
+        desk.append(spending.place(), &record);
+        let answered = Asked { answered: Some(now), ..asked };
+        let again = authenticator.spend(&second, &desk.state, &answered, later, desk.head);
+        assert_eq!(again.err(), Some(Refusal::AlreadyUsed { at: now }), "{suite}");
+        // A counter is spent for every challenge, not only for the one it answered.
+        let other = authenticator.spend(&second, &desk.state, &asked, later, desk.head);
+        assert_eq!(other.is_err(), counter.is_some(), "{suite}");
+        let over = authenticator.spend(&second, &desk.state, &asked, at(NOON + 300), desk.head);
+        assert!(over.is_err(), "{suite}: the challenge's time is over");
+    }
+}
+
+#[test]
+fn among_counters_that_share_an_answer_the_earliest_is_taken() {
+    let mut desk = Desk::new("OCRA-1:HOTP-SHA1-4:C-QN08", None);
+    let question = desk.question("00000000");
+    let answer = |counter| {
+        let suite = Suite::parse("OCRA-1:HOTP-SHA1-4:C-QN08").unwrap();
+        shown(&suite, &Input { counter: Some(counter), ..Input::new(&question) })
+    };
+    let twice = |first: &u64| (1..10).any(|more| answer(first + more) == answer(*first));
+    let first = (1..).find(twice).unwrap();
+    desk.state = State::counting_from(PATIENT, at(NOON), first);
+    let answered = desk.answer(question, None, &answer(first), NOON).unwrap();
+    assert_eq!(answered.counter, Some(first));
 }
 
 #[test]

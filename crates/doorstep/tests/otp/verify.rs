@@ -187,6 +187,19 @@ fn a_resync_needs_the_very_next_code_within_a_minute() {
 }
 
 #[test]
+fn a_resync_has_a_named_limit() {
+    for reach in [1000, u16::MAX] {
+        let mut verifier = Verifier::plain(NOON);
+        assert!(verifier.first(&code(STEP + 1001), reach, NOON).is_err());
+        assert!(verifier.first(&code(STEP - 1001), reach, NOON).is_err());
+        assert!(verifier.first(&code(STEP + 1000), reach, NOON).is_ok());
+        let mut verifier = Verifier::hotp(0);
+        assert!(verifier.first(&code(1001), reach, 0).is_err());
+        assert!(verifier.first(&code(1000), reach, 0).is_ok());
+    }
+}
+
+#[test]
 fn a_minute_is_two_steps_where_steps_are_long() {
     let totp = Totp { period: NonZeroU64::new(120).unwrap(), ..Totp::default() };
     let method = Method::Totp { totp, window: Window::ONE_EACH, drift: Drift::QUARTZ };
