@@ -190,6 +190,25 @@ fn a_device_belongs_to_the_issuer_of_its_ticket() {
     assert!(enrol("max", shop.url()).stderr.contains("not a ticket"));
 }
 
+#[test]
+fn a_time_of_day_is_meant_where_the_dispatcher_sits() {
+    let shop = Shop::open();
+    shop.driver("ana");
+    shop.delivery("A-1");
+    let mut command =
+        shop.command(&["delivery", "plan", "A-1", "--driver", "ana", "--at", "16:30"]);
+    // Two hours east of Greenwich, and no need of a zone database.
+    let planned = reply(&command.env("TZ", "XYZ-2").output().unwrap());
+    assert_eq!(planned.json["expected_at"], "2026-03-02T14:30:00Z", "{}", planned.stderr);
+    shop.sync("ana");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+    command.args(["driver", "list", "--dir", "ana"]);
+    shop.surround(&mut command);
+    let listed = command.env("TZ", "XYZ-2").output().unwrap();
+    let text = String::from_utf8(listed.stdout).unwrap();
+    assert!(text.contains("15:30 - 17:30"), "{text}");
+}
+
 /// A server with keys of its own that welcomes one device.
 fn impostor() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
