@@ -2,41 +2,57 @@
 //! met can trust each other. The issuer knows the device by the ticket's secret, the device knows
 //! the issuer by the fingerprint of its keys.
 
+use crate::Mode;
 use crate::ids::{symbols, value};
 use doorstep::secret::Secret;
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
-const PREFIX: &str = "tkt_";
+const TEST_PREFIX: &str = "tkt_test_";
+const LIVE_PREFIX: &str = "tkt_live_";
 /// Crockford symbols of 16 bytes.
 const HALF: usize = 26;
 
-/// A one-time ticket: `tkt_`, 26 symbols of secret, 26 symbols of fingerprint.
+/// A one-time ticket: `tkt_test_` or `tkt_live_`, 26 symbols of secret, 26 symbols of fingerprint.
+///
+/// The prefix is for the device: what serves tests alone can be refused before anything is sent.
+/// It proves nothing to the issuer, which knows its own mode.
 #[derive(Clone, Debug)]
 pub struct Ticket {
+    mode: Mode,
     secret: Secret<16>,
     fingerprint: [u8; 16],
 }
 
 impl Ticket {
-    /// Draws a ticket of the issuer with these public keys.
+    /// Draws a ticket of an issuer of this mode, with these public keys.
     pub fn make(
+        mode: Mode,
         signing_key: &[u8; 32],
         agreement_key: &[u8; 33],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Self {
-        Self { secret: Secret::make(rng), fingerprint: fingerprint(signing_key, agreement_key) }
+        Self {
+            mode,
+            secret: Secret::make(rng),
+            fingerprint: fingerprint(signing_key, agreement_key),
+        }
     }
 
     /// Reads a ticket; spaces around it are dropped.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().strip_prefix(PREFIX)?;
+        let text = text.trim();
+        let (mode, text) = match text.strip_prefix(TEST_PREFIX) {
+            Some(rest) => (Mode::Test, rest),
+            None => (Mode::Live, text.strip_prefix(LIVE_PREFIX)?),
+        };
         if text.len() != HALF * 2 {
             return None;
         }
         let (secret, fingerprint) = text.split_at_checked(HALF)?;
         Some(Self {
+            mode,
             secret: Secret::from_bytes(value(secret)?.to_be_bytes()),
             fingerprint: value(fingerprint)?.to_be_bytes(),
         })
@@ -46,11 +62,21 @@ impl Ticket {
     #[must_use]
     pub fn reveal(&self) -> String {
         let secret = u128::from_be_bytes(*self.secret.expose());
+        let prefix = match self.mode {
+            Mode::Test => TEST_PREFIX,
+            Mode::Live => LIVE_PREFIX,
+        };
         format!(
-            "{PREFIX}{}{}",
+            "{prefix}{}{}",
             symbols(secret, 26),
             symbols(u128::from_be_bytes(self.fingerprint), 26)
         )
+    }
+
+    /// Whether its issuer keeps test data only.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        matches!(self.mode, Mode::Test)
     }
 
     /// The secret part.
@@ -88,29 +114,50 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng as _;
 
+    fn made(mode: Mode) -> Ticket {
+        Ticket::make(mode, &[1; 32], &[2; 33], &mut ChaCha20Rng::seed_from_u64(1))
+    }
+
     #[test]
     fn a_ticket_reads_back_and_knows_its_issuer() {
-        let ticket = Ticket::make(&[1; 32], &[2; 33], &mut ChaCha20Rng::seed_from_u64(1));
+        let ticket = made(Mode::Live);
         let read = Ticket::parse(&format!(" {}\n", ticket.reveal())).unwrap();
         assert_eq!(read.secret(), ticket.secret());
         assert!(read.fits(&[1; 32], &[2; 33]));
         assert!(!read.fits(&[1; 32], &[3; 33]));
         assert!(!read.fits(&[3; 32], &[2; 33]));
-        assert_eq!(format!("{ticket:?}").matches(&ticket.reveal()[4..30]).count(), 0);
+        assert_eq!(format!("{ticket:?}").matches(&ticket.reveal()[9..35]).count(), 0);
+    }
+
+    #[test]
+    fn a_ticket_says_whether_it_is_for_tests() {
+        for (mode, prefix) in [(Mode::Test, "tkt_test_"), (Mode::Live, "tkt_live_")] {
+            let text = made(mode).reveal();
+            assert!(text.starts_with(prefix), "{text}");
+            let read = Ticket::parse(&text).unwrap();
+            assert_eq!((read.is_test(), read.reveal()), (mode == Mode::Test, text));
+        }
+        assert_eq!(made(Mode::Test).hash(), made(Mode::Live).hash(), "the secret alone is stored");
     }
 
     #[test]
     fn what_is_no_ticket_is_refused() {
-        let text = Ticket::make(&[1; 32], &[2; 33], &mut ChaCha20Rng::seed_from_u64(1)).reveal();
+        let text = made(Mode::Live).reveal();
+        let rest = &text["tkt_live_".len()..];
         for bad in [
             "",
             "tkt_",
-            &text[4..],
-            &text[..55],
+            "tkt_live_",
+            rest,
+            &format!("tkt_{rest}"),
+            &format!("tkt_prod_{rest}"),
+            &format!("tkt_test_tkt_live_{rest}"),
+            &format!("ds_live_{rest}"),
+            &text[..text.len() - 1],
             &format!("{text}0"),
             &text.to_uppercase(),
-            &format!("tkt_{}", "z".repeat(52)),
-            &format!("tkt_{}", "é".repeat(26)),
+            &format!("tkt_live_{}", "z".repeat(52)),
+            &format!("tkt_live_{}", "é".repeat(26)),
         ] {
             assert!(Ticket::parse(bad).is_none(), "{bad}");
         }

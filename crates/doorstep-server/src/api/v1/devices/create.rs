@@ -38,7 +38,7 @@ pub(crate) struct InvitedDevice {
     /// `invited`.
     state: &'static str,
     /// Enrols one device, once. It is shown here only.
-    #[schema(example = "tkt_...")]
+    #[schema(example = "tkt_live_...")]
     ticket: String,
     /// The first second in which the ticket is void.
     ticket_expires_at: Utc,
@@ -57,8 +57,10 @@ pub(crate) async fn handler(
     let now = context.now();
     let signing = context.keys.signing.public().to_bytes();
     let agreement = context.keys.agreement.public().to_bytes();
-    let (id, ticket) =
-        context.with_rng(|rng| (make_id("dev", now, rng), Ticket::make(&signing, &agreement, rng)));
+    let (id, ticket) = context.with_rng(|rng| {
+        let id = make_id("dev", now, rng);
+        (id, Ticket::make(context.mode(), &signing, &agreement, rng))
+    });
     let device = DeviceId::parse(&id).map_err(|_| StoreError::Corrupt { column: "devices.id" })?;
     let expires = now.later(TICKET_LIFETIME);
     let ticket_hash = ticket.hash();
@@ -89,7 +91,7 @@ mod tests {
         let server = TestServer::new().await;
         let (status, made) = server.post("/v1/devices", json!({"driver": "Łucja"})).await;
         assert_eq!(status, 201, "{made}");
-        assert!(made["ticket"].as_str().unwrap().starts_with("tkt_"));
+        assert!(made["ticket"].as_str().unwrap().starts_with("tkt_test_"));
         assert_eq!(made["ticket_expires_at"], "2027-01-16T08:00:00Z");
         let (_, shown) = server.get(&format!("/v1/devices/{}", made["id"].as_str().unwrap())).await;
         assert_eq!((&shown["driver"], &shown["state"]), (&json!("Łucja"), &json!("invited")));

@@ -26,7 +26,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 pub(crate) struct EnrolDevice {
     /// The one-time ticket.
     #[serde(deserialize_with = "secret_text")]
-    #[schema(example = "tkt_...")]
+    #[schema(example = "tkt_live_...")]
     ticket: String,
     /// Its P-256 key, a compressed point in base64url.
     public_key: String,
@@ -181,7 +181,7 @@ mod tests {
             let (status, problem) = server.post("/v1/devices/enrol", body(&ticket, &key(1))).await;
             assert_eq!((status, &problem["code"]), (401, &json!("ticket_invalid")));
         }
-        for text in ["", "tkt_", "junk", "tkt_zzzz"] {
+        for text in ["", "tkt_", "tkt_test_", "junk", "tkt_test_zzzz"] {
             let mut body = json!({"public_key": "", "proof": ""});
             body["ticket"] = json!(text);
             let (status, _) = server.post("/v1/devices/enrol", body).await;
