@@ -29,6 +29,10 @@ impl Client {
 
     /// A client with the API key in a file (`-` for standard input).
     pub(crate) fn with_key(server: &str, key_file: &Path) -> Result<Self, CliError> {
+        if !server.starts_with("http://") && !server.starts_with("https://") {
+            return Err(CliError::usage(format!("\"{server}\" is not the address of a server"))
+                .hint("write it as http://127.0.0.1:7070"));
+        }
         let key = read_secret(key_file, "API key")?;
         Ok(Self { key: Some(key), ..Self::anonymous(server) })
     }
@@ -120,7 +124,7 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<String>, 
         .map(Zeroizing::new)
         .map_err(|error| CliError::io(&format!("read the {what} from"), path, &error))?;
     let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed.contains(char::is_whitespace) {
+    if trimmed.is_empty() || !trimmed.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(CliError::new(format!("{} does not hold one {what}", path.display())));
     }
     Ok(Zeroizing::new(trimmed.to_owned()))

@@ -5,8 +5,12 @@ use std::path::Path;
 
 /// Exit status of a malfunction.
 pub(crate) const EXIT_ERROR: u8 = 1;
+/// Exit status of wrong usage, as for options that do not exist.
+pub(crate) const EXIT_USAGE: u8 = 2;
 /// Exit status of a refusal: everything worked, and the answer is no.
 pub(crate) const EXIT_REFUSED: u8 = 3;
+
+const USAGE: &str = "usage";
 
 /// A malfunction, with a hint. Never holds a key, a stored secret or a code.
 #[derive(Debug)]
@@ -37,6 +41,15 @@ impl CliError {
         Self { message: message.into(), hint: None, code: "failed".to_owned(), details: Vec::new() }
     }
 
+    /// What was typed cannot be meant.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(message).code(USAGE)
+    }
+
+    pub(crate) fn status(&self) -> u8 {
+        if self.code == USAGE { EXIT_USAGE } else { EXIT_ERROR }
+    }
+
     pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(format!("cannot {doing} {}: {error}", path.display()))
     }
@@ -59,12 +72,17 @@ impl CliError {
         self
     }
 
-    /// Says on which line of a file the rows stand that the server found wrong.
+    /// The same error about other words: `rename` is given each detail's row and text.
     #[must_use]
-    pub(crate) fn rows_as_lines(mut self, lines: &[u64]) -> Self {
+    pub(crate) fn retell(
+        mut self,
+        message: String,
+        rename: impl Fn(usize, &str) -> Option<String>,
+    ) -> Self {
+        self.message = message;
         for detail in &mut self.details {
-            if let Some(line) = detail.row.take().and_then(|row| lines.get(row)) {
-                detail.message.insert_str(0, &format!("line {line}, "));
+            if let Some(text) = detail.row.and_then(|row| rename(row, &detail.message)) {
+                *detail = text.into();
             }
         }
         self

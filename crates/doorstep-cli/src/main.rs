@@ -60,7 +60,15 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            let message = error.to_string();
+            let message = message.trim().trim_start_matches("error: ");
+            return output::emit(Err(error::CliError::usage(message)), true);
+        }
+        Err(error) => error.exit(),
+    };
     let answer = match cli.command {
         Command::Demo(args) => commands::demo::run(&args, cli.json),
         Command::Init(args) => commands::init::run(&args),

@@ -1,6 +1,6 @@
 //! How a command answers: text for people, or one JSON document on standard output.
 
-use crate::error::{CliError, EXIT_ERROR, EXIT_REFUSED};
+use crate::error::{CliError, EXIT_REFUSED};
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::io::Write as _;
@@ -56,7 +56,7 @@ pub(crate) fn emit(result: Result<Answer, CliError>, json: bool) -> ExitCode {
                 let _ = writeln!(anstream::stdout(), "{:#}", error.to_json());
             }
             let _ = writeln!(anstream::stderr(), "{error}");
-            ExitCode::from(EXIT_ERROR)
+            ExitCode::from(error.status())
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, CliErr
         return Ok(now.later(parse_span(span)?));
     }
     let wrong = || {
-        CliError::new(format!("\"{text}\" is not a time"))
+        CliError::usage(format!("\"{text}\" is not a time"))
             .hint("write 14:30, \"2026-03-02 14:30\", 2026-03-02T14:30:00+01:00 or +2h")
     };
     let seconds = |at: jiff::Timestamp| {
@@ -59,7 +59,7 @@ pub(crate) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, CliErr
 /// Reads a span such as `2h`, `90m`, `1h 30m` or `45s`, in seconds.
 pub(crate) fn parse_span(text: &str) -> Result<u64, CliError> {
     let wrong = || {
-        CliError::new(format!("\"{text}\" is not a span of time"))
+        CliError::usage(format!("\"{text}\" is not a span of time"))
             .hint("write 45s, 30m, 2h, 1h30m or 3d")
     };
     let span: jiff::SignedDuration = match text.strip_suffix('d').map(str::parse::<i64>) {

@@ -166,7 +166,7 @@ fn mistakes_are_told_with_a_hint_and_without_the_key() {
         (&["totp", "-s", "0"], KEY, 1, "period of 0"),
         (&["totp", "-s", "-30"], KEY, 2, ""),
         (&["totp", "-N", "0", "-S", "1"], KEY, 1, "before T0"),
-        (&["totp", "-N", "someday"], KEY, 1, "not a time"),
+        (&["totp", "-N", "someday"], KEY, 2, "not a time"),
         (&["ocra", "-q", "1", "--suite", "OCRA-1:HOTP-MD5-6:QN08"], KEY, 2, "SHA512"),
         (&["ocra", "-q", "12a", "--suite", "OCRA-1:HOTP-SHA1-6:QN08"], KEY, 1, "1 to 8 symbols"),
     ] {

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use support::{Shop, code_in};
 
 fn demo(arguments: &[&str], dir: &Path) -> (bool, String, String) {
@@ -64,6 +64,40 @@ fn a_demo_in_a_directory_that_exists_touches_nothing() {
     assert!(!ok);
     assert!(stderr.contains("hint:"), "{stderr}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_demo_that_is_told_to_stop_cleans_up_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorstep"))
+        .args(["demo", "--fast", "--json"])
+        .env("TMPDIR", dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let inside = || {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        processes.filter(|process| {
+            let cwd = std::fs::read_link(process.path().join("cwd"));
+            cwd.is_ok_and(|cwd| cwd.starts_with(dir.path()))
+        })
+    };
+    // The server works inside the demo's directory; commands of the demo come and go.
+    let serving = || {
+        inside().any(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            holds(&line, b"\0serve\0")
+        })
+    };
+    while !serving() {
+        assert!(child.try_wait().unwrap().is_none(), "the demo ended before it was stopped");
+    }
+    let told = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(told.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!serving(), "the server is gone");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "and so is the directory");
 }
 
 /// Every file below `dir`, but for those that are there to hold secrets.

@@ -301,6 +301,48 @@ fn a_new_driver_means_a_new_code() {
     assert_eq!(verdicts, ["match", "superseded"]);
 }
 
+/// Holds up whoever wants to enrol or sync in a directory until `count` processes wait.
+fn all_at_once(shop: &Shop, arguments: &[&str], dir: &str, count: usize) -> Vec<i32> {
+    std::fs::create_dir_all(shop.path(dir)).unwrap();
+    let lock = File::create(shop.path(dir).join("lock")).unwrap();
+    lock.lock().unwrap();
+    let children: Vec<_> = (0..count)
+        .map(|_| {
+            let mut command = shop.command(arguments);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    let inode = format!(":{} ", lock.metadata().unwrap().ino());
+    shop.wait("all processes to stand at the lock", || {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| line.contains("->") && line.contains(&inode)).count() == count
+    });
+    lock.unlock().unwrap();
+    children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect()
+}
+
+#[test]
+fn two_enrolments_in_one_directory_make_one_journal() {
+    let shop = Shop::open();
+    let ticket = shop.must(&["driver", "invite", "Ana"]).text("ticket");
+    std::fs::write(shop.path("ticket"), ticket).unwrap();
+    let enrol = ["driver", "enrol", "--ticket", "ticket", "--dir", "ana"];
+    let mut statuses = all_at_once(&shop, &enrol, "ana", 2);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [0, 1], "the second overwrites nothing");
+    assert_eq!(shop.status("ana")["journal_records"], 1);
+}
+
+#[test]
+fn syncs_of_one_device_wait_for_each_other() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    let statuses = all_at_once(&shop, &["driver", "sync", "--dir", "ana"], "ana", 8);
+    assert_eq!(statuses, [0; 8]);
+    shop.wait_for(&delivery, "delivered");
+}
+
 #[test]
 fn a_withdrawn_stop_is_refused_once_the_old_device_has_synced() {
     let shop = Shop::open();

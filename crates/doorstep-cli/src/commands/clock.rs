@@ -4,7 +4,6 @@ use crate::clock::{self, Clock};
 use crate::error::CliError;
 use crate::output::Answer;
 use crate::text::{parse_span, parse_time, rfc3339};
-use doorstep::time::Timestamp;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -47,7 +46,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Show { file } => Clock::File(file.clock.clone()).now()?,
         Command::Advance { span, from, file } => {
             let base = match from {
-                Some(text) => parse_time(text, Timestamp::default())?,
+                Some(text) => parse_time(text, Clock::System.now()?)?,
                 None => Clock::File(file.clock.clone()).now()?,
             };
             let now = base.later(parse_span(span)?);

@@ -138,7 +138,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     match command {
         Command::Add(add) => {
             if add.recipient.len() != add.phone.len() {
-                return Err(CliError::new("each --recipient needs its --phone"));
+                return Err(CliError::usage("each --recipient needs its --phone"));
             }
             let recipients = add.recipient.iter().zip(&add.phone);
             let recipients: Vec<Value> =
@@ -194,7 +194,10 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
             "a simulated clock is for test data, and this API key is for real data",
         ));
     }
-    let minutes = |text: &str| Ok::<_, CliError>(parse_span(text)? / 60);
+    let minutes = |text: &str| match parse_span(text)? {
+        seconds if seconds % 60 == 0 => Ok(seconds / 60),
+        _ => Err(CliError::usage(format!("\"{text}\" is not a whole number of minutes"))),
+    };
     let mut body = json!({
         "mode": if plan.online { "online" } else { "offline" },
         "expected_at": rfc3339(parse_time(&plan.at, clock.now()?)?),
@@ -283,6 +286,6 @@ fn verify(answer: Value) -> Result<Answer, CliError> {
         return Ok(Answer::new(answer, format!("{GOOD}accepted{GOOD:#}")));
     }
     let text = |name: &str| answer[name].as_str().unwrap_or_default();
-    let text = format!("{BAD}refused{BAD:#}: {}\nhint: {}", text("reason"), text("hint"));
+    let text = format!("{BAD}refused{BAD:#}: {}\nhint: {}", text("message"), text("hint"));
     Ok(Answer::refused(answer, text))
 }

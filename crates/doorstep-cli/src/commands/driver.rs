@@ -3,8 +3,11 @@
 use super::Connection;
 use crate::client::read_secret;
 use crate::clock::Clock;
-use crate::device::door::{Presentation, present};
 use crate::device::journal::Journal;
+use crate::device::{
+    self,
+    door::{Presentation, present},
+};
 use crate::device::{key, sync};
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, GOOD, WARN};
@@ -144,7 +147,7 @@ fn enrol(ticket: &Path, server: &str, seed: Option<u64>, at: &At) -> Result<Answ
         CliError::new("this is not a ticket").hint("make one: doorstep driver invite NAME > FILE")
     })?;
     if seed.is_some() && !Clock::new(at.clock.clone()).is_simulated() {
-        return Err(CliError::new("a seed is for test data, which runs on a simulated clock")
+        return Err(CliError::usage("a seed is for test data, which runs on a simulated clock")
             .hint("give --clock too"));
     }
     let clock = Clock::new(at.clock.clone());
@@ -157,6 +160,8 @@ fn enrol(ticket: &Path, server: &str, seed: Option<u64>, at: &At) -> Result<Answ
 }
 
 fn sync(server: Option<&str>, at: &At) -> Result<Answer, CliError> {
+    // Two syncs at once would overtake each other at the server; the second finds nothing to do.
+    let _alone = Journal::exists(&at.dir).then(|| device::alone(&at.dir)).transpose()?;
     let (mut journal, clock) = at.open()?;
     let synced = sync::sync(&mut journal, &at.key()?, server, &clock)?;
     let json = json!({
@@ -250,20 +255,29 @@ fn check(
         _ => return Err(CliError::new("give a delivery and a code, or --scan")),
     };
     let key = at.key()?;
+    let label = presentation.delivery().and_then(|delivery| journal.device().stop(delivery));
+    let label = label.map(|known| known.stop.label.clone());
     let outcome =
         present(&mut journal, &key, &presentation, &clock, &mut randomness::source(None))?;
     let waiting = journal.device().count_claims() - journal.device().received();
     match outcome {
         Ok(grant) => {
-            let json = json!({ "outcome": "granted", "slot": grant.slot(), "at": rfc3339(grant.at()), "waiting_to_sync": waiting });
+            let json = json!({ "outcome": "granted", "label": label, "slot": grant.slot(), "at": rfc3339(grant.at()), "waiting_to_sync": waiting });
             Ok(Answer::new(
                 json,
-                format!("{GOOD}accepted{GOOD:#}: hand it over ({waiting} waiting to sync)"),
+                format!(
+                    "{GOOD}accepted{GOOD:#}: hand it over to {} ({waiting} waiting to sync)",
+                    label.unwrap_or_default()
+                ),
             ))
         }
         Err(refusal) => {
             let now = journal.device().now(clock.now()?);
-            Ok(Answer::refused(refusal_json(&refusal), refusal_text(&refusal, now)))
+            let mut text = refusal_text(&refusal, now);
+            if let Some(label) = &label {
+                text.insert_str(0, &format!("{label}: "));
+            }
+            Ok(Answer::refused(refusal_json(&refusal, label.as_deref()), text))
         }
     }
 }
@@ -282,9 +296,11 @@ fn select(device: &Device, delivery: &str) -> Result<DeliveryId, CliError> {
     })
 }
 
-fn refusal_json(refusal: &Refusal) -> Value {
-    let mut json =
-        json!({ "outcome": "refused", "reason": refusal.code(), "hint": refusal.hint() });
+fn refusal_json(refusal: &Refusal, label: Option<&str>) -> Value {
+    let mut json = json!({
+        "outcome": "refused", "reason": refusal.code(), "message": refusal.to_string(),
+        "hint": refusal.hint(), "label": label,
+    });
     let extra = match refusal {
         Refusal::AlreadyUsed { at } => Some(("accepted_at", json!(rfc3339(*at)))),
         Refusal::Expired { until } => Some(("until", json!(rfc3339(*until)))),

@@ -5,7 +5,6 @@ use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use crate::randomness;
 use crate::text::parse_time;
-use doorstep::time::Timestamp;
 use doorstep_server::{Mode, init};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,7 +32,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let mode = if args.test { Mode::Test } else { Mode::Live };
     let system = Clock::System.now()?;
     let now = match &args.at {
-        Some(text) => parse_time(text, Timestamp::default())?,
+        Some(text) => parse_time(text, system)?,
         None => system,
     };
     let issuer = init(&args.data, mode, &mut randomness::source(args.seed), now)

@@ -5,9 +5,9 @@ use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use crate::randomness;
-use doorstep_server::{Config, Context, create_api_key};
+use doorstep_server::{Config, Context, CreatedKey, create_api_key};
 use serde_json::json;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -34,36 +34,50 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     let Command::Create { name, out, data } = command;
-    let context =
-        Context::open(Config::new(data.clone()), Arc::new(Clock::System), randomness::source(None))
-            .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| CliError::new(format!("cannot start: {error}")))?;
-    let key = runtime
-        .block_on(create_api_key(&context, name))
-        .map_err(|error| CliError::new(chain(&error)))?;
-    match out {
-        Some(path) => {
-            write_private(path, &key.secret)?;
+    // The file first: a key that could not be written down would stay valid and in nobody's hands.
+    let file = out.as_deref().map(create_private).transpose()?;
+    let made = make(name, data);
+    if made.is_err()
+        && let Some(path) = out
+    {
+        // Only the empty file that was just made.
+        let _ = std::fs::remove_file(path);
+    }
+    let key = made?;
+    match (file, out) {
+        (Some(mut file), Some(path)) => {
+            writeln!(file, "{}", key.secret)
+                .map_err(|error| CliError::io("write the key to", path, &error))?;
             let json = json!({ "id": key.id, "name": name, "file": path });
             Ok(Answer::new(
                 json,
                 format!("{GOOD}made{GOOD:#} key {} in {}", key.id, path.display()),
             ))
         }
-        None => {
+        _ => {
             Ok(Answer::new(json!({ "id": key.id, "name": name, "secret": key.secret }), key.secret))
         }
     }
 }
 
-fn write_private(path: &Path, secret: &str) -> Result<(), CliError> {
+fn make(name: &str, data: &Path) -> Result<CreatedKey, CliError> {
+    let context = Context::open(
+        Config::new(data.to_owned()),
+        Arc::new(Clock::System),
+        randomness::source(None),
+    )
+    .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| CliError::new(format!("cannot start: {error}")))?;
+    runtime.block_on(create_api_key(&context, name)).map_err(|error| CliError::new(chain(&error)))
+}
+
+fn create_private(path: &Path) -> Result<File, CliError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .and_then(|mut file| writeln!(file, "{secret}"))
-        .map_err(|error| CliError::io("write the key to", path, &error))
+        .map_err(|error| CliError::io("write the key to", path, &error).hint("name a new file"))
 }

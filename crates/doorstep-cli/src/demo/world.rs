@@ -9,7 +9,9 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The link in the customers' messages begins with this.
 pub(super) const LINK: &str = "https://parcels.example/door";
@@ -19,6 +21,8 @@ const DAWN: &str = "2026-03-02T12:00:00Z";
 
 /// How long the demo waits for a process to do what it must.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Exit status after a signal, as shells have it for an interrupt.
+const INTERRUPTED: i32 = 130;
 const GLANCE: Duration = Duration::from_millis(20);
 
 pub(super) struct World {
@@ -26,9 +30,60 @@ pub(super) struct World {
     dir: PathBuf,
     kept: bool,
     url: String,
-    server: Option<Child>,
+    leavings: Arc<Leavings>,
     /// Each server process has randomness of its own: a stream used twice would repeat itself.
     seed: u64,
+}
+
+/// What must not stay behind, however the demo ends.
+struct Leavings {
+    server: Mutex<Option<Child>>,
+    /// The directory, unless it is to be kept.
+    dir: Option<PathBuf>,
+}
+
+impl Leavings {
+    fn server(&self) -> MutexGuard<'_, Option<Child>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        if let Some(mut child) = self.server().take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if let Some(dir) = &self.dir {
+            let _ = std::fs::remove_dir_all(dir);
+        }
+    }
+
+    /// Clears up when the demo is interrupted or told to stop.
+    fn watch(self: &Arc<Self>) -> Result<(), CliError> {
+        let cannot = |error| CliError::new(format!("cannot listen for signals: {error}"));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
+        let [mut interrupt, mut terminate, mut hangup] = {
+            let _inside = runtime.enter();
+            [
+                signal(SignalKind::interrupt()).map_err(cannot)?,
+                signal(SignalKind::terminate()).map_err(cannot)?,
+                signal(SignalKind::hangup()).map_err(cannot)?,
+            ]
+        };
+        let leavings = Arc::clone(self);
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+            });
+            leavings.clear();
+            std::process::exit(INTERRUPTED);
+        });
+        Ok(())
+    }
 }
 
 /// What a command answered.
@@ -63,21 +118,18 @@ impl World {
             Some(dir) => dir.to_owned(),
             None => std::env::temp_dir().join(format!("doorstep-demo-{}", std::process::id())),
         };
-        std::fs::create_dir_all(dir.parent().unwrap_or(&dir))
+        let dir = std::fs::create_dir_all(dir.parent().unwrap_or(&dir))
             .and_then(|()| std::fs::create_dir(&dir))
             .and_then(|()| dir.canonicalize())
-            .map(|dir| Self {
-                exe,
-                dir,
-                kept: keep.is_some(),
-                url: String::new(),
-                server: None,
-                seed: 1,
-            })
             .map_err(|error| {
                 CliError::io("make the directory", &dir, &error)
                     .hint("name one that does not exist yet")
-            })
+            })?;
+        let kept = keep.is_some();
+        let leavings =
+            Arc::new(Leavings { server: Mutex::new(None), dir: (!kept).then(|| dir.clone()) });
+        leavings.watch()?;
+        Ok(Self { exe, dir, kept, url: String::new(), leavings, seed: 1 })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -166,7 +218,7 @@ impl World {
             // The line comes once connections are taken; if the process ends first, it is empty.
             let _ = BufReader::new(stdout).read_line(&mut line);
         }
-        self.server = Some(child);
+        *self.leavings.server() = Some(child);
         let listening: Value = serde_json::from_str(&line).unwrap_or_default();
         self.url = listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
             CliError::new("the server did not start")
@@ -177,7 +229,7 @@ impl World {
 
     /// Stops the server in order, as an operator would, and waits until it is gone.
     pub(super) fn stop_server(&mut self) -> Result<(), CliError> {
-        let Some(mut child) = self.server.take() else {
+        let Some(mut child) = self.leavings.server().take() else {
             return Ok(());
         };
         if kill_process(Pid::from_child(&child), Signal::TERM).is_ok() {
@@ -260,12 +312,6 @@ fn until<T>(mut look: impl FnMut() -> Result<Option<T>, CliError>) -> Result<Opt
 
 impl Drop for World {
     fn drop(&mut self) {
-        if let Some(mut child) = self.server.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if !self.kept {
-            let _ = std::fs::remove_dir_all(&self.dir);
-        }
+        self.leavings.clear();
     }
 }

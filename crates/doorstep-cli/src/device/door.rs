@@ -7,7 +7,7 @@ use crate::randomness::Source;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::handover::device::Device;
 use doorstep::handover::event::Record;
-use doorstep::handover::stop::AtDoor;
+use doorstep::handover::stop::{AtDoor, ScanText};
 use doorstep::id::DeliveryId;
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
@@ -23,6 +23,14 @@ pub(crate) enum Presentation {
 }
 
 impl Presentation {
+    /// The delivery it is for; a scanned text names its own.
+    pub(crate) fn delivery(&self) -> Option<DeliveryId> {
+        match self {
+            Self::Typed(delivery, _) => Some(*delivery),
+            Self::Scanned(text) => ScanText::parse(text).ok().map(|text| text.delivery),
+        }
+    }
+
     fn attempt(
         &self,
         device: &Device,

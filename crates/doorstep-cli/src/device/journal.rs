@@ -108,11 +108,17 @@ impl Journal {
         }
         let written = self.write_at_end(&frame(record));
         if let Err(error) = written {
-            // Whatever part was written is a torn frame; without it the next reader is not alarmed.
-            let _ = self.file.set_len(self.end);
-            return Err(CliError::io("append to", &self.path, &error).hint(
-                "nothing was recorded, so nothing was accepted; free some space and try again",
-            ));
+            // Whatever part was written must not come back as a record of something refused.
+            let undone = self.file.set_len(self.end).and_then(|()| self.file.sync_data());
+            let hint = match undone {
+                Ok(()) => {
+                    "nothing was recorded, so nothing was accepted; free some space and try again"
+                }
+                Err(_) => {
+                    "whether it was recorded is not known: look at `doorstep driver list` before you hand anything over"
+                }
+            };
+            return Err(CliError::io("append to", &self.path, &error).hint(hint));
         }
         self.read_on()?;
         Ok(Append::Appended(record.place().appended()))

@@ -30,14 +30,21 @@ pub(crate) fn enrol(
     clock: &Clock,
     rng: &mut Source,
 ) -> Result<Identity, CliError> {
+    if clock.is_simulated() && !ticket.is_test() {
+        return Err(CliError::new(
+            "simulated clocks and seeds are for test data, and this ticket is real",
+        )
+        .hint("leave out --clock and --seed, and unset DOORSTEP_CLOCK"));
+    }
+    std::fs::create_dir_all(dir)
+        .map_err(|error| CliError::io("make the directory", dir, &error))?;
+    let _alone = super::alone(dir)?;
     if Journal::exists(dir) {
         return Err(CliError::new(format!("{} already holds an enrolled device", dir.display()))
             .hint(
                 "use another directory; a device that must start anew needs a new ticket as well",
             ));
     }
-    std::fs::create_dir_all(dir)
-        .map_err(|error| CliError::io("make the directory", dir, &error))?;
     let device_key = match key::load(dir)? {
         Some(key) => key,
         None => {
@@ -64,8 +71,10 @@ pub(crate) fn enrol(
             .hint("do not use this server: ask the dispatcher for its address and a new ticket")
             .code("wrong_issuer"));
     }
-    if clock.is_simulated() && !identity.test {
-        return Err(CliError::new("a simulated clock is for test data, and this issuer's is real"));
+    if identity.test != ticket.is_test() {
+        return Err(CliError::new("the server and the ticket differ on whether this is test data")
+            .hint("do not use this server: ask the dispatcher for its address and a new ticket")
+            .code("wrong_issuer"));
     }
     Journal::create(dir, &Device::enrol(identity.clone(), time))?;
     Ok(identity)
@@ -147,6 +156,7 @@ pub(crate) fn sync(
                 record(journal, |device| {
                     device.take_in(route.clone(), clock.now()?).map_err(|refused| {
                         CliError::new(format!("the server's route was not taken in: {refused}"))
+                            .hint("tell the dispatcher: if the server was restored from a backup, this device must be enrolled anew")
                             .code("route_replayed")
                     })
                 })?;

@@ -56,6 +56,18 @@ impl Shop {
         shop
     }
 
+    /// A real issuer, on the system's clock and randomness.
+    pub(crate) fn live(dir: &Path) -> Self {
+        let seed = std::cell::Cell::new(0);
+        let mut shop =
+            Self { dir: dir.to_owned(), _owned: None, url: String::new(), server: None, seed };
+        shop.must(&["init"]);
+        shop.must(&["key", "create", "--name", "tests", "--out", "api.key"]);
+        let mut command = shop.command(&["serve", "--listen", "127.0.0.1:0"]);
+        shop.listen(&mut command);
+        shop
+    }
+
     /// Starts the server of a directory that somebody else made.
     pub(crate) fn reopen(dir: &Path) -> Self {
         let seed = std::cell::Cell::new(1_000_000);
@@ -111,20 +123,14 @@ impl Shop {
 
     pub(crate) fn start(&mut self) {
         let link = "https://shop.example/d";
-        let mut child = self
-            .command(&[
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--link-base",
-                link,
-                "--seed",
-                &self.next_seed(),
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let seed = self.next_seed();
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--link-base", link, "--seed", &seed];
+        let mut command = self.command(&serve);
+        self.listen(&mut command);
+    }
+
+    fn listen(&mut self, command: &mut Command) {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let listening: Value = serde_json::from_str(&line).unwrap();

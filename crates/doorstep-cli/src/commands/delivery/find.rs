@@ -5,7 +5,8 @@ use crate::error::CliError;
 
 /// The path of a delivery, named by its id or its reference.
 pub(super) fn path(client: &Client, delivery: &str, verb: &str) -> Result<String, CliError> {
-    if delivery.starts_with("dlv_") {
+    // An id as the server makes them; a reference may begin like one.
+    if delivery.len() == 30 && delivery.starts_with("dlv_") {
         return Ok(format!("/v1/deliveries/{}{verb}", escape(delivery)));
     }
     let found = client.get(&format!("/v1/deliveries?reference={}", escape(delivery)))?;

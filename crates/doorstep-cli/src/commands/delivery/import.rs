@@ -13,13 +13,32 @@ const REQUIRED: [&str; 4] = ["reference", "recipient", "phone", "address"];
 pub(super) fn run(file: &Path, client: &Client) -> Result<Answer, CliError> {
     let (deliveries, lines) = read_csv(file)?;
     let body = json!({ "deliveries": deliveries });
-    let answer =
-        client.post("/v1/deliveries/import", &body).map_err(|error| error.rows_as_lines(&lines))?;
+    let answer = client.post("/v1/deliveries/import", &body).map_err(|error| {
+        let message = format!("{} was not imported; nothing was changed", file.display());
+        error.retell(message, |row, fault| {
+            Some(format!("line {}, {}", lines.get(row)?, in_columns(fault)))
+        })
+    })?;
     let count = lines.len();
     Ok(Answer::new(
         answer,
         format!("{GOOD}imported{GOOD:#} {count} deliveries from {}", file.display()),
     ))
+}
+
+/// A fault that the server found in a field, told of the column that the field came from.
+fn in_columns(fault: &str) -> String {
+    let Some((field, what)) = fault.split_once(": ") else {
+        return fault.to_owned();
+    };
+    let column = match field {
+        "recipients[0].name" => "recipient",
+        "recipients[0].phone" => "phone",
+        "recipients[1].name" => "recipient_2",
+        "recipients[1].phone" => "phone_2",
+        field => field,
+    };
+    format!("column {column}: {what}")
 }
 
 /// Reads the rows, with the line on which each begins. Every fault is named by line and column.
