@@ -34,6 +34,7 @@ fn measure(criterion: &mut Criterion, fleet: Fleet) {
         criterion.benchmark_group(format!("{total} claims of {phones} devices, {batch} at a time"));
     group
         .throughput(Throughput::Elements(u64::try_from(total).expect("a small number")))
+        // No time to fill, so each sample is one run, for which everything is prepared anew.
         .sampling_mode(SamplingMode::Flat)
         .warm_up_time(Duration::from_millis(1))
         .measurement_time(Duration::from_millis(1));
