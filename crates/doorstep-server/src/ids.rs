@@ -1,13 +1,9 @@
 //! Ids that sort by the time they were made and cannot be guessed: 48 bits of milliseconds and 80
 //! random ones, as 26 Crockford symbols in lower case behind a prefix that says what they name.
 
+use doorstep::crockford;
 use doorstep::time::Timestamp;
 use rand_core::CryptoRng;
-
-const SYMBOLS: [char; 32] = [
-    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'j',
-    'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'v', 'w', 'x', 'y', 'z',
-];
 
 /// Makes `prefix_` followed by 26 symbols.
 pub(crate) fn make_id(prefix: &str, now: Timestamp, rng: &mut (impl CryptoRng + ?Sized)) -> String {
@@ -15,37 +11,27 @@ pub(crate) fn make_id(prefix: &str, now: Timestamp, rng: &mut (impl CryptoRng + 
     rng.fill_bytes(&mut random[..10]);
     let milliseconds = u128::from(now.seconds().saturating_mul(1000)) & 0xFFFF_FFFF_FFFF;
     let value = milliseconds << 80 | u128::from_be_bytes(random) >> 48;
-    format!("{prefix}_{}", symbols(value, 26))
+    format!("{prefix}_{}", symbols(value))
 }
 
 /// Makes a secret text of `prefix` followed by 26 symbols (128 random bits).
 pub(crate) fn make_token(prefix: &str, rng: &mut (impl CryptoRng + ?Sized)) -> String {
     let mut random = [0; 16];
     rng.fill_bytes(&mut random);
-    format!("{prefix}{}", symbols(u128::from_be_bytes(random), 26))
+    format!("{prefix}{}", symbols(u128::from_be_bytes(random)))
 }
 
-/// The lowest `5 * count` bits as symbols.
-pub(crate) fn symbols(value: u128, count: u32) -> String {
-    (0..count)
-        .rev()
-        .map(|place| {
-            let index = (value >> (5 * place)) & 31;
-            usize::try_from(index).ok().and_then(|index| SYMBOLS.get(index)).copied().unwrap_or('0')
-        })
-        .collect()
+/// 26 symbols in lower case.
+pub(crate) fn symbols(value: u128) -> String {
+    crockford::encode(value).iter().map(|symbol| char::from(symbol.to_ascii_lowercase())).collect()
 }
 
 /// Reads back 26 symbols; `None` for any other text and for more than 128 bits.
 pub(crate) fn value(text: &str) -> Option<u128> {
-    if text.chars().count() != 26 {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    text.chars().try_fold(0_u128, |value, symbol| {
-        let digit = SYMBOLS.iter().position(|known| *known == symbol)?;
-        let shifted = value.checked_mul(32)?;
-        shifted.checked_add(u128::try_from(digit).ok()?)
-    })
+    crockford::decode(&text.to_ascii_uppercase())
 }
 
 #[cfg(test)]

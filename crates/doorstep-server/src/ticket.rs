@@ -66,11 +66,7 @@ impl Ticket {
             Mode::Test => TEST_PREFIX,
             Mode::Live => LIVE_PREFIX,
         };
-        format!(
-            "{prefix}{}{}",
-            symbols(secret, 26),
-            symbols(u128::from_be_bytes(self.fingerprint), 26)
-        )
+        format!("{prefix}{}{}", symbols(secret), symbols(u128::from_be_bytes(self.fingerprint)))
     }
 
     /// Whether its issuer keeps test data only.

@@ -304,6 +304,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_third_driver_can_deliver_what_an_old_device_disputed() {
+        let (server, [mut old, mut second], delivery) = reassigned().await;
+        old.sync(&server).await;
+        server.run_jobs().await;
+        assert_eq!(shown(&server, &delivery).await["state"], "disputed");
+        let mut third = server.device("Zoe").await;
+        let (status, planned) = server.plan_at(&delivery, third.id(), "2027-01-15T10:30:00Z").await;
+        assert_eq!((status, &planned["state"]), (200, &json!("planned")), "{planned}");
+        third.sync(&server).await;
+        server.run_jobs().await;
+        let code = server.code(2);
+        third.present(&delivery, &code, now(&server)).unwrap();
+        // The second driver's claim was superseded too, and disputes once more.
+        second.sync(&server).await;
+        server.run_jobs().await;
+        third.sync(&server).await;
+        server.run_jobs().await;
+        let delivered = shown(&server, &delivery).await;
+        assert_eq!(delivered["state"], "delivered");
+        assert_eq!(verdicts(&delivered), ["superseded", "superseded", "match"]);
+        let (status, problem) = server.plan(&delivery, third.id()).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("delivery_closed")));
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_waits_for_its_verdict_keeps_a_plan_out() {
+        let (server, [mut old, mut new], delivery) = reassigned().await;
+        old.sync(&server).await;
+        server.run_jobs().await;
+        new.sync(&server).await;
+        let (status, problem) = server.plan(&delivery, new.id()).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("delivery_closed")), "{problem}");
+    }
+
+    #[tokio::test]
     async fn the_order_in_which_two_drivers_sync_decides_nothing() {
         for order in [[0, 1], [1, 0]] {
             let (server, mut devices, delivery) = reassigned().await;

@@ -223,6 +223,20 @@ pub(crate) fn verdicts(
     Ok(verdicts)
 }
 
+/// Whether anything that was claimed about a delivery may decide its outcome: a claim that still
+/// waits for its verdict, or one that was neither superseded nor void.
+pub(crate) fn any_of_weight(
+    connection: &Connection,
+    delivery: &DeliveryId,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM claims WHERE delivery = ?1
+               AND (verdict IS NULL OR verdict NOT IN ('superseded', 'void'))",
+        )?
+        .exists([delivery.as_str()])?)
+}
+
 /// A claim as the dispatcher sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {

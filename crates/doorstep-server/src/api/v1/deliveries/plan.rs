@@ -11,9 +11,9 @@ use crate::ids::make_id;
 use crate::messages::Content;
 use crate::seal::Place;
 use crate::store::deliveries::{self, Delivery, State as DeliveryState};
-use crate::store::devices;
 use crate::store::generations::{self, Generation, HeldCode, Mode, State as GenerationState};
 use crate::store::messages::{self, NewMessage, State as MessageState};
+use crate::store::{claims, devices};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -175,10 +175,18 @@ fn carry_out(
     plan: Plan,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    if matches!(
-        delivery.state,
-        DeliveryState::Reported | DeliveryState::Delivered | DeliveryState::Disputed
-    ) {
+    let closed = match delivery.state {
+        DeliveryState::Reported | DeliveryState::Delivered => true,
+        // What an old device said about a stop that it had lost decides nothing, or it would keep
+        // every later driver out.
+        DeliveryState::Disputed => claims::any_of_weight(connection, &delivery.id)?,
+        DeliveryState::Created
+        | DeliveryState::Planned
+        | DeliveryState::HandedOut
+        | DeliveryState::Notified
+        | DeliveryState::Expired => false,
+    };
+    if closed {
         return Err(Problem::new(
             Code::DeliveryClosed,
             format!("the delivery is {}, so it cannot be planned", delivery.state),
@@ -293,21 +301,44 @@ fn seal_stop(context: &Context, stop: &doorstep::handover::stop::Stop) -> Result
     Ok(context.with_rng(|rng| context.keys.seal.seal(place, &content, rng))?)
 }
 
-/// Whom and where, as the driver sees it, cut to what a stop can carry.
+/// Where, to whom and how, as the driver sees it: what a stop cannot carry is cut off the end, so
+/// the address is the last to go.
 fn label(delivery: &Delivery) -> String {
     let names: Vec<&str> =
         delivery.recipients.iter().map(|recipient| recipient.name.as_str()).collect();
-    let mut label = format!("{}, {}", names.join(" or "), delivery.address);
-    if label.len() > MAX_LABEL_LENGTH {
-        let ellipsis = '…';
-        let mut end = MAX_LABEL_LENGTH.saturating_sub(ellipsis.len_utf8());
-        while !label.is_char_boundary(end) {
-            end = end.saturating_sub(1);
+    let mut label = format!("{}, {}", delivery.address, names.join(" or "));
+    if let Some(note) = &delivery.note {
+        label.push(';');
+        for word in note.split_whitespace() {
+            label.push(' ');
+            label.push_str(word);
         }
-        label.truncate(end);
-        label.push(ellipsis);
+    }
+    if label.len() > MAX_LABEL_LENGTH {
+        cut(&mut label, MAX_LABEL_LENGTH);
     }
     label
+}
+
+/// A word longer than this in bytes is cut in two.
+const LONGEST_WORD: usize = 24;
+
+/// Shortens a text to `most` bytes, an ellipsis in it.
+fn cut(text: &mut String, most: usize) {
+    let ellipsis = '…';
+    let mut end = most.saturating_sub(ellipsis.len_utf8());
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    // The space after a word that just fits is looked at too.
+    let kept = text.get(..=end).or_else(|| text.get(..end)).unwrap_or_default();
+    if let Some(space) = kept.rfind(' ').filter(|space| end.saturating_sub(*space) <= LONGEST_WORD)
+    {
+        end = space;
+    }
+    text.truncate(end);
+    text.truncate(text.trim_end_matches([' ', ',', ';']).len());
+    text.push(ellipsis);
 }
 
 #[cfg(test)]
@@ -406,16 +437,46 @@ mod tests {
         assert_eq!((status, &problem["code"]), (404, &json!("delivery_not_found")));
     }
 
-    #[tokio::test]
-    async fn long_labels_are_cut_at_a_character() {
+    /// What the driver of a delivery with this address, note and these names sees.
+    async fn label_of(address: &str, names: &[&str], note: &str) -> String {
         let server = TestServer::new().await;
-        let device = server.device("Marta").await;
-        let body = json!({"reference": "long", "address": "ß".repeat(300),
-            "recipients": [{"name": "é".repeat(120), "phone": "612345678"}]});
-        let (_, made) = server.post("/v1/deliveries", body).await;
+        let mut device = server.device("Marta").await;
+        let recipients: Vec<_> =
+            names.iter().map(|name| json!({"name": name, "phone": "612345678"})).collect();
+        let body = json!({"reference": "A", "address": address, "recipients": recipients,
+            "note": note});
+        let (status, made) = server.post("/v1/deliveries", body).await;
+        assert_eq!(status, 201, "{made}");
         let (status, planned) = server.plan(made["id"].as_str().unwrap(), device.id()).await;
         assert_eq!(status, 200, "{planned}");
-        let stops = device.clone().sync(&server).await;
-        assert!(stops[0].label.len() <= 200 && stops[0].label.ends_with('…'));
+        device.sync(&server).await.remove(0).label
+    }
+
+    #[tokio::test]
+    async fn the_driver_sees_the_address_the_names_and_the_note() {
+        let label = label_of("Quay 1", &["Ana", "Bo"], "ring twice,\n2nd floor").await;
+        assert_eq!(label, "Quay 1, Ana or Bo; ring twice, 2nd floor");
+    }
+
+    #[tokio::test]
+    async fn long_names_and_notes_never_crowd_the_address_out() {
+        let (long, note) = ("é".repeat(100), "word ".repeat(50));
+        let label = label_of("Quay 1, 3rd floor", &[&long, &long], note.trim()).await;
+        assert!(label.starts_with("Quay 1, 3rd floor, éé") && label.ends_with("é…"), "{label}");
+        let label = label_of("Quay 1", &["Ana"], note.trim()).await;
+        assert!(
+            label.starts_with("Quay 1, Ana; word word") && label.ends_with(" word…"),
+            "{label}"
+        );
+        assert!(label.len() > 190 && label.len() <= 200, "{label}");
+    }
+
+    #[tokio::test]
+    async fn long_addresses_are_cut_at_a_character() {
+        for length in 0..3 {
+            let address = format!("{}{}", "a".repeat(length), "ß".repeat(290));
+            let label = label_of(&address, &["Ana"], "ring").await;
+            assert!(label.len() <= 200 && label.ends_with("ß…"), "{label}");
+        }
     }
 }
