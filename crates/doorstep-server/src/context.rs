@@ -151,7 +151,7 @@ impl Context {
     /// a seed the number of requests does not change which codes are made.
     pub(crate) fn name_request(&self) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
-        format!("req_{}", symbols(self.first_request.wrapping_add(u128::from(count)), 26))
+        format!("req_{}", symbols(self.first_request.wrapping_add(u128::from(count))))
     }
 
     /// Lends the randomness to `draw`.

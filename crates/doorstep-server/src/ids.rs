@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn symbols_read_back() {
         for number in [0, 1, u128::MAX, u128::MAX / 3] {
-            assert_eq!(value(&symbols(number, 26)), Some(number));
+            assert_eq!(value(&symbols(number)), Some(number));
         }
         assert_eq!(value(&"z".repeat(26)), None, "130 bits");
         assert_eq!(value(&"u".repeat(26)), None, "no symbol");

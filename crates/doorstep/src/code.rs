@@ -1,5 +1,6 @@
 //! What a person types: normalised once, compared in constant time, never printed by accident.
 
+use crate::crockford;
 use core::fmt;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -35,7 +36,7 @@ impl Alphabet {
     pub(crate) const fn symbols(self) -> &'static [u8] {
         match self {
             Self::Digits => b"0123456789",
-            Self::Crockford => b"0123456789ABCDEFGHJKMNPQRSTVWXYZ",
+            Self::Crockford => crockford::SYMBOLS,
         }
     }
 

@@ -41,6 +41,7 @@ extern crate std;
 pub mod code;
 #[cfg(feature = "handover")]
 pub mod cose;
+pub mod crockford;
 #[cfg(feature = "handover")]
 pub mod handover;
 pub mod id;

@@ -3,6 +3,7 @@
 use super::tag::{ScanSecret, Tag};
 use super::{LONGEST_WINDOW, MAX_SLOTS, Subject};
 use crate::code::{Alphabet, Code, Mistyped, Shape};
+use crate::crockford;
 use crate::id::{DeliveryId, IssuerId};
 use crate::secret::Secret;
 use crate::time::{Timestamp, Window};
@@ -149,8 +150,6 @@ pub struct ScanText {
     pub secret: ScanSecret,
 }
 
-const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
 impl ScanText {
     /// Reads a scanned text; everything up to a `#` is a link and is dropped.
     ///
@@ -188,31 +187,20 @@ impl ScanText {
     /// Those of `out`.
     pub fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         write!(out, "HO1:{}:{}:{}:", self.delivery, self.generation, self.slot)?;
-        let secret = u128::from_be_bytes(*self.secret.expose());
-        for index in (0..26_u32).rev() {
-            let symbol = secret.checked_shr(index.saturating_mul(5)).unwrap_or(0) & 31;
-            let symbol = usize::try_from(symbol).ok().and_then(|index| SYMBOLS.get(index));
-            out.write_char(char::from(symbol.copied().unwrap_or(b'0')))?;
-        }
-        Ok(())
+        let secret = crockford::encode(u128::from_be_bytes(*self.secret.expose()));
+        secret.iter().try_for_each(|symbol| out.write_char(char::from(*symbol)))
     }
 }
 
 fn parse_secret(text: &str) -> Result<[u8; 16], Mistyped> {
-    let missing = 26_usize.saturating_sub(text.len());
+    let missing = crockford::LENGTH.saturating_sub(text.len());
     if missing > 0 {
         return Err(Mistyped::TooShort { missing: u8::try_from(missing).unwrap_or(u8::MAX) });
     }
-    let mut secret = 0_u128;
-    for symbol in text.bytes() {
-        let value = SYMBOLS.iter().position(|s| *s == symbol).ok_or(Mistyped::Symbol)?;
-        if secret.leading_zeros() < 5 {
-            return Err(Mistyped::TooLong);
-        }
-        // 26 symbols carry 130 bits; the check above refuses those beyond 128.
-        secret = (secret << 5_u32) | u128::try_from(value).unwrap_or(0);
+    if text.len() > crockford::LENGTH {
+        return Err(Mistyped::TooLong);
     }
-    if text.len() > 26 { Err(Mistyped::TooLong) } else { Ok(secret.to_be_bytes()) }
+    crockford::decode(text).map(u128::to_be_bytes).ok_or(Mistyped::Symbol)
 }
 
 impl<C> Encode<C> for Stop {
