@@ -4,7 +4,7 @@
 use super::{id_in_path, not_found};
 use crate::context::Context;
 use crate::http::extract::{ApiJson, secret_text};
-use crate::http::problem::{Problem, ProblemBody};
+use crate::http::problem::{Code as ProblemCode, Problem, ProblemBody};
 use crate::store::StoreError;
 use crate::store::deliveries::{self, State as DeliveryState};
 use crate::store::generations::{self, Generation, Mode, State as GenerationState};
@@ -54,7 +54,7 @@ pub(crate) struct Verification {
     /// When it was granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<Utc>,
-    /// Why not: `mistyped`, `unknown`, `wrong_code`, `not_yet_valid`, `expired`, `already_used`,
+    /// Why not: `mistyped`, `wrong_code`, `not_yet_valid`, `expired`, `already_used`,
     /// `throttled` or `issued_for_offline_use`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -95,7 +95,7 @@ impl From<Result<Grant, Refusal>> for Verification {
             outcome: "refused",
             reason: Some(refusal.code()),
             message: Some(refusal.to_string()),
-            hint: Some(refusal.hint()),
+            hint: Some(hint(&refusal)),
             ..Self::default()
         };
         match refusal {
@@ -106,6 +106,29 @@ impl From<Result<Grant, Refusal>> for Verification {
             _ => {}
         }
         refused
+    }
+}
+
+/// What a dispatcher can do about it; the core's hints are for who stands at the door with a device.
+const fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Throttled { until: None }
+        | Refusal::WrongCode { left: Some(0) }
+        | Refusal::Expired { .. }
+        | Refusal::Revoked => "plan the delivery again; a new code will be sent",
+        Refusal::WrongCode { .. } => {
+            "check that this is the right delivery, and ask for the code of the last message"
+        }
+        Refusal::Superseded => "a newer code was sent; ask for the code of the last message",
+        Refusal::NotYetValid { .. } => {
+            "no code was sent yet; wait for the message, or send it at once"
+        }
+        Refusal::IssuedForOfflineUse => "the driver's device checks this code, at the door",
+        Refusal::Unknown | Refusal::WrongVerifier => "check that this is the right delivery",
+        Refusal::AlreadyUsed { .. }
+        | Refusal::ClockUnset
+        | Refusal::Mistyped
+        | Refusal::Throttled { until: Some(_) } => refusal.hint(),
     }
 }
 
@@ -141,7 +164,8 @@ fn present(
 ) -> Result<Result<Grant, Refusal>, Problem> {
     let delivery = deliveries::find(connection, id)?.ok_or_else(not_found)?;
     let Some(generation) = generations::find(connection, id, delivery.generation)? else {
-        return Ok(Err(Refusal::Unknown));
+        return Err(Problem::new(ProblemCode::NotPlanned, "the delivery has no code yet")
+            .hint("plan it first, in mode online if this server is to check the code"));
     };
     if generation.mode == Mode::Offline {
         return Ok(Err(Refusal::IssuedForOfflineUse));
@@ -247,6 +271,7 @@ fn decide(
 #[cfg(test)]
 mod tests {
     use crate::test_server::TestServer;
+    use doorstep::refusal::Refusal;
     use serde_json::{Value, json};
 
     /// A server with one delivery in online mode, its message sent, and the code in it.
@@ -317,12 +342,31 @@ mod tests {
                 (&json!("wrong_code"), &json!(left))
             );
         }
-        assert_eq!(
-            verify(&server, &delivery, &code).await["reason"],
-            "throttled",
-            "the right one neither"
-        );
+        let throttled = verify(&server, &delivery, &code).await;
+        assert_eq!(throttled["reason"], "throttled", "the right one neither");
+        assert_eq!(throttled["hint"], "plan the delivery again; a new code will be sent");
         assert_eq!(server.query("SELECT attempts FROM generations"), 5);
+    }
+
+    #[test]
+    fn hints_are_for_a_dispatcher_without_a_device() {
+        let at = doorstep::time::Timestamp::from_seconds(1);
+        for refusal in [
+            Refusal::AlreadyUsed { at },
+            Refusal::Expired { until: at },
+            Refusal::IssuedForOfflineUse,
+            Refusal::Mistyped,
+            Refusal::NotYetValid { from: at },
+            Refusal::Throttled { until: None },
+            Refusal::Unknown,
+            Refusal::WrongCode { left: Some(0) },
+            Refusal::WrongCode { left: Some(4) },
+        ] {
+            let hint = super::hint(&refusal);
+            for word in ["scan", "sync", "dispatcher", "window"] {
+                assert!(!hint.contains(word), "{refusal:?}: {hint}");
+            }
+        }
     }
 
     #[tokio::test]
@@ -395,11 +439,9 @@ mod tests {
     async fn before_its_message_nothing_is_compared() {
         let server = TestServer::new().await;
         let delivery = server.delivery("A").await;
-        assert_eq!(
-            verify(&server, &delivery, "12345678").await["reason"],
-            "unknown",
-            "not planned"
-        );
+        let path = format!("/v1/deliveries/{delivery}/verify");
+        let (status, problem) = server.post(&path, json!({"code": "12345678"})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("not_planned")), "{problem}");
         let body = json!({"mode": "online", "expected_at": "2027-01-15T10:00:00Z"});
         server.post(&format!("/v1/deliveries/{delivery}/plan"), body).await;
         server.run_jobs().await;
