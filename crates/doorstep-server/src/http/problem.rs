@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
 macro_rules! codes {
@@ -152,21 +153,17 @@ impl Problem {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Fields that are wrong; the detail repeats the first.
+    /// Fields that are wrong. The detail names the only one, or counts them; which rows they are in
+    /// is said by the fields alone, because programs count rows from 0 and people do not.
     pub(crate) fn fields(mut errors: Vec<FieldError>) -> Self {
-        let count = errors.len();
-        let detail = match errors.first() {
-            Some(first) => {
-                let place = match first.row {
-                    Some(row) => format!("row {row}, {}", first.field),
-                    None => first.field.clone(),
-                };
-                match count {
-                    1 => format!("{place}: {}", first.message),
-                    _ => format!("{count} errors, the first in {place}: {}", first.message),
-                }
-            }
-            None => "some fields are not valid".to_owned(),
+        let rows: BTreeSet<usize> = errors.iter().filter_map(|error| error.row).collect();
+        let detail = match (errors.as_slice(), rows.len()) {
+            ([], _) => "some fields are not valid".to_owned(),
+            ([only], 0) => format!("{}: {}", only.field, only.message),
+            ([only], _) => format!("1 row is wrong, {}: {}", only.field, only.message),
+            (several, 0) => format!("{} fields are wrong", several.len()),
+            (_, 1) => "1 row is wrong".to_owned(),
+            (_, count) => format!("{count} rows are wrong"),
         };
         errors.truncate(MAX_ERRORS);
         Self { code: Code::InvalidFields, detail, hint: None, errors }
@@ -255,6 +252,24 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headlines_count_what_is_wrong_and_leave_the_place_to_the_fields() {
+        let wrong = |row, field: &str| FieldError {
+            row,
+            field: field.to_owned(),
+            message: "must not be empty".to_owned(),
+        };
+        let detail = |errors| Problem::fields(errors).detail;
+        assert_eq!(detail(vec![wrong(None, "name")]), "name: must not be empty");
+        assert_eq!(detail(vec![wrong(Some(0), "name")]), "1 row is wrong, name: must not be empty");
+        assert_eq!(detail(vec![wrong(None, "a"), wrong(None, "b")]), "2 fields are wrong");
+        assert_eq!(detail(vec![wrong(Some(0), "a"), wrong(Some(0), "b")]), "1 row is wrong");
+        assert_eq!(
+            detail((0..300).map(|row| wrong(Some(row), "a")).collect()),
+            "300 rows are wrong"
+        );
+    }
 
     #[test]
     fn codes_are_spelled_as_they_are_serialised() {

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -54,7 +54,7 @@ pub(crate) async fn handler(
     }
     let mut checked = Vec::with_capacity(count);
     let mut errors = Vec::new();
-    let mut first_rows = HashMap::new();
+    let mut references = HashSet::new();
     for (row, raw) in request.deliveries.iter().enumerate() {
         let parsed = match parse_json::<CreateDelivery>(raw.get().as_bytes(), Some(row)) {
             Ok(parsed) => parsed,
@@ -63,8 +63,8 @@ pub(crate) async fn handler(
                 continue;
             }
         };
-        if let Some(first) = first_rows.insert(parsed.reference.clone(), row) {
-            errors.push(duplicate(row, format!("is the reference of row {first} too")));
+        if !references.insert(parsed.reference.clone()) {
+            errors.push(duplicate(row, "is the reference of an earlier row too"));
         }
         match check(&context, parsed, Some(row)) {
             Ok(delivery) => checked.push(delivery),
@@ -91,10 +91,7 @@ fn insert_all(
         {
             Inserted::Yes => {}
             Inserted::DuplicateReference => {
-                errors.push(duplicate(
-                    row,
-                    "is the reference of a delivery that is already here".to_owned(),
-                ));
+                errors.push(duplicate(row, "is the reference of a delivery that is already here"));
             }
         }
     }
@@ -105,8 +102,8 @@ fn insert_all(
     Ok(checked.iter().map(|delivery| delivery.id.as_str().to_owned()).collect())
 }
 
-fn duplicate(row: usize, message: String) -> FieldError {
-    FieldError { row: Some(row), field: "reference".to_owned(), message }
+fn duplicate(row: usize, message: &str) -> FieldError {
+    FieldError { row: Some(row), field: "reference".to_owned(), message: message.to_owned() }
 }
 
 #[cfg(test)]
@@ -160,6 +157,20 @@ mod tests {
             );
         }
         assert!(server.deliveries().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_text_counts_rows() {
+        let server = TestServer::new().await;
+        let mut blank = order("B");
+        blank["address"] = json!("");
+        let rows = json!({"deliveries": [order("A"), order("A"), blank]});
+        let (_, problem) = server.post("/v1/deliveries/import", rows).await;
+        assert_eq!(problem["detail"], "2 rows are wrong");
+        assert_eq!(problem["errors"][0]["message"], "is the reference of an earlier row too");
+        let rows: Vec<_> =
+            problem["errors"].as_array().unwrap().iter().map(|e| &e["row"]).collect();
+        assert_eq!(rows, [&json!(1), &json!(2)]);
     }
 
     #[tokio::test]
