@@ -89,6 +89,24 @@ pub enum StoreError {
     Thread(#[source] io::Error),
 }
 
+impl StoreError {
+    /// Whether one stored value is to blame, so that others can be worked on; all else passes or
+    /// concerns the whole database.
+    pub(crate) const fn is_damage(&self) -> bool {
+        use rusqlite::Error;
+        matches!(
+            self,
+            Self::Corrupt { .. }
+                | Self::Sqlite(
+                    Error::FromSqlConversionFailure(..)
+                        | Error::IntegralValueOutOfRange(..)
+                        | Error::InvalidColumnType(..)
+                        | Error::Utf8Error(..)
+                )
+        )
+    }
+}
+
 /// The database, open.
 pub(crate) struct Store {
     writer: Writer,
@@ -324,6 +342,21 @@ mod tests {
         let refused = store.read(put("a")).await;
         assert!(matches!(refused, Err(StoreError::Sqlite(_))));
         assert_eq!(count(&store).await, 0);
+    }
+
+    #[tokio::test]
+    async fn panicking_readers_leave_their_connections() {
+        let (_dir, path) = scratch();
+        Store::make(&path, |_| Ok(())).unwrap();
+        let store = Store::open(&path).unwrap();
+        for _ in 0..2 * READERS {
+            let panicked: Result<(), StoreError> = store.read(|_| panic!("planted")).await;
+            assert!(matches!(panicked, Err(StoreError::Stopped)));
+        }
+        store.write(put("a")).await.unwrap();
+        for _ in 0..2 * READERS {
+            assert_eq!(count(&store).await, 1, "no transaction of a panicked one is left open");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use rusqlite::Connection;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -33,7 +34,7 @@ impl Readers {
             drop(permit);
             result
         });
-        // A job that panicked took its connection with it; its answer is a malfunction.
+        // A job that panicked has no answer.
         task.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
     }
 
@@ -53,11 +54,14 @@ fn lend<T, E: From<StoreError>>(
     let Some(connection) = popped else {
         return Err(StoreError::Stopped.into());
     };
-    // One transaction, so that a job of several statements sees one moment.
-    let result = match connection.unchecked_transaction() {
-        Ok(transaction) => job(&transaction),
-        Err(error) => Err(StoreError::from(error).into()),
-    };
+    // The connection outlives a panic: its transaction is rolled back while the stack unwinds.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        // One transaction, so that a job of several statements sees one moment.
+        match connection.unchecked_transaction() {
+            Ok(transaction) => job(&transaction),
+            Err(error) => Err(StoreError::from(error).into()),
+        }
+    }));
     idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-    result
+    result.unwrap_or_else(|panic| resume_unwind(panic))
 }
