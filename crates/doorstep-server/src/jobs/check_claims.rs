@@ -5,7 +5,7 @@
 
 use crate::context::Context;
 use crate::http::problem::Problem;
-use crate::store::claims::{self, Open, Verdict};
+use crate::store::claims::{self, Damaged, Open, Verdict};
 use crate::store::deliveries::{self, State as DeliveryState};
 use crate::store::generations::{self, Generation, HeldCode, State as GenerationState};
 use crate::store::messages::{self, State as MessageState};
@@ -34,10 +34,10 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
         let inner = Arc::clone(context);
         // Key agreements by the hundred keep a processor busy; the writer is not the one to do
         // them.
-        let examined = tokio::task::spawn_blocking(move || -> Vec<Examined> {
+        let examined = tokio::task::spawn_blocking(move || -> Result<Vec<_>, StoreError> {
             files.into_iter().map(|file| examine(&inner, file)).collect()
         });
-        let examined = examined.await.map_err(|error| Problem::internal(&error))?;
+        let examined = examined.await.map_err(|error| Problem::internal(&error))??;
         let now = context.now();
         context
             .store
@@ -56,22 +56,33 @@ struct File {
     codes: Option<(Shape, Vec<HeldCode>)>,
 }
 
-fn open_files(connection: &Connection) -> Result<Vec<File>, StoreError> {
+fn open_files(connection: &Connection) -> Result<Vec<Result<File, Damaged>>, StoreError> {
     claims::open(connection, BATCH)?
         .into_iter()
-        .map(|open| {
-            let key = devices::key(connection, &open.device)?
-                .ok_or(StoreError::Corrupt { column: "claims.device" })?;
-            let codes = match generation_of(connection, &open)? {
-                Some(generation) => {
-                    let held = generations::held(connection, &open.delivery, open.generation)?;
-                    Some((generation.shape, held))
+        .map(|open| match open {
+            Ok(open) => {
+                let (log_seq, delivery) = (open.log_seq, open.delivery);
+                match file(connection, open) {
+                    Ok(file) => Ok(Ok(file)),
+                    Err(error) => claims::damaged(log_seq, Some(delivery), error).map(Err),
                 }
-                None => None,
-            };
-            Ok(File { open, key, codes })
+            }
+            Err(damaged) => Ok(Err(damaged)),
         })
         .collect()
+}
+
+fn file(connection: &Connection, open: Open) -> Result<File, StoreError> {
+    let key = devices::key(connection, &open.device)?
+        .ok_or(StoreError::Corrupt { column: "claims.device" })?;
+    let codes = match generation_of(connection, &open)? {
+        Some(generation) => {
+            let held = generations::held(connection, &open.delivery, open.generation)?;
+            Some((generation.shape, held))
+        }
+        None => None,
+    };
+    Ok(File { open, key, codes })
 }
 
 fn generation_of(connection: &Connection, open: &Open) -> Result<Option<Generation>, StoreError> {
@@ -85,24 +96,27 @@ struct Examined {
     comparison: Verdict,
 }
 
-fn examine(context: &Context, file: File) -> Examined {
-    let comparison = match (&file.codes, stored_claim(&file.open.document)) {
-        (Some((shape, held)), Some(claim)) => compare(context, &claim, &file.key, *shape, held),
-        (Some(_), None) => Verdict::Mismatch,
-        (None, _) => Verdict::Void,
+fn examine(
+    context: &Context,
+    file: Result<File, Damaged>,
+) -> Result<Result<Examined, Damaged>, StoreError> {
+    let File { open, key, codes } = match file {
+        Ok(file) => file,
+        Err(damaged) => return Ok(Err(damaged)),
     };
-    Examined { open: file.open, comparison }
-}
-
-/// The claim in a COSE_Sign1 document, whose signature was verified before it was stored.
-fn stored_claim(document: &[u8]) -> Option<Claim> {
-    let mut fields = minicbor::Decoder::new(document);
-    fields.tag().ok()?;
-    fields.array().ok()?;
-    // The protected and the unprotected header.
-    fields.skip().ok()?;
-    fields.skip().ok()?;
-    minicbor::decode(fields.bytes().ok()?).ok()
+    let comparison = match codes {
+        // The signature was verified before the claim was stored; its cost is small beside the key
+        // agreement's, and what changed since is found.
+        Some((shape, held)) => match Claim::verify(&open.document, &key) {
+            Ok(claim) => compare(context, &claim, &key, shape, &held),
+            Err(_) => {
+                let error = StoreError::Corrupt { column: "claims.document" };
+                return claims::damaged(open.log_seq, Some(open.delivery), error).map(Err);
+            }
+        },
+        None => Verdict::Void,
+    };
+    Ok(Ok(Examined { open, comparison }))
 }
 
 fn compare(
@@ -136,9 +150,20 @@ fn compare(
 /// Gives a claim its verdict, on what is known at this moment, and draws the consequences.
 fn conclude(
     connection: &Connection,
-    examined: &Examined,
+    examined: &Result<Examined, Damaged>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let examined = match examined {
+        Ok(examined) => examined,
+        Err(damaged) => {
+            claims::judge(connection, damaged.log_seq, Verdict::Unchecked, false)?;
+            // Whatever it said about the delivery, somebody has to look at it.
+            return match &damaged.delivery {
+                Some(delivery) => settle(connection, delivery, now),
+                None => Ok(()),
+            };
+        }
+    };
     let open = &examined.open;
     let Some(generation) = generation_of(connection, open)? else {
         // It was never this device's, so it says nothing about the delivery.
@@ -432,6 +457,48 @@ mod tests {
         device.sync(&server).await;
         server.run_jobs().await;
         assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+    }
+
+    #[tokio::test]
+    async fn claims_that_cannot_be_read_are_set_aside_and_keep_no_other_up() {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let references = ["A", "B", "C", "D"];
+        let mut deliveries = Vec::new();
+        for reference in references {
+            let delivery = server.delivery(reference).await;
+            server.plan(&delivery, device.id()).await;
+            deliveries.push(delivery);
+        }
+        device.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        for delivery in &deliveries {
+            let sent = server.messages();
+            let index = sent.iter().position(|sent| sent["delivery"] == **delivery).unwrap();
+            device.present(delivery, &server.code(index), now(&server)).unwrap();
+        }
+        device.upload(&server).await;
+        // A document that is none, one with another signature, and a generation out of bounds.
+        let damages = [
+            "document = x'00'".to_owned(),
+            "document = CAST(substr(document, 1, length(document) - 1) || x'00' AS BLOB)"
+                .to_owned(),
+            "generation = -1".to_owned(),
+        ];
+        for (number, damage) in (1..).zip(&damages) {
+            server.execute(&format!("UPDATE claims SET {damage} WHERE number = {number}"));
+        }
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict IS NULL"), 0);
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'unchecked'"), 3);
+        for delivery in &deliveries[..3] {
+            // What cannot be read cannot be listed either.
+            let state =
+                format!("SELECT state = 'disputed' FROM deliveries WHERE id = '{delivery}'");
+            assert_eq!(server.query(&state), 1);
+        }
+        assert_eq!(shown(&server, &deliveries[3]).await["state"], "delivered");
     }
 
     #[tokio::test]

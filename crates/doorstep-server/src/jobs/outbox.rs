@@ -35,8 +35,26 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
 async fn send(context: &Arc<Context>, due: Vec<Due>) -> Result<(), Problem> {
     let now = context.now();
     let mut lines = Zeroizing::new(Vec::new());
-    for message in &due {
-        write_line(context, message, &mut lines)?;
+    let (mut worded, mut damaged) = (Vec::with_capacity(due.len()), Vec::new());
+    for message in due {
+        match line(context, &message) {
+            Ok(line) => {
+                lines.extend_from_slice(&line);
+                worded.push(message);
+            }
+            Err(error) => damaged.push((message.id, error)),
+        }
+    }
+    if !damaged.is_empty() {
+        context
+            .store
+            .write(move |connection| {
+                damaged.iter().try_for_each(|(id, error)| stored::fail(connection, id, error))
+            })
+            .await?;
+    }
+    if worded.is_empty() {
+        return Ok(());
     }
     let path = context.config.messages_file.clone();
     let taken = tokio::task::spawn_blocking(move || messages::append(&path, &lines)).await;
@@ -48,7 +66,7 @@ async fn send(context: &Arc<Context>, due: Vec<Due>) -> Result<(), Problem> {
     context
         .store
         .write(move |connection| {
-            for message in &due {
+            for message in &worded {
                 stored::sent(connection, &message.id, now)?;
                 let from = [DeliveryState::Planned, DeliveryState::HandedOut];
                 deliveries::advance(
@@ -65,11 +83,12 @@ async fn send(context: &Arc<Context>, due: Vec<Due>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn write_line(context: &Context, message: &Due, lines: &mut Vec<u8>) -> Result<(), Problem> {
+/// The message as the provider takes it.
+fn line(context: &Context, message: &Due) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let damaged = || StoreError::Corrupt { column: "messages.sealed" };
     let place = Place { table: "messages", column: "sealed", row: &message.id };
-    let content = context.keys.seal.open(place, &message.sealed)?;
-    let content =
-        Content::from_bytes(&content).ok_or(StoreError::Corrupt { column: "messages.sealed" })?;
+    let content = context.keys.seal.open(place, &message.sealed).map_err(|_| damaged())?;
+    let content = Content::from_bytes(&content).ok_or_else(damaged)?;
     let subject = Subject {
         delivery: message.delivery,
         reference: &message.reference,
@@ -88,9 +107,9 @@ fn write_line(context: &Context, message: &Due, lines: &mut Vec<u8>) -> Result<(
         slot: message.slot,
         text: &text,
     };
-    serde_json::to_writer(&mut *lines, &line).map_err(|error| Problem::internal(&error))?;
-    lines.push(b'\n');
-    Ok(())
+    let mut text = Zeroizing::new(serde_json::to_vec(&line).map_err(|_| damaged())?);
+    text.push(b'\n');
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -153,6 +172,46 @@ mod tests {
         std::fs::remove_dir(server.dir.path().join("messages.jsonl")).unwrap();
         server.run_jobs().await;
         assert_eq!(server.messages().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_read_is_set_aside_and_keeps_no_other_up() {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let mut deliveries = Vec::new();
+        for reference in ["A", "B", "C"] {
+            let delivery = server.delivery(reference).await;
+            server.plan(&delivery, device.id()).await;
+            deliveries.push(delivery);
+        }
+        device.sync(&server).await;
+        server.clock.advance(95 * 60);
+        // One that does not open, and one whose phone is not text.
+        for (id, damage) in
+            [(&deliveries[0], "sealed = x'00'"), (&deliveries[1], "phone = CAST(x'FF' AS TEXT)")]
+        {
+            server.execute(&format!(
+                "UPDATE messages SET {damage} WHERE slot = 0 AND delivery = '{id}'"
+            ));
+        }
+        server.run_jobs().await;
+        assert_eq!(server.messages().len(), 1);
+        assert_eq!(server.messages()[0]["reference"], "C");
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT max(tries) FROM messages"), 1, "it is not chosen again");
+        let (_, shown) = server.get(&format!("/v1/deliveries/{}", deliveries[0])).await;
+        assert_eq!(shown["messages"][0]["state"], "failed");
+
+        let path = format!("/v1/deliveries/{}/send", deliveries[0]);
+        let (_, again) = server.post(&path, json!({})).await;
+        assert_eq!(again["messages"][0]["state"], "failed", "it is tried when somebody says so");
+        assert_eq!(server.query("SELECT max(tries) FROM messages"), 2);
+        server.plan(&deliveries[0], device.id()).await;
+        assert_eq!(
+            server.query("SELECT count(*) FROM messages WHERE generation = 1 AND state = 'failed' AND sealed IS NOT NULL AND delivery = (SELECT delivery FROM messages WHERE generation = 2)"),
+            0,
+            "a new plan erases it"
+        );
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use doorstep::verifier::Means;
-use rusqlite::{Connection, OptionalExtension, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 /// What the issuer found when it checked a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,8 @@ pub(crate) enum Verdict {
     OutsideWindow,
     /// A claim on the same generation was checked before.
     Repeated,
-    /// Not checked, because two generations of this driver were.
+    /// Not checked, because two generations of this driver were, or because what is stored of it is
+    /// damaged.
     Unchecked,
     /// A newer generation had been made: the claim is void, and kept as evidence.
     Superseded,
@@ -150,8 +151,18 @@ pub(crate) struct Open {
     pub(crate) received_at: Timestamp,
 }
 
+/// A claim that cannot be checked, because what is stored about it cannot be read.
+pub(crate) struct Damaged {
+    pub(crate) log_seq: u64,
+    /// `None` when that is what cannot be read.
+    pub(crate) delivery: Option<DeliveryId>,
+}
+
 /// Claims without a verdict, oldest first.
-pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, StoreError> {
+pub(crate) fn open(
+    connection: &Connection,
+    limit: u32,
+) -> Result<Vec<Result<Open, Damaged>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT log_seq, device, delivery, generation, document, signed_time, received_at FROM claims
          WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
@@ -159,22 +170,45 @@ pub(crate) fn open(connection: &Connection, limit: u32) -> Result<Vec<Open>, Sto
     let mut rows = statement.query([limit])?;
     let mut open = Vec::new();
     while let Some(row) = rows.next()? {
-        let device = row.get_ref(1)?.as_str().unwrap_or_default();
-        open.push(Open {
-            log_seq: row.get::<_, Count>(0)?.0,
-            device: parsed("claims.device", device, DeviceId::parse)?,
-            delivery: parsed(
-                "claims.delivery",
-                row.get_ref(2)?.as_str().unwrap_or_default(),
-                DeliveryId::parse,
-            )?,
-            generation: row.get(3)?,
-            document: row.get(4)?,
-            signed_time: row.get::<_, At>(5)?.0,
-            received_at: row.get::<_, At>(6)?.0,
-        });
+        let log_seq = row.get::<_, Count>(0)?.0;
+        let delivery = row.get_ref(2)?.as_str().unwrap_or_default();
+        let delivery = parsed("claims.delivery", delivery, DeliveryId::parse);
+        let known = delivery.as_ref().ok().copied();
+        match delivery.and_then(|delivery| read_open(row, log_seq, delivery)) {
+            Ok(claim) => open.push(Ok(claim)),
+            Err(error) => open.push(Err(damaged(log_seq, known, error)?)),
+        }
     }
     Ok(open)
+}
+
+fn read_open(row: &Row<'_>, log_seq: u64, delivery: DeliveryId) -> Result<Open, StoreError> {
+    let device = row.get_ref(1)?.as_str().unwrap_or_default();
+    Ok(Open {
+        log_seq,
+        device: parsed("claims.device", device, DeviceId::parse)?,
+        delivery,
+        generation: row.get(3)?,
+        document: row.get(4)?,
+        signed_time: row.get::<_, At>(5)?.0,
+        received_at: row.get::<_, At>(6)?.0,
+    })
+}
+
+/// Sets a claim aside whose own data is to blame for `error`.
+///
+/// # Errors
+/// `error` itself, when it passes or concerns the whole database.
+pub(crate) fn damaged(
+    log_seq: u64,
+    delivery: Option<DeliveryId>,
+    error: StoreError,
+) -> Result<Damaged, StoreError> {
+    if !error.is_damage() {
+        return Err(error);
+    }
+    tracing::error!(claim = log_seq, %error, "a claim cannot be checked; it is set aside");
+    Ok(Damaged { log_seq, delivery })
 }
 
 /// The generations of a delivery whose code was compared for a claim of `device`.

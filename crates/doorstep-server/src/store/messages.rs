@@ -17,6 +17,8 @@ pub(crate) enum State {
     Sending,
     /// The provider has it, and nobody else has its code.
     Sent,
+    /// It cannot be read back, so it is not tried again by itself.
+    Failed,
     /// A newer generation came first.
     Superseded,
     /// The delivery was handed over first.
@@ -26,11 +28,12 @@ pub(crate) enum State {
 }
 
 impl State {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Waiting,
         Self::Spare,
         Self::Sending,
         Self::Sent,
+        Self::Failed,
         Self::Superseded,
         Self::Closed,
         Self::Expired,
@@ -42,6 +45,7 @@ impl State {
             Self::Spare => "spare",
             Self::Sending => "sending",
             Self::Sent => "sent",
+            Self::Failed => "failed",
             Self::Superseded => "superseded",
             Self::Closed => "closed",
             Self::Expired => "expired",
@@ -135,7 +139,8 @@ pub(crate) fn end(
     connection
         .prepare_cached(
             "UPDATE messages SET state = ?3, sealed = NULL
-             WHERE delivery = ?1 AND generation = ?2 AND state IN ('waiting', 'spare', 'sending')",
+             WHERE delivery = ?1 AND generation = ?2
+               AND state IN ('waiting', 'spare', 'sending', 'failed')",
         )?
         .execute(params![delivery.as_str(), generation, state.as_str()])?;
     Ok(())
@@ -152,7 +157,7 @@ pub(crate) fn release(
         .prepare_cached(
             "UPDATE messages SET state = 'waiting', send_at = min(send_at, :now),
                                  phone = coalesce(:phone, phone)
-             WHERE id = :id AND state IN ('waiting', 'spare')",
+             WHERE id = :id AND state IN ('waiting', 'spare', 'failed')",
         )?
         .execute(named_params! {":id": id, ":phone": phone, ":now": At(now)})?;
     Ok(())
@@ -180,7 +185,7 @@ pub(crate) fn any_due(connection: &Connection, now: Timestamp) -> Result<bool, S
 
 /// Takes messages that are due out of the queue; those of an offline generation only once its
 /// device has it. One that was taken before and not [`sent`] is taken again: only one outbox runs,
-/// so its sending was cut off.
+/// so its sending was cut off. One that cannot be read is [failed](fail).
 pub(crate) fn take_due(
     connection: &Connection,
     now: Timestamp,
@@ -199,19 +204,16 @@ pub(crate) fn take_due(
          ORDER BY m.send_at LIMIT :limit",
     )?;
     let mut rows = statement.query(named_params! {":now": At(now), ":limit": limit})?;
-    let mut due = Vec::new();
+    let (mut due, mut damaged) = (Vec::new(), Vec::new());
     while let Some(row) = rows.next()? {
-        let delivery = row.get_ref(1)?.as_str().unwrap_or_default();
-        due.push(Due {
-            id: row.get(0)?,
-            delivery: parsed("messages.delivery", delivery, DeliveryId::parse)?,
-            reference: row.get(2)?,
-            generation: row.get(3)?,
-            slot: row.get(4)?,
-            phone: row.get(5)?,
-            sealed: row.get(6)?,
-            replaces: row.get(7)?,
-        });
+        match read_due(row) {
+            Ok(message) => due.push(message),
+            Err(error) if error.is_damage() => damaged.push((row.get::<_, String>(0)?, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    for (id, error) in damaged {
+        fail(connection, &id, &error)?;
     }
     let mut mark = connection
         .prepare_cached("UPDATE messages SET state = 'sending', tries = tries + 1 WHERE id = ?1")?;
@@ -219,6 +221,36 @@ pub(crate) fn take_due(
         mark.execute([&message.id])?;
     }
     Ok(due)
+}
+
+fn read_due(row: &Row<'_>) -> Result<Due, StoreError> {
+    let delivery = row.get_ref(1)?.as_str().unwrap_or_default();
+    Ok(Due {
+        id: row.get(0)?,
+        delivery: parsed("messages.delivery", delivery, DeliveryId::parse)?,
+        reference: row.get(2)?,
+        generation: row.get(3)?,
+        slot: row.get(4)?,
+        phone: row.get(5)?,
+        sealed: row.get(6)?,
+        replaces: row.get(7)?,
+    })
+}
+
+/// Takes a message out of the queue that cannot be read, so that it keeps no other up; what is
+/// sealed stays for whoever looks into it.
+pub(crate) fn fail(
+    connection: &Connection,
+    id: &str,
+    error: &StoreError,
+) -> Result<(), StoreError> {
+    tracing::error!(id, %error, "a message cannot be sent; it is set aside");
+    connection
+        .prepare_cached(
+            "UPDATE messages SET state = 'failed' WHERE id = ?1 AND state IN ('waiting', 'sending')",
+        )?
+        .execute([id])?;
+    Ok(())
 }
 
 /// Notes that the provider has the message, and erases its code. A message that was ended

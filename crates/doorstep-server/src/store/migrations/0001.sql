@@ -116,14 +116,14 @@ CREATE TABLE messages (
     phone      TEXT,
     send_at    INTEGER NOT NULL,
     state      TEXT    NOT NULL CHECK (state IN ('waiting', 'spare', 'sending', 'sent',
-                                                 'superseded', 'closed', 'expired')),
+                                                 'failed', 'superseded', 'closed', 'expired')),
     -- The code and the scanned secret; gone once the provider has the message, or nobody needs it.
     sealed     BLOB,
     sent_at    INTEGER,
     tries      INTEGER NOT NULL DEFAULT 0,
     UNIQUE (delivery, generation, slot),
     FOREIGN KEY (delivery, generation) REFERENCES generations (delivery, generation),
-    CHECK ((sealed IS NULL) = (state NOT IN ('waiting', 'spare', 'sending')))
+    CHECK ((sealed IS NULL) = (state NOT IN ('waiting', 'spare', 'sending', 'failed')))
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX messages_due ON messages (send_at) WHERE state IN ('waiting', 'sending');
 

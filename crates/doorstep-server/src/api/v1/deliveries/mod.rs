@@ -107,7 +107,7 @@ pub(crate) struct PlanView {
 pub(crate) struct MessageView {
     /// The recipient's slot; the last one is the spare.
     slot: u8,
-    /// `waiting`, `spare`, `sending`, `sent`, `superseded`, `closed` or `expired`.
+    /// `waiting`, `spare`, `sending`, `sent`, `failed`, `superseded`, `closed` or `expired`.
     #[schema(example = "waiting")]
     state: &'static str,
     /// Not before this; for offline codes also not before the driver's device has its route.
