@@ -16,8 +16,10 @@ use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde_json::json;
 use std::sync::Arc;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 /// Which code, and to whom.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,7 +27,7 @@ use utoipa::ToSchema;
 pub(crate) struct SendCode {
     /// A recipient's slot, or `"spare"`; every recipient when left out.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "spare")]
+    #[schema(schema_with = slot_schema)]
     slot: Option<Slot>,
     /// Where to send it instead; needed for the spare.
     #[serde(default)]
@@ -51,6 +53,19 @@ impl<'de> Deserialize<'de> for Slot {
             _ => Err(D::Error::custom("a slot is 0, 1 or \"spare\"")),
         }
     }
+}
+
+/// A recipient's number or the word, as [`Slot`] reads them.
+fn slot_schema() -> Schema {
+    let recipient = ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([0, 1]));
+    let spare = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["spare"]));
+    let description = "A recipient's slot, or `\"spare\"`; every recipient when left out.";
+    OneOfBuilder::new()
+        .item(recipient)
+        .item(spare)
+        .description(Some(description))
+        .examples([json!(0), json!("spare")])
+        .into()
 }
 
 /// Sends a code at once. For offline codes the driver's device must have its route first. A code
@@ -120,7 +135,7 @@ fn release(
     let open: Vec<_> = chosen
         .into_iter()
         .filter(|message| {
-            message.state == MessageState::Waiting
+            matches!(message.state, MessageState::Waiting | MessageState::Failed)
                 || (slot == Some(Slot::Spare) && message.state == MessageState::Spare)
         })
         .collect();
@@ -167,7 +182,7 @@ fn refuse_unready(generation: &Generation, now: Timestamp) -> Result<(), Problem
 #[cfg(test)]
 mod tests {
     use crate::test_server::TestServer;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[tokio::test]
     async fn a_code_is_sent_once_and_then_kept_nowhere() {
@@ -247,6 +262,23 @@ mod tests {
         let (status, _) = server.post("/v1/deliveries/dlv_0/send", json!({})).await;
         assert_eq!(status, 404);
         assert!(server.messages().is_empty());
+    }
+
+    #[test]
+    fn the_schema_of_a_slot_is_what_is_read() {
+        let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+        let send = &document["components"]["schemas"]["SendCode"];
+        assert!(send["required"].is_null(), "{send}");
+        let choices = send["properties"]["slot"]["oneOf"].as_array().unwrap();
+        assert_eq!(choices.len(), 2);
+        assert_eq!((&choices[0]["type"], &choices[0]["enum"]), (&json!("integer"), &json!([0, 1])));
+        assert_eq!(
+            (&choices[1]["type"], &choices[1]["enum"]),
+            (&json!("string"), &json!(["spare"]))
+        );
+        for value in choices.iter().flat_map(|choice| choice["enum"].as_array().unwrap()) {
+            serde_json::from_value::<super::SendCode>(json!({"slot": value})).unwrap();
+        }
     }
 
     #[tokio::test]
