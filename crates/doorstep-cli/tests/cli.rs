@@ -7,7 +7,10 @@ mod support;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorstep::cose::keys::{IssuerKey, SoftwareKey};
+use doorstep::handover::enrolment::Welcome;
+use doorstep::id::{DeviceId, IssuerId};
 use doorstep::secret::Secret;
+use doorstep::time::Timestamp;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -260,18 +263,30 @@ fn impostor() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let key = |byte| Secret::from_bytes([byte; 32]);
-    let agreement = SoftwareKey::from_secret(&key(1)).unwrap().public();
-    let body = json!({
-        "issuer": "iss_1", "device": "dev_1", "driver": "Max", "mode": "test",
-        "time": "2026-03-02T12:00:00Z",
-        "signing_key": URL_SAFE_NO_PAD.encode(IssuerKey::from_seed(&key(2)).public().to_bytes()),
-        "agreement_key": URL_SAFE_NO_PAD.encode(agreement.to_bytes()),
-    })
-    .to_string();
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 8192];
-        let _ = stream.read(&mut request).unwrap();
+        // Head and body come as one or two pieces; the body is the JSON at the end.
+        let mut request = String::new();
+        while !request.ends_with('}') {
+            let mut piece = [0; 8192];
+            let length = stream.read(&mut piece).unwrap();
+            request.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+        }
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        let asked: serde_json::Value = serde_json::from_str(body).unwrap();
+        let device_key = URL_SAFE_NO_PAD.decode(asked["public_key"].as_str().unwrap()).unwrap();
+        let issuer = IssuerKey::from_seed(&key(2));
+        let welcome = Welcome {
+            issuer: IssuerId::parse("iss_1").unwrap(),
+            signing_key: issuer.public().to_bytes(),
+            agreement_key: SoftwareKey::from_secret(&key(1)).unwrap().public().to_bytes(),
+            device: DeviceId::parse("dev_1").unwrap(),
+            device_key: device_key.try_into().unwrap(),
+            time: Timestamp::from_seconds(1_772_452_800),
+            test: true,
+        };
+        let welcome = URL_SAFE_NO_PAD.encode(welcome.issue(&issuer));
+        let body = json!({ "device": "dev_1", "driver": "Max", "welcome": welcome }).to_string();
         let length = body.len();
         write!(stream, "HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
     });

@@ -16,11 +16,12 @@ use doorstep::cose::keys::SoftwareKey;
 use doorstep::cose::sign1::{Signer, Unsigned};
 use doorstep::handover::claim::{Claim, Evidence, MAX_UPLOAD, Upload};
 use doorstep::handover::device::Device;
-use doorstep::handover::event::{Event, Identity, Record};
+use doorstep::handover::enrolment::Welcome;
+use doorstep::handover::event::{Event, Record};
 use doorstep::handover::route::Route;
 use doorstep::handover::stop::{Presented, Stop};
 use doorstep::handover::tag::Tag;
-use doorstep::id::{DeliveryId, DeviceId, IssuerId};
+use doorstep::id::DeliveryId;
 use doorstep::ledger::Receipt;
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
@@ -209,7 +210,7 @@ pub(crate) struct TestDevice {
 /// What a device shows with its ticket.
 pub(crate) fn proof(ticket: &str, key: &SoftwareKey, kind: Kind) -> Vec<u8> {
     let ticket = Ticket::parse(ticket).unwrap();
-    let payload = [ticket.secret().as_slice(), &key.public().to_bytes()].concat();
+    let payload = [ticket.secret().expose().as_slice(), &key.public().to_bytes()].concat();
     let unsigned = Unsigned::new(kind, &Signer::Device(key.public()), "enrolment", payload);
     unsigned.signed(&key.sign(&unsigned.to_be_signed()))
 }
@@ -224,17 +225,10 @@ impl TestDevice {
             "proof": write(&proof(ticket, &key, Kind::Enrolment))});
         let (status, answer) = server.post("/v1/devices/enrol", body).await;
         assert_eq!(status, 200, "{answer}");
-        let bytes = |name: &str| read(name, answer[name].as_str().unwrap()).unwrap();
-        let identity = Identity {
-            issuer: IssuerId::parse(answer["issuer"].as_str().unwrap()).unwrap(),
-            issuer_signing_key: bytes("signing_key").try_into().unwrap(),
-            issuer_agreement_key: bytes("agreement_key").try_into().unwrap(),
-            device: DeviceId::parse(answer["device"].as_str().unwrap()).unwrap(),
-            device_key: key.public().to_bytes(),
-            server: "http://test".to_owned(),
-            test: true,
-        };
-        let record = Device::enrol(identity, server.clock.now());
+        let welcome = read("welcome", answer["welcome"].as_str().unwrap()).unwrap();
+        let ticket = Ticket::parse(ticket).unwrap();
+        let welcome = Welcome::verify(&welcome, &key.public(), |a, b| ticket.fits(a, b)).unwrap();
+        let record = Device::enrol(welcome.identity("http://test".to_owned()), welcome.time);
         let device = Device::replay([record.body()]).unwrap();
         Self { key, device, journal: vec![record.body().to_vec()], rng }
     }

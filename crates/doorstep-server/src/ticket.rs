@@ -77,8 +77,8 @@ impl Ticket {
 
     /// The secret part.
     #[must_use]
-    pub const fn secret(&self) -> &[u8; 16] {
-        self.secret.expose()
+    pub const fn secret(&self) -> &Secret<16> {
+        &self.secret
     }
 
     /// Whether these are the keys of the issuer that made the ticket.
@@ -89,7 +89,10 @@ impl Ticket {
 
     /// What the issuer stores of it.
     pub(crate) fn hash(&self) -> [u8; 32] {
-        Sha256::new_with_prefix(b"doorstep/ticket/v1").chain_update(self.secret()).finalize().into()
+        Sha256::new_with_prefix(b"doorstep/ticket/v1")
+            .chain_update(self.secret.expose())
+            .finalize()
+            .into()
     }
 }
 
@@ -118,7 +121,7 @@ mod tests {
     fn a_ticket_reads_back_and_knows_its_issuer() {
         let ticket = made(Mode::Live);
         let read = Ticket::parse(&format!(" {}\n", ticket.reveal())).unwrap();
-        assert_eq!(read.secret(), ticket.secret());
+        assert_eq!(read.secret().expose(), ticket.secret().expose());
         assert!(read.fits(&[1; 32], &[2; 33]));
         assert!(!read.fits(&[1; 32], &[3; 33]));
         assert!(!read.fits(&[3; 32], &[2; 33]));

@@ -20,6 +20,8 @@ use core::fmt;
 pub enum Kind {
     /// A device proves, at enrolment, that it holds its key.
     Enrolment,
+    /// The issuer takes a device in.
+    Welcome,
     /// The stops handed to a device.
     Route,
     /// A device asks for its route.
@@ -40,6 +42,7 @@ impl Kind {
     pub const fn context(self) -> &'static str {
         match self {
             Self::Enrolment => "doorstep/HO1/enrolment/v1",
+            Self::Welcome => "doorstep/HO1/welcome/v1",
             Self::Route => "doorstep/HO1/route/v1",
             Self::RouteRequest => "doorstep/HO1/route-request/v1",
             Self::Claim => "doorstep/HO1/claim/v1",

@@ -8,6 +8,7 @@
 
 pub mod claim;
 pub mod device;
+pub mod enrolment;
 pub mod event;
 pub mod issue;
 pub mod judge;

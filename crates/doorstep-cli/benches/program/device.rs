@@ -4,15 +4,15 @@
 use crate::shop::{Client, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorstep::cose::Kind;
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::SoftwareKey;
-use doorstep::cose::sign1::{Signer, Unsigned};
+use doorstep::cose::sign1::Unsigned;
 use doorstep::handover::claim::Upload;
 use doorstep::handover::device::Device;
-use doorstep::handover::event::{Identity, Record};
+use doorstep::handover::enrolment::{self, Welcome};
+use doorstep::handover::event::Record;
 use doorstep::handover::route::Route;
-use doorstep::id::{DeliveryId, DeviceId, IssuerId};
+use doorstep::id::DeliveryId;
 use doorstep::ledger::Receipt;
 use doorstep::time::Timestamp;
 use doorstep_server::ticket::Ticket;
@@ -35,30 +35,19 @@ impl Phone {
     pub(crate) fn enrol(client: &Client, number: u64) -> Self {
         let driver = format!("Driver {number}");
         let ticket = text(&client.post("/v1/devices", &json!({ "driver": driver })), "ticket");
-        let secret = *Ticket::parse(&ticket).expect("a ticket").secret();
+        let parsed = Ticket::parse(&ticket).expect("a ticket");
         let mut rng = ChaCha20Rng::seed_from_u64(number);
         let key = SoftwareKey::make(&mut rng);
         let public = key.public();
-        let payload = [secret.as_slice(), &public.to_bytes()].concat();
-        let unsigned =
-            Unsigned::new(Kind::Enrolment, &Signer::Device(public), "enrolment", payload);
         let body = json!({
             "ticket": ticket,
             "public_key": URL_SAFE_NO_PAD.encode(public.to_bytes()),
-            "proof": signed(&unsigned, &key),
+            "proof": signed(&enrolment::request(parsed.secret(), &public), &key),
         });
         let answer = client.post("/v1/devices/enrol", &body);
-        let bytes = |name: &str| decode(&answer[name]);
-        let identity = Identity {
-            issuer: IssuerId::parse(&text(&answer, "issuer")).expect("an id"),
-            issuer_signing_key: bytes("signing_key").try_into().expect("a key"),
-            issuer_agreement_key: bytes("agreement_key").try_into().expect("a key"),
-            device: DeviceId::parse(&text(&answer, "device")).expect("an id"),
-            device_key: public.to_bytes(),
-            server: "http://127.0.0.1".to_owned(),
-            test: true,
-        };
-        let first = Device::enrol(identity, CLOCK);
+        let welcome = Welcome::verify(&decode(&answer["welcome"]), &public, |_, _| true);
+        let welcome = welcome.expect("a welcome");
+        let first = Device::enrol(welcome.identity("http://127.0.0.1".to_owned()), CLOCK);
         let device = Device::replay([first.body()]).expect("an enrolment");
         Self { key, device, rng }
     }

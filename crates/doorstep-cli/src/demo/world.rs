@@ -47,14 +47,23 @@ impl Leavings {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn clear(&self) {
-        if let Some(mut child) = self.server().take() {
+    /// Ends the server and removes the directory. While the guard that comes back is held, no
+    /// other server can be started.
+    fn clear(&self) -> MutexGuard<'_, Option<Child>> {
+        let mut server = self.server();
+        if let Some(mut child) = server.take() {
             let _ = child.kill();
             let _ = child.wait();
         }
         if let Some(dir) = &self.dir {
-            let _ = std::fs::remove_dir_all(dir);
+            // A command of the demo may still be writing its last file.
+            let _ = until(|| {
+                let removed = std::fs::remove_dir_all(dir);
+                let gone = removed.is_ok() || !dir.exists();
+                Ok(gone.then_some(()))
+            });
         }
+        server
     }
 
     /// Clears up when the demo is interrupted or told to stop.
@@ -79,7 +88,7 @@ impl Leavings {
                     _ = hangup.recv() => {}
                 }
             });
-            leavings.clear();
+            let _cleared = leavings.clear();
             std::process::exit(INTERRUPTED);
         });
         Ok(())
@@ -207,18 +216,21 @@ impl World {
             .map_err(|error| CliError::io("open", &self.path("server.log"), &error))?;
         let seed = self.seed.to_string();
         self.seed += 1;
-        let mut child = self
-            .command(&["serve", "--listen", "127.0.0.1:0", "--link-base", LINK, "--seed", &seed])
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| CliError::new(format!("cannot start the server: {error}")))?;
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--link-base", LINK, "--seed", &seed];
+        let mut command = self.command(&serve);
+        let stdout = {
+            // Started and noted in one breath, so that no signal comes in between.
+            let mut server = self.leavings.server();
+            let child = command.stdout(Stdio::piped()).stderr(log).spawn();
+            let child = child
+                .map_err(|error| CliError::new(format!("cannot start the server: {error}")))?;
+            server.insert(child).stdout.take()
+        };
         let mut line = String::new();
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = stdout {
             // The line comes once connections are taken; if the process ends first, it is empty.
             let _ = BufReader::new(stdout).read_line(&mut line);
         }
-        *self.leavings.server() = Some(child);
         let listening: Value = serde_json::from_str(&line).unwrap_or_default();
         self.url = listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
             CliError::new("the server did not start")
@@ -312,6 +324,6 @@ fn until<T>(mut look: impl FnMut() -> Result<Option<T>, CliError>) -> Result<Opt
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.leavings.clear();
+        drop(self.leavings.clear());
     }
 }

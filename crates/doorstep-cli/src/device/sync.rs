@@ -7,16 +7,14 @@ use crate::clock::Clock;
 use crate::error::CliError;
 use crate::randomness::Source;
 use crate::text::{base64url, from_base64url};
+use doorstep::cose::Invalid;
 use doorstep::cose::encrypt::Sealed;
-use doorstep::cose::keys::{PublicKey, SoftwareKey};
-use doorstep::cose::sign1::{Signer, Unsigned};
-use doorstep::cose::{Invalid, Kind};
+use doorstep::cose::keys::SoftwareKey;
 use doorstep::handover::claim::MAX_UPLOAD;
 use doorstep::handover::device::Device;
+use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::handover::event::{Identity, Record};
 use doorstep::handover::route::Route;
-use doorstep::id::{DeviceId, IssuerId};
-use doorstep::time::Timestamp;
 use doorstep_server::ticket::Ticket;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -54,8 +52,7 @@ pub(crate) fn enrol(
         }
     };
     let public = device_key.public();
-    let payload = [ticket.secret().as_slice(), &public.to_bytes()].concat();
-    let unsigned = Unsigned::new(Kind::Enrolment, &Signer::Device(public), "enrolment", payload);
+    let unsigned = enrolment::request(ticket.secret(), &public);
     let proof = unsigned.signed(&device_key.sign(&unsigned.to_be_signed()));
     let answer = Client::anonymous(server).post(
         "/v1/devices/enrol",
@@ -65,48 +62,19 @@ pub(crate) fn enrol(
             "proof": base64url(&proof),
         }),
     )?;
-    let (identity, time) = identity(&answer, server, &public)?;
-    if !ticket.fits(&identity.issuer_signing_key, &identity.issuer_agreement_key) {
-        return Err(CliError::new("the server's keys are not those that the ticket names")
-            .hint("do not use this server: ask the dispatcher for its address and a new ticket")
-            .code("wrong_issuer"));
-    }
-    if identity.test != ticket.is_test() {
-        return Err(CliError::new("the server and the ticket differ on whether this is test data")
-            .hint("do not use this server: ask the dispatcher for its address and a new ticket")
-            .code("wrong_issuer"));
-    }
-    Journal::create(dir, &Device::enrol(identity.clone(), time))?;
+    let welcome = from_base64url(field(&answer, "welcome")?)?;
+    let trusted = |signing: &[u8; 32], agreement: &[u8; 33]| ticket.fits(signing, agreement);
+    let welcome = Welcome::verify(&welcome, &public, trusted)
+        .ok()
+        .filter(|welcome| welcome.test == ticket.is_test())
+        .ok_or_else(|| {
+            CliError::new("the server is not the one that the ticket names")
+                .hint("do not use this server: ask the dispatcher for its address and a new ticket")
+                .code("wrong_issuer")
+        })?;
+    let identity = welcome.identity(server.to_owned());
+    Journal::create(dir, &Device::enrol(identity.clone(), welcome.time))?;
     Ok(identity)
-}
-
-fn identity(
-    answer: &Value,
-    server: &str,
-    key: &PublicKey,
-) -> Result<(Identity, Timestamp), CliError> {
-    let text = |name: &str| field(answer, name);
-    let foreign = |error: &dyn std::fmt::Display| {
-        CliError::new(format!("the server's answer is of no use: {error}"))
-    };
-    let bytes = |name: &str| from_base64url(text(name)?);
-    let wrong_key = |_| foreign(&"a key of the wrong length");
-    let time = text("time")?.parse::<jiff::Timestamp>().map_err(|error| foreign(&error))?;
-    let identity = Identity {
-        issuer: IssuerId::parse(text("issuer")?).map_err(|error| foreign(&error))?,
-        issuer_signing_key: bytes("signing_key")?.try_into().map_err(|_| wrong_key(()))?,
-        issuer_agreement_key: bytes("agreement_key")?.try_into().map_err(|_| wrong_key(()))?,
-        device: DeviceId::parse(text("device")?).map_err(|error| foreign(&error))?,
-        device_key: key.to_bytes(),
-        server: server.to_owned(),
-        test: text("mode")? == "test",
-    };
-    identity
-        .issuer_key()
-        .and_then(|_| identity.agreement_key())
-        .map_err(|error| foreign(&error))?;
-    let time = Timestamp::from_seconds(u64::try_from(time.as_second()).unwrap_or(0));
-    Ok((identity, time))
 }
 
 /// What a sync did.

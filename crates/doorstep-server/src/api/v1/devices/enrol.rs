@@ -4,21 +4,20 @@ use crate::context::Context;
 use crate::http::base64url::{read, write};
 use crate::http::extract::{ApiJson, secret_text};
 use crate::http::problem::{Code, Problem, ProblemBody};
+use crate::init::Mode;
 use crate::store::devices::{self, Enrolled};
 use crate::ticket::Ticket;
-use crate::utc::Utc;
 use axum::Json;
 use axum::extract::State;
-use doorstep::cose::Kind;
 use doorstep::cose::keys::PublicKey;
-use doorstep::cose::sign1::{Signed, Signer};
+use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::id::DeviceId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
 /// A device that wants to belong to an issuer.
 #[derive(Deserialize, ToSchema)]
@@ -40,23 +39,16 @@ impl Drop for EnrolDevice {
     }
 }
 
-/// What the device has to keep.
+/// The device is taken in.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EnrolledDevice {
-    /// The issuer's id.
-    issuer: String,
-    /// The issuer's Ed25519 key, in base64url.
-    signing_key: String,
-    /// The issuer's P-256 key for sealing, in base64url.
-    agreement_key: String,
     /// The device's id.
     device: String,
     /// Who carries it.
     driver: String,
-    /// `test` or `live`.
-    mode: &'static str,
-    /// The server's clock.
-    time: Utc,
+    /// A signed welcome (HO1), in base64url: the issuer, its keys, its clock, and whether it is a
+    /// test. The device believes it if its ticket names the keys.
+    welcome: String,
 }
 
 /// Enrols a device by its ticket. The same ticket with the same key may be sent again.
@@ -76,29 +68,27 @@ pub(crate) async fn handler(
     let hash = ticket.hash();
     let (id, driver) =
         context.store.write(move |connection| enrol(connection, &hash, &key, now)).await?;
-    Ok(Json(EnrolledDevice {
-        issuer: context.issuer().to_string(),
-        signing_key: write(&context.keys.signing.public().to_bytes()),
-        agreement_key: write(&context.keys.agreement.public().to_bytes()),
-        device: id.to_string(),
-        driver,
-        mode: context.mode().as_str(),
-        time: Utc(now),
-    }))
+    let welcome = Welcome {
+        issuer: context.issuer(),
+        signing_key: context.keys.signing.public().to_bytes(),
+        agreement_key: context.keys.agreement.public().to_bytes(),
+        device: id,
+        device_key: key.to_bytes(),
+        time: now,
+        test: context.mode() == Mode::Test,
+    };
+    let welcome = write(&welcome.issue(&context.keys.signing));
+    Ok(Json(EnrolledDevice { device: id.to_string(), driver, welcome }))
 }
 
 /// Makes sure that who holds the ticket holds the key as well.
 fn prove(ticket: &Ticket, key: &PublicKey, proof: &[u8]) -> Result<(), Problem> {
-    let expected = Zeroizing::new([ticket.secret().as_slice(), &key.to_bytes()].concat());
-    let payload = Signed::parse(proof)
-        .and_then(|signed| signed.verify(&Signer::Device(*key), Kind::Enrolment));
-    match payload {
-        Ok(payload) if *payload == **expected => Ok(()),
-        _ => Err(Problem::new(
+    enrolment::verify_request(proof, ticket.secret(), key).map_err(|_| {
+        Problem::new(
             Code::SignatureInvalid,
             "the proof is not signed with this key over this ticket",
-        )),
-    }
+        )
+    })
 }
 
 fn enrol(
@@ -159,7 +149,7 @@ mod tests {
         let server = TestServer::new().await;
         let ticket = ticket(&server).await;
         let (status, first) = server.post("/v1/devices/enrol", body(&ticket, &key(1))).await;
-        assert_eq!((status, &first["mode"]), (200, &json!("test")), "{first}");
+        assert_eq!(status, 200, "{first}");
         let (_, again) = server.post("/v1/devices/enrol", body(&ticket, &key(1))).await;
         assert_eq!(again, first, "a lost answer can be asked for again");
         let (status, problem) = server.post("/v1/devices/enrol", body(&ticket, &key(2))).await;
