@@ -87,8 +87,10 @@ pub(crate) async fn healthz(
 
 #[cfg(test)]
 mod tests {
+    use crate::store::StoreError;
     use crate::test_server::TestServer;
     use serde_json::json;
+    use std::sync::Arc;
     use std::time::Duration;
 
     #[tokio::test]
@@ -123,9 +125,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_takes_too_long_is_given_up() {
-        let server = TestServer::with(|config| config.request_timeout = Duration::ZERO).await;
-        let answer = server.request("GET", "/v1/keys", &[server.bearer()], "").await;
-        assert_eq!((answer.status, &answer.json["code"]), (503, &json!("timeout")));
+        let server =
+            TestServer::with(|config| config.request_timeout = Duration::from_millis(10)).await;
+        // A disk that does not answer: the one thread that writes waits until the test lets go.
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let context = Arc::clone(&server.context);
+        let disk = tokio::spawn(async move {
+            context.store.write(move |_| Ok::<_, StoreError>(held.recv().is_err())).await
+        });
+        let (status, problem) = server.post("/v1/keys", json!({"name": "shop"})).await;
+        assert_eq!((status, &problem["code"]), (503, &json!("timeout")));
+        drop(let_go);
+        assert!(disk.await.unwrap().unwrap());
     }
 
     #[tokio::test]
