@@ -726,6 +726,34 @@ def documents():
     acknowledgement("a nonce of 17 bytes", nonce=bytes(17))
     acknowledgement("a field more", extra=0)
 
+    ticket = bytes_of("ticket", 16)
+
+    def enrolment(name, content=None, key=DEVICE, kind="enrolment", secret=ticket, named=DEVICE, tail=b""):
+        payload = secret + named.public + tail
+        case("enrolment", name, sign1(kind, key, "enrolment", payload), content, ticket=ticket.hex())
+
+    enrolment("by the ticket", {})
+    enrolment("by another ticket", secret=bytes_of("another ticket", 16))
+    enrolment("signed by another key", key=OTHER)
+    enrolment("of another key than the one that signs", named=OTHER)
+    enrolment("signed as a claim", kind="claim")
+    enrolment("a byte more", tail=b"\0")
+
+    def welcome(name, content=None, key=SIGNING, kind="welcome", **change):
+        fields = {"issuer": ISSUER, "signing_key": SIGNING.public, "agreement_key": AGREEMENT.public,
+                  "device": DEVICE_ID, "device_key": DEVICE.public, "time": NINE, "test": False, **change}
+        case("welcome", name, sign1(kind, key, ISSUER, list(fields.values())), content)
+
+    welcome("to a real issuer", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": False})
+    welcome("to a test", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": True}, test=True)
+    welcome("signed by another issuer's key", key=FORGER)
+    welcome("naming and signed by another issuer's key", key=FORGER, signing_key=FORGER.public)
+    welcome("naming another agreement key", agreement_key=OTHER.public)
+    welcome("of another device's key", device_key=OTHER.public)
+    welcome("signed as an acknowledgement", kind="acknowledgement")
+    welcome("test as a number", test=1)
+    welcome("a field more", extra=0)
+
     common = {
         "issuer": ISSUER, "device": DEVICE_ID,
         "issuer_seed": SIGNING.seed.hex(), "issuer_key": SIGNING.public.hex(),

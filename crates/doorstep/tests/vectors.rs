@@ -11,6 +11,7 @@ use doorstep::cose::sign1::Signed;
 use doorstep::handover::Subject;
 use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Upload};
 use doorstep::handover::device::Device;
+use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::handover::event::{Event, Identity, Record};
 use doorstep::handover::issue::code_mac;
 use doorstep::handover::judge::{Held, Verdict, judge};
@@ -380,6 +381,21 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
                 "number": claim.number,
                 "hash": hex(&claim.hash()),
                 "presented": hex(presented.expose()),
+            })
+        }
+        "enrolment" => {
+            let ticket = Secret::from_bytes(bytes(case, "ticket"));
+            enrolment::verify_request(document, &ticket, &public)?;
+            json!({})
+        }
+        "welcome" => {
+            let named = (signing.to_bytes(), bytes(case, "agreement_key"));
+            let welcome = Welcome::verify(document, &public, |a, b| (*a, *b) == named)?;
+            json!({
+                "issuer": welcome.issuer.as_str(),
+                "device": welcome.device.as_str(),
+                "time": welcome.time.seconds(),
+                "test": welcome.test,
             })
         }
         "upload" => {
