@@ -90,21 +90,16 @@ fn a_used_up_budget_takes_no_typing_and_still_a_scan() {
     }
 }
 
-/// Runs `doorstep driver check` and kills it on entering its nth call of `syscall`. `None` once the
-/// process gets to its end.
-fn check_killed_at(
-    shop: &Shop,
-    delivery: &str,
-    code: &str,
-    syscall: &str,
-    nth: u32,
-) -> Option<String> {
+/// Runs a command and kills it on entering its nth call of `syscall`; what it said by then. `None`
+/// once the process gets to its end.
+fn killed_at(shop: &Shop, arguments: &[&str], syscall: &str, nth: u32) -> Option<String> {
     let mut command = Command::new("strace");
     command
         .args(["-f", "-qq", "-o", "/dev/null", "-e"])
         .arg(format!("inject={syscall}:signal=KILL:when={nth}"))
         .arg(env!("CARGO_BIN_EXE_doorstep"))
-        .args(["--json", "driver", "check", delivery, code, "--dir", "ana"]);
+        .arg("--json")
+        .args(arguments);
     shop.surround(&mut command);
     let output = command.output().expect("strace is needed: apt-get install strace");
     let said = reply(&output).outcome().to_owned();
@@ -112,8 +107,18 @@ fn check_killed_at(
     (output.status.code().is_none() || output.status.code() == Some(137)).then_some(said)
 }
 
+fn check_killed_at(
+    shop: &Shop,
+    delivery: &str,
+    code: &str,
+    syscall: &str,
+    nth: u32,
+) -> Option<String> {
+    killed_at(shop, &["driver", "check", delivery, code, "--dir", "ana"], syscall, nth)
+}
+
 /// Every call by which a device changes its file or makes the change durable.
-const WRITES: [&str; 5] = ["write", "fdatasync", "ftruncate", "flock", "lseek"];
+const WRITES: [&str; 7] = ["write", "fdatasync", "ftruncate", "flock", "lseek", "fsync", "rename"];
 
 #[test]
 fn killed_at_every_write_a_device_never_grants_twice_nor_forgets_a_grant() {
@@ -169,6 +174,60 @@ fn killed_at_every_write_no_guess_is_free() {
             }
         }
     }
+}
+
+#[test]
+fn killed_at_every_write_of_a_sync_nothing_is_lost_and_nothing_taken_twice() {
+    let shop = Shop::open();
+    let device = shop.driver("ana");
+    let mut stop: Option<(String, String)> = None;
+    for (round, syscall) in WRITES.into_iter().enumerate() {
+        // Each round has an outcome to bring home and a stop to fetch.
+        if let Some((delivery, code)) = &stop {
+            assert_eq!(shop.check("ana", delivery, code).outcome(), "granted");
+        }
+        let next = shop.delivery(&format!("ORDER-{round}"));
+        shop.plan(&next, &device);
+        let mut nth = 1;
+        while killed_at(&shop, &["driver", "sync", "--dir", "ana"], syscall, nth).is_some() {
+            nth += 1;
+        }
+        if let Some((delivery, _)) = &stop {
+            let shown = shop.wait_for(delivery, "delivered");
+            assert_eq!(shown["claims"].as_array().unwrap().len(), 1, "{syscall}");
+        }
+        let listed = shop.must(&["driver", "list", "--dir", "ana"]).json;
+        let open = listed["stops"].as_array().unwrap().iter().filter(|s| s["state"] == "open");
+        assert_eq!(open.count(), 1, "{syscall}");
+        let code = code_in(&shop.message(&next, 1, 0));
+        stop = Some((next, code));
+    }
+    assert_eq!(shop.sync("ana").status, 0, "the device was never taken for one that was set back");
+}
+
+#[test]
+fn killed_at_every_write_an_enrolment_can_be_finished() {
+    let shop = Shop::open();
+    let mut kills = 0;
+    for syscall in WRITES {
+        for nth in 1.. {
+            let ticket = shop.must(&["driver", "invite", "Ana"]).text("ticket");
+            std::fs::write(shop.path("ticket"), ticket).unwrap();
+            let dir = format!("{syscall}-{nth}");
+            let enrol = ["driver", "enrol", "--ticket", "ticket", "--dir", &dir];
+            let killed = killed_at(&shop, &enrol, syscall, nth).is_some();
+            kills += u32::from(killed);
+            if !shop.path(&dir).join("journal").exists() {
+                shop.must(&enrol);
+            }
+            assert_eq!(shop.status(&dir)["journal_records"], 1, "{dir}");
+            assert_eq!(shop.sync(&dir).status, 0, "{dir}");
+            if !killed {
+                break;
+            }
+        }
+    }
+    assert!(kills >= 6, "only {kills} kills: the trace missed the writes");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::error::CliError;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::secret::Secret;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -11,13 +11,18 @@ use zeroize::Zeroizing;
 
 const FILE: &str = "device.key";
 
-/// Stores a new key; an existing one is never overwritten.
+/// Stores a new key, whole or not at all. Whoever calls has made sure that there is none, and that
+/// nobody else stores one at the same time.
 pub(crate) fn store(dir: &Path, key: &SoftwareKey) -> Result<(), CliError> {
     let path = dir.join(FILE);
+    let fresh = dir.join("device.key.new");
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(key.secret().expose())?;
-        file.sync_all()
+        file.sync_all()?;
+        fs::rename(&fresh, &path)?;
+        File::open(dir)?.sync_all()
     };
     write().map_err(|error| CliError::io("store the device's key in", &path, &error))
 }
