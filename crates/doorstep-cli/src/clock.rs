@@ -57,6 +57,10 @@ pub(crate) fn set(path: &Path, now: Timestamp) -> Result<(), CliError> {
     if now > LATEST {
         return Err(CliError::usage("a simulated clock goes up to the year 2100"));
     }
+    if path.exists() {
+        // Whatever else is in the file is not ours to lose.
+        read(path)?;
+    }
     let fresh = path.with_extension("new");
     fs::write(&fresh, format!("{}\n", now.seconds()))
         .and_then(|()| fs::rename(&fresh, path))

@@ -72,14 +72,17 @@ impl CliError {
         self
     }
 
-    /// The same error about other words: `rename` is given each detail's row and text.
+    /// The same faults in other words: `rename` is given each detail's row and text. An error that
+    /// is not about rows stays as it is.
     #[must_use]
     pub(crate) fn retell(
         mut self,
         message: String,
         rename: impl Fn(usize, &str) -> Option<String>,
     ) -> Self {
-        self.message = message;
+        if self.details.iter().any(|detail| detail.row.is_some()) {
+            self.message = message;
+        }
         for detail in &mut self.details {
             if let Some(text) = detail.row.and_then(|row| rename(row, &detail.message)) {
                 *detail = text.into();

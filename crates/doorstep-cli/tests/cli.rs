@@ -79,6 +79,24 @@ fn machines_are_told_of_wrong_usage_as_well() {
 }
 
 #[test]
+fn advancing_a_clock_overwrites_nothing_but_a_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("letter");
+    let advance = |from: &str| {
+        let path = file.to_str().unwrap();
+        doorstep(&["clock", "advance", "1h", "--from", from, "--clock", path]).status.code()
+    };
+    std::fs::write(&file, "dear Zoe").unwrap();
+    assert_eq!(advance("2026-03-02T12:00:00Z"), Some(1));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "dear Zoe");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(advance("2026-03-02T12:00:00Z"), Some(0), "a new one");
+    assert_eq!(advance("2026-03-02T13:00:00Z"), Some(0), "and again");
+    assert_eq!(advance("2101-01-01T00:00:00Z"), Some(2));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "1772460000\n");
+}
+
+#[test]
 fn a_key_that_cannot_be_written_down_is_not_made() {
     let shop = Shop::open();
     assert_eq!(shop.run(&["key", "create", "--name", "b", "--out", "api.key"]).status, 1);
@@ -152,7 +170,7 @@ fn a_database_without_its_keys_is_of_no_use() {
 
 #[test]
 fn a_csv_is_imported_whole_or_not_at_all() {
-    let shop = Shop::open();
+    let mut shop = Shop::open();
     let good = "reference,recipient,phone,address\nA-1,Zoë,+44 20 7946 0000,1 High St\n";
     let import = |text: &[u8]| {
         std::fs::write(shop.path("file.csv"), text).unwrap();
@@ -186,6 +204,10 @@ fn a_csv_is_imported_whole_or_not_at_all() {
     let bom = format!("\u{feff}{}", good.replace("A-1", "A-2").replace('\n', "\r\n"));
     assert_eq!(import(bom.as_bytes()).status, 0, "as spreadsheets save it");
     assert_eq!(shop.must(&["delivery", "list"]).json["data"].as_array().unwrap().len(), 2);
+    shop.stop();
+    let reply = shop.run(&["delivery", "import", "file.csv"]);
+    assert_eq!(reply.outcome(), "unreachable");
+    assert!(reply.stderr.contains("cannot reach the server"), "{}", reply.stderr);
 }
 
 #[test]

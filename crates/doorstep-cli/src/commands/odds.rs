@@ -8,6 +8,9 @@ use doorstep::handover::BUDGET;
 use doorstep::odds::{SplitOdds, tag_bits};
 use serde_json::json;
 
+/// A stop has a recipient and the spare at least, and a code is compared with both.
+const OPEN_SLOTS: u8 = 2;
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Symbols {
     /// 0-9
@@ -52,9 +55,9 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         [
             "code",
             "bits on the device",
-            "guess per try",
-            "guess in a whole budget",
-            "typo passes",
+            "guess per try and slot",
+            "guess in a whole budget, recipient and spare open",
+            "typo passes a slot",
             "codes left after a search",
             "forged claim is right",
         ]
@@ -69,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
             Alphabet::Digits => format!("{} digits", shape.length()),
             Alphabet::Crockford => format!("{} Crockford symbols", shape.length()),
         };
-        let budget = odds.guessed_within(BUDGET, 1);
+        let budget = odds.guessed_within(BUDGET, OPEN_SLOTS);
         rows.push(vec![
             name.clone(),
             bits.to_string(),
@@ -80,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
             format!("{:.2e}", odds.forgery),
         ]);
         json.push(json!({
-            "code": name, "bits": bits, "guess": odds.guess, "guess_in_budget": budget, "budget": BUDGET,
+            "code": name, "bits": bits, "guess": odds.guess, "guess_in_budget": budget, "budget": BUDGET, "slots": OPEN_SLOTS,
             "typo": odds.typo, "candidates": odds.candidates, "forgery": odds.forgery,
         }));
     }

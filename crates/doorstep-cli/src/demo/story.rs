@@ -264,7 +264,9 @@ fn at_bojans_doors(
         stop.name
     ));
     let forged = search(world, "bojan", stop, true, &[&at(messages, 4)?.code])?;
-    report.note("one code in 8,192 fits the few bits on the device; this is not the customer's");
+    report.note(
+        "one code in 4,096 fits the few bits of one of its two slots; this is not the customer's",
+    );
     expect(report, "the forged code, on his own device", &check(stop, &forged)?, "granted");
     Ok(())
 }

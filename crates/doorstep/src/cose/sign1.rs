@@ -55,14 +55,7 @@ impl Unsigned {
     /// A document of this kind, to be signed with `signer`, known to readers by `key_id`.
     #[must_use]
     pub fn new(kind: Kind, signer: &Signer, key_id: &str, payload: Vec<u8>) -> Self {
-        let protected = to_bytes(|e| {
-            e.map(2)?
-                .u8(HEADER_ALGORITHM)?
-                .i8(signer.algorithm())?
-                .u8(HEADER_KEY_ID)?
-                .bytes(key_id.as_bytes())?;
-            Ok(())
-        });
+        let protected = encode_protected(signer.algorithm(), key_id);
         Self { protected, kind, payload }
     }
 
@@ -75,15 +68,7 @@ impl Unsigned {
     /// The document with its signature.
     #[must_use]
     pub fn signed(&self, signature: &[u8; 64]) -> Vec<u8> {
-        to_bytes(|e| {
-            e.tag(Tag::new(TAG))?
-                .array(4)?
-                .bytes(&self.protected)?
-                .map(0)?
-                .bytes(&self.payload)?
-                .bytes(signature)?;
-            Ok(())
-        })
+        encode(&self.protected, &self.payload, signature)
     }
 }
 
@@ -125,11 +110,11 @@ impl<'a> Signed<'a> {
         let signature = signature.try_into().map_err(|_| Invalid::Malformed("signature"))?;
         let (algorithm, key_id) =
             parse_protected(protected).ok_or(Invalid::Malformed("protected header"))?;
-        let signed = Self { protected, algorithm, key_id, payload, signature };
-        if signed.encode() != document {
+        let again = encode(&encode_protected(algorithm, key_id), payload, signature);
+        if again != document {
             return Err(Invalid::Malformed("encoding"));
         }
-        Ok(signed)
+        Ok(Self { protected, algorithm, key_id, payload, signature })
     }
 
     /// Who is said to have signed. Only a way to find the key: nothing is proven yet.
@@ -156,26 +141,29 @@ impl<'a> Signed<'a> {
     pub(crate) const fn unverified_payload(&self) -> &'a [u8] {
         self.payload
     }
+}
 
-    fn encode(&self) -> Vec<u8> {
-        let protected = to_bytes(|e| {
-            e.map(2)?
-                .u8(HEADER_ALGORITHM)?
-                .i8(self.algorithm)?
-                .u8(HEADER_KEY_ID)?
-                .bytes(self.key_id.as_bytes())?;
-            Ok(())
-        });
-        to_bytes(|e| {
-            e.tag(Tag::new(TAG))?
-                .array(4)?
-                .bytes(&protected)?
-                .map(0)?
-                .bytes(self.payload)?
-                .bytes(self.signature)?;
-            Ok(())
-        })
-    }
+fn encode(protected: &[u8], payload: &[u8], signature: &[u8; 64]) -> Vec<u8> {
+    to_bytes(|e| {
+        e.tag(Tag::new(TAG))?
+            .array(4)?
+            .bytes(protected)?
+            .map(0)?
+            .bytes(payload)?
+            .bytes(signature)?;
+        Ok(())
+    })
+}
+
+fn encode_protected(algorithm: i8, key_id: &str) -> Vec<u8> {
+    to_bytes(|e| {
+        e.map(2)?
+            .u8(HEADER_ALGORITHM)?
+            .i8(algorithm)?
+            .u8(HEADER_KEY_ID)?
+            .bytes(key_id.as_bytes())?;
+        Ok(())
+    })
 }
 
 fn parse_protected(bytes: &[u8]) -> Option<(i8, &str)> {
