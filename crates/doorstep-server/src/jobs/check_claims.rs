@@ -191,7 +191,8 @@ fn settle(
     if verdicts.contains(&Verdict::Match) {
         return deliveries::set_state(connection, delivery, DeliveryState::Delivered, now);
     }
-    let open = DeliveryState::ALL.into_iter().filter(|state| *state != DeliveryState::Delivered);
+    let open =
+        DeliveryState::ALL.iter().copied().filter(|state| *state != DeliveryState::Delivered);
     let open: Vec<DeliveryState> = open.collect();
     deliveries::advance(connection, delivery, &open, DeliveryState::Disputed, now)
 }

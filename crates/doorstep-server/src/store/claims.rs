@@ -1,62 +1,33 @@
 //! The log of claims: numbered, chained, never dropped and never changed but for the verdict.
 
 use super::StoreError;
-use super::value::{At, Count, parsed};
+use super::value::{At, Count, named, parsed};
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use doorstep::verifier::Means;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
-/// What the issuer found when it checked a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The code that was sent.
-    Match,
-    /// One symbol or one swap away from it.
-    MatchWithTypo,
-    /// Another code.
-    Mismatch,
-    /// Certainly before or after the window.
-    OutsideWindow,
-    /// A claim on the same generation was checked before.
-    Repeated,
-    /// Not checked, because two generations of this driver were, or because what is stored of it is
-    /// damaged.
-    Unchecked,
-    /// A newer generation had been made: the claim is void, and kept as evidence.
-    Superseded,
-    /// The generation never was this device's, so the claim says nothing about the delivery.
-    Void,
-}
-
-impl Verdict {
-    const ALL: [Self; 8] = [
-        Self::Match,
-        Self::MatchWithTypo,
-        Self::Mismatch,
-        Self::OutsideWindow,
-        Self::Repeated,
-        Self::Unchecked,
-        Self::Superseded,
-        Self::Void,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Match => "match",
-            Self::MatchWithTypo => "match_with_typo",
-            Self::Mismatch => "mismatch",
-            Self::OutsideWindow => "outside_window",
-            Self::Repeated => "repeated",
-            Self::Unchecked => "unchecked",
-            Self::Superseded => "superseded",
-            Self::Void => "void",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|verdict| verdict.as_str() == text).ok_or(())
+named! {
+    /// What the issuer found when it checked a claim.
+    enum Verdict {
+        /// The code that was sent.
+        Match = "match",
+        /// One symbol or one swap away from it.
+        MatchWithTypo = "match_with_typo",
+        /// Another code.
+        Mismatch = "mismatch",
+        /// Certainly before or after the window.
+        OutsideWindow = "outside_window",
+        /// A claim on the same generation was checked before.
+        Repeated = "repeated",
+        /// Not checked, because two generations of this driver were, or because what is stored of it is
+        /// damaged.
+        Unchecked = "unchecked",
+        /// A newer generation had been made: the claim is void, and kept as evidence.
+        Superseded = "superseded",
+        /// The generation never was this device's, so the claim says nothing about the delivery.
+        Void = "void",
     }
 }
 

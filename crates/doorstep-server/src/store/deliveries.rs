@@ -1,53 +1,23 @@
 //! Deliveries and the people they are for.
 
 use super::StoreError;
-use super::value::{At, parsed};
+use super::value::{At, named, parsed};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 use std::fmt;
 
-/// How far a delivery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Created,
-    Planned,
-    HandedOut,
-    Notified,
-    Reported,
-    Delivered,
-    Disputed,
-    Expired,
-}
-
-impl State {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Created,
-        Self::Planned,
-        Self::HandedOut,
-        Self::Notified,
-        Self::Reported,
-        Self::Delivered,
-        Self::Disputed,
-        Self::Expired,
-    ];
-
-    /// The name in the database and in the API.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Planned => "planned",
-            Self::HandedOut => "handed_out",
-            Self::Notified => "notified",
-            Self::Reported => "reported",
-            Self::Delivered => "delivered",
-            Self::Disputed => "disputed",
-            Self::Expired => "expired",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Result<Self, UnknownState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(UnknownState)
+named! {
+    /// How far a delivery has come.
+    enum State {
+        Created = "created",
+        Planned = "planned",
+        HandedOut = "handed_out",
+        Notified = "notified",
+        Reported = "reported",
+        Delivered = "delivered",
+        Disputed = "disputed",
+        Expired = "expired",
     }
 }
 
@@ -56,10 +26,6 @@ impl fmt::Display for State {
         f.write_str(self.as_str())
     }
 }
-
-/// A text that names no [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UnknownState;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recipient {

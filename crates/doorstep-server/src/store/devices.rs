@@ -1,41 +1,24 @@
 //! Drivers' devices: invited by a one-time ticket, then known by their public key.
 
 use super::StoreError;
-use super::value::{At, Count, parsed};
+use super::value::{At, Count, named, parsed};
 use doorstep::cose::keys::PublicKey;
 use doorstep::id::DeviceId;
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 
-/// What the issuer thinks of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// A ticket was made and not used yet.
-    Invited,
-    /// It has a key and may be handed routes.
-    Enrolled,
-    /// It came back with less than it had acknowledged: a restored backup.
-    RolledBack,
-    /// Two different histories came under one key: a copy.
-    Forked,
-}
-
-impl State {
-    const ALL: [Self; 4] = [Self::Invited, Self::Enrolled, Self::RolledBack, Self::Forked];
-
-    /// The name in the database and in the API.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Enrolled => "enrolled",
-            Self::RolledBack => "rolled_back",
-            Self::Forked => "forked",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+named! {
+    /// What the issuer thinks of a device.
+    enum State {
+        /// A ticket was made and not used yet.
+        Invited = "invited",
+        /// It has a key and may be handed routes.
+        Enrolled = "enrolled",
+        /// It came back with less than it had acknowledged: a restored backup.
+        RolledBack = "rolled_back",
+        /// Two different histories came under one key: a copy.
+        Forked = "forked",
     }
 }
 

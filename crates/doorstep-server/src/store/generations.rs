@@ -1,66 +1,36 @@
 //! Generations: each planning of a delivery makes its codes anew, and voids those before.
 
 use super::StoreError;
-use super::value::{At, Count, parsed};
+use super::value::{At, Count, named, parsed};
 use doorstep::code::{Alphabet, Shape};
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::time::{Timestamp, Window};
 use rusqlite::{Connection, Row, named_params, params};
 
-/// Who checks the codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// A driver's device, without network.
-    Offline,
-    /// This server.
-    Online,
-}
-
-impl Mode {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Offline => "offline",
-            Self::Online => "online",
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Result<Self, ()> {
-        [Self::Offline, Self::Online].into_iter().find(|mode| mode.as_str() == text).ok_or(())
+named! {
+    /// Who checks the codes.
+    enum Mode {
+        /// A driver's device, without network.
+        Offline = "offline",
+        /// This server.
+        Online = "online",
     }
 }
 
-/// What became of a generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// Made, and on no device yet.
-    Planned,
-    /// In a route of its device.
-    HandedOut,
-    /// A newer one was made.
-    Superseded,
-    /// Its codes did what they were for.
-    Closed,
-    /// Its time passed.
-    Expired,
-}
-
-impl State {
-    const ALL: [Self; 5] =
-        [Self::Planned, Self::HandedOut, Self::Superseded, Self::Closed, Self::Expired];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Planned => "planned",
-            Self::HandedOut => "handed_out",
-            Self::Superseded => "superseded",
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+named! {
+    /// What became of a generation.
+    enum State {
+        /// Made, and on no device yet.
+        Planned = "planned",
+        /// In a route of its device.
+        HandedOut = "handed_out",
+        /// A newer one was made.
+        Superseded = "superseded",
+        /// Its codes did what they were for.
+        Closed = "closed",
+        /// Its time passed.
+        Expired = "expired",
     }
 }
 

@@ -1,59 +1,30 @@
 //! Messages to customers: the only place where a code waits, sealed, until the provider has it.
 
 use super::StoreError;
-use super::value::{At, parsed};
+use super::value::{At, named, parsed};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, Row, named_params, params};
 
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    /// For its time, and for the device to have its route.
-    Waiting,
-    /// Kept for whoever needs it.
-    Spare,
-    /// With the provider; whether it took it is not known yet.
-    Sending,
-    /// The provider has it, and nobody else has its code.
-    Sent,
-    /// It cannot be read back, so it is not tried again by itself.
-    Failed,
-    /// A newer generation came first.
-    Superseded,
-    /// The delivery was handed over first.
-    Closed,
-    /// Its time passed first.
-    Expired,
-}
-
-impl State {
-    const ALL: [Self; 8] = [
-        Self::Waiting,
-        Self::Spare,
-        Self::Sending,
-        Self::Sent,
-        Self::Failed,
-        Self::Superseded,
-        Self::Closed,
-        Self::Expired,
-    ];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Spare => "spare",
-            Self::Sending => "sending",
-            Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Superseded => "superseded",
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|state| state.as_str() == text).ok_or(())
+named! {
+    /// What became of a message.
+    enum State {
+        /// For its time, and for the device to have its route.
+        Waiting = "waiting",
+        /// Kept for whoever needs it.
+        Spare = "spare",
+        /// With the provider; whether it took it is not known yet.
+        Sending = "sending",
+        /// The provider has it, and nobody else has its code.
+        Sent = "sent",
+        /// It cannot be read back, so it is not tried again by itself.
+        Failed = "failed",
+        /// A newer generation came first.
+        Superseded = "superseded",
+        /// The delivery was handed over first.
+        Closed = "closed",
+        /// Its time passed first.
+        Expired = "expired",
     }
 }
 

@@ -4,6 +4,35 @@ use super::StoreError;
 use doorstep::time::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+/// An enum whose variants stand in the database and in the API by name.
+macro_rules! named {
+    ($(#[$about:meta])* enum $name:ident {
+        $($(#[$doc:meta])* $variant:ident = $text:literal,)+
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl $name {
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in the database and in the API.
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+
+            pub(crate) fn parse(text: &str) -> Result<Self, ()> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(())
+            }
+        }
+    };
+}
+pub(crate) use named;
+
 /// A point in time as a column: whole UTC seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct At(pub(crate) Timestamp);
