@@ -6,8 +6,11 @@ use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// The longest code in symbols.
+/// The longest code that a [`Shape`] may be asked for, in symbols.
 pub const MAX_CODE_LENGTH: usize = 10;
+
+/// The longest code there is.
+const CAPACITY: usize = 12;
 
 /// Longer input than this is refused before it is looked at: a full code with a separator around
 /// each symbol.
@@ -64,6 +67,8 @@ impl Shape {
     pub const DIGITS_10: Self = Self { alphabet: Alphabet::Digits, length: 10 };
     /// Eight Crockford symbols.
     pub const CROCKFORD_8: Self = Self { alphabet: Alphabet::Crockford, length: 8 };
+    /// Twelve Crockford symbols, 60 bits: a recovery code.
+    pub const RECOVERY: Self = Self { alphabet: Alphabet::Crockford, length: 12 };
 
     /// A shape of 4 to [`MAX_CODE_LENGTH`] symbols; `None` for other lengths.
     #[must_use]
@@ -86,7 +91,7 @@ impl Shape {
     /// How many codes there are.
     #[must_use]
     pub fn codes(self) -> u64 {
-        // At most 32^10 = 2^50.
+        // At most 32^12 = 2^60.
         u64::from(self.alphabet.size()).saturating_pow(u32::from(self.length))
     }
 }
@@ -94,7 +99,7 @@ impl Shape {
 /// A code in canonical form: upper-case ASCII symbols of its [`Shape`], leading zeros kept.
 #[derive(Clone)]
 pub struct Code {
-    symbols: [u8; MAX_CODE_LENGTH],
+    symbols: [u8; CAPACITY],
     shape: Shape,
 }
 
@@ -109,7 +114,7 @@ impl Code {
         if typed.len() > MAX_INPUT_LENGTH {
             return Err(Mistyped::TooLong);
         }
-        let mut symbols = [0; MAX_CODE_LENGTH];
+        let mut symbols = [0; CAPACITY];
         let mut count: u8 = 0;
         for byte in typed.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
             let symbol = shape.alphabet.canonical(byte).ok_or(Mistyped::Symbol)?;
@@ -133,7 +138,7 @@ impl Code {
         let size = u32::from(shape.alphabet.size());
         // Bytes at or above the largest multiple of the size would make some symbols likelier.
         let fair = 256_u32.saturating_sub(256_u32.checked_rem(size).unwrap_or(0));
-        let mut symbols = [0; MAX_CODE_LENGTH];
+        let mut symbols = [0; CAPACITY];
         for symbol in symbols.iter_mut().take(usize::from(shape.length)) {
             let index = loop {
                 let mut byte = [0];
@@ -152,7 +157,7 @@ impl Code {
     #[cfg(feature = "otp")]
     pub(crate) fn from_number(number: u64, digits: crate::otp::Digits) -> Self {
         let shape = digits.shape();
-        let mut symbols = [0; MAX_CODE_LENGTH];
+        let mut symbols = [0; CAPACITY];
         let mut rest = number;
         for symbol in symbols.iter_mut().take(usize::from(shape.length)).rev() {
             *symbol = b'0'.saturating_add(u8::try_from(rest % 10).unwrap_or(0));
@@ -182,14 +187,16 @@ impl Code {
         self.symbols.get(..usize::from(self.shape.length)).unwrap_or_default()
     }
 
-    /// Writes the code in two groups, as people read it aloud: `4829 1635`.
+    /// Writes the code in groups, as people read it aloud: two of up to five symbols, `4829 1635`, or
+    /// three of four, `7KQ2 M0XZ 41RT`.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write_grouped(&self, out: &mut impl fmt::Write) -> fmt::Result {
-        let half = usize::from(self.shape.length).div_ceil(2);
+        let length = usize::from(self.shape.length);
+        let group = if length > MAX_CODE_LENGTH { 4 } else { length.div_ceil(2) };
         for (index, symbol) in self.expose().iter().enumerate() {
-            if index == half {
+            if index > 0 && index.checked_rem(group) == Some(0) {
                 out.write_char(' ')?;
             }
             out.write_char(char::from(*symbol))?;

@@ -13,12 +13,15 @@ pub mod ocra;
 #[cfg(feature = "otpauth")]
 pub mod otpauth;
 pub mod record;
+pub mod recovery;
+mod scan;
 pub mod text;
 pub mod totp;
 pub mod verify;
 pub mod window;
 
 use crate::code::{Alphabet, Shape};
+use crate::refusal::Refusal;
 use core::fmt;
 use rand_core::CryptoRng;
 use subtle::ConstantTimeEq;
@@ -33,6 +36,30 @@ pub const MADE_SECRET_LENGTH: usize = 20;
 
 /// Secrets shorter than this, in bytes, are read with a warning (RFC 4226, R6: at least 128 bits).
 pub const SOUND_SECRET_LENGTH: usize = 16;
+
+/// What the holder of an authenticator can do about a refusal; [`Refusal::hint`] is for deliveries.
+#[must_use]
+pub const fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyUsed { .. } => "each code works once; wait for the next one",
+        Refusal::ClockUnset => "the clock of the verifier is not set; tell who runs it",
+        Refusal::Expired { .. } => "that took too long; begin again",
+        Refusal::Mistyped => "type all the digits that the authenticator shows, and nothing else",
+        Refusal::NotYetValid { .. } => "compare the clocks: this authenticator begins later",
+        Refusal::Revoked => "the account is disabled; ask who runs it",
+        Refusal::Throttled { until: None } => "use a recovery code, or ask who runs this",
+        Refusal::Throttled { until: Some(_) } => {
+            "wait until then, use a device that was let in before, or use a recovery code"
+        }
+        Refusal::Unknown | Refusal::WrongVerifier | Refusal::IssuedForOfflineUse => {
+            "check the name of the account, and that an authenticator is enrolled for it"
+        }
+        Refusal::Superseded => "this was replaced by a newer one; use that",
+        Refusal::WrongCode { .. } => {
+            "check that it is the entry of this account, and the clock of the device that shows it"
+        }
+    }
+}
 
 /// The hash under the HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

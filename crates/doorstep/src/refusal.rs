@@ -36,7 +36,7 @@ pub enum Refusal {
         /// When the next attempt is taken; `None` when no typed one ever is.
         until: Option<Timestamp>,
     },
-    /// The verifier holds no such delivery.
+    /// The verifier holds no such delivery, account or challenge.
     Unknown,
     /// Compared, and different.
     WrongCode {
@@ -67,7 +67,7 @@ impl Refusal {
         }
     }
 
-    /// What a person at the door can do next.
+    /// What a person at the door of a delivery can do next.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ impl fmt::Display for Refusal {
             Self::Revoked => "revoked",
             Self::Superseded => "superseded by a newer code",
             Self::Throttled { .. } => "too many attempts",
-            Self::Unknown => "no such delivery here",
+            Self::Unknown => "not known here",
             Self::WrongCode { .. } => "wrong code",
             Self::WrongVerifier => "made for another device",
         })?;

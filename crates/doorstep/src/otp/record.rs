@@ -1,33 +1,42 @@
-//! What a verifier remembers of one authenticator, and the records that change it.
+//! What a verifier remembers of an account's authenticators, and the records that change it.
 //!
-//! Each authenticator has a ledger of its own: the records do not name it.
+//! An account has one ledger. All its authenticators share the attempts, so that a second one does
+//! not double the guesses; each has a [`State`] of its own.
 
 use super::verify::{Accepted, Half};
 use crate::refusal::Refusal;
-use crate::throttle::{Bucket, Pace};
+use crate::throttle::Bucket;
 use crate::time::Timestamp;
 use crate::verifier::{Ledgered, Means};
 
 /// Bytes of an encoded record.
-pub const RECORD_LENGTH: usize = 25;
+pub const RECORD_LENGTH: usize = 29;
 
 /// Bytes of an encoded state.
-pub const STATE_LENGTH: usize = 73;
+pub const STATE_LENGTH: usize = 59;
 
 const STATE_VERSION: u8 = 1;
 
 /// Something that must be durable before the next step of the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Record {
+pub struct Record {
+    /// When.
+    pub at: Timestamp,
+    /// From which bucket the attempt was taken; see [`Presenter`].
+    pub source: u16,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a record says. Authenticators are named by their number in the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
     /// A code was presented, so one attempt is gone.
-    Tried {
-        /// When.
-        at: Timestamp,
-    },
+    Tried,
     /// A code was accepted: its step, or its counter, and all before are spent.
     Accepted {
-        /// When.
-        at: Timestamp,
+        /// Whose.
+        authenticator: u16,
         /// The step or the counter.
         step: u64,
         /// The drift to remember, in whole steps.
@@ -35,15 +44,15 @@ pub enum Record {
     },
     /// The first code of a resync was found; it opens nothing.
     First {
-        /// When.
-        at: Timestamp,
+        /// Whose.
+        authenticator: u16,
         /// Its step or counter.
         step: u64,
     },
     /// The second code followed the first.
     Resynced {
-        /// When.
-        at: Timestamp,
+        /// Whose.
+        authenticator: u16,
         /// The step or counter of the second.
         step: u64,
         /// The drift from which the authenticator's clock is followed from now on.
@@ -51,30 +60,86 @@ pub enum Record {
     },
     /// An OCRA challenge was answered. The challenge itself must be marked in the same append.
     Answered {
-        /// When.
-        at: Timestamp,
+        /// Whose.
+        authenticator: u16,
         /// The counter that went in, if one did.
         counter: Option<u64>,
     },
+    /// A recovery code was presented, which takes no attempt ([`super::recovery`]).
+    TriedRecovery,
+    /// A recovery code was accepted, and is spent.
+    Recovered {
+        /// Its number among the account's.
+        code: u8,
+    },
+}
+
+/// Who presents a code, and the attempts it is taken from: 0 for anybody, other numbers for a
+/// device that was once given a success. The latter have a bucket of their own, so that whoever
+/// guesses elsewhere uses up the attempts of strangers and not those of the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presenter {
+    /// The number of the bucket in the account.
+    pub source: u16,
+    /// The bucket.
+    pub bucket: Bucket,
+}
+
+impl Presenter {
+    /// Anybody, taking from the account's own bucket.
+    #[must_use]
+    pub const fn anybody(bucket: Bucket) -> Self {
+        Self { source: 0, bucket }
+    }
+
+    pub(crate) const fn record(&self, at: Timestamp, event: Event) -> Record {
+        Record { at, source: self.source, event }
+    }
+
+    /// Whether the throttle takes another attempt, and how many are left after it.
+    pub(crate) fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
+        match means {
+            Means::Typed => Ok(Some(self.bucket.take(now)?.left())),
+            Means::Scanned => Ok(None),
+        }
+    }
 }
 
 impl Record {
-    /// The record as it is appended: `u8 kind || u64 at || u64 step || i64 drift`.
+    /// The bucket of the record's source after it. A success gives back its own attempt and no
+    /// other.
+    #[must_use]
+    pub fn charge(&self, bucket: Bucket) -> Bucket {
+        match self.event {
+            Event::Tried => bucket.taken(self.at),
+            Event::Accepted { .. } | Event::Resynced { .. } | Event::Answered { .. } => {
+                bucket.give_back()
+            }
+            Event::First { .. } | Event::TriedRecovery | Event::Recovered { .. } => bucket,
+        }
+    }
+
+    /// The record as it is appended:
+    /// `u8 kind || u16 source || u16 authenticator || u64 at || u64 step || i64 drift`.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_LENGTH] {
-        let (kind, at, step, drift) = match *self {
-            Self::Tried { at } => (1, at, 0, 0),
-            Self::Accepted { at, step, drift } => (2, at, step, drift),
-            Self::First { at, step } => (3, at, step, 0),
-            Self::Resynced { at, step, drift } => (4, at, step, drift),
-            Self::Answered { at, counter: None } => (5, at, 0, 0),
-            Self::Answered { at, counter: Some(counter) } => (6, at, counter, 0),
+        let (kind, authenticator, step, drift) = match self.event {
+            Event::Tried => (1, 0, 0, 0),
+            Event::Accepted { authenticator, step, drift } => (2, authenticator, step, drift),
+            Event::First { authenticator, step } => (3, authenticator, step, 0),
+            Event::Resynced { authenticator, step, drift } => (4, authenticator, step, drift),
+            Event::Answered { authenticator, counter: None } => (5, authenticator, 0, 0),
+            Event::Answered { authenticator, counter: Some(step) } => (6, authenticator, step, 0),
+            Event::TriedRecovery => (7, 0, 0, 0),
+            Event::Recovered { code } => (8, 0, u64::from(code), 0),
         };
         let mut out = Writer::new();
         out.put(&[kind]);
-        out.put(&at.seconds().to_be_bytes());
-        out.put(&step.to_be_bytes());
-        out.put(&drift.to_be_bytes());
+        out.put(&self.source.to_be_bytes());
+        out.put(&u16::to_be_bytes(authenticator));
+        out.put(&self.at.seconds().to_be_bytes());
+        out.put(&u64::to_be_bytes(step));
+        out.put(&i64::to_be_bytes(drift));
         out.0
     }
 
@@ -83,18 +148,23 @@ impl Record {
     pub fn from_bytes(bytes: &[u8; RECORD_LENGTH]) -> Option<Self> {
         let mut from = Reader(bytes);
         let [kind] = from.take()?;
+        let source = u16::from_be_bytes(from.take()?);
+        let authenticator = u16::from_be_bytes(from.take()?);
         let at = from.time()?;
         let step = u64::from_be_bytes(from.take()?);
         let drift = i64::from_be_bytes(from.take()?);
-        let record = match kind {
-            1 => Self::Tried { at },
-            2 => Self::Accepted { at, step, drift },
-            3 => Self::First { at, step },
-            4 => Self::Resynced { at, step, drift },
-            5 => Self::Answered { at, counter: None },
-            6 => Self::Answered { at, counter: Some(step) },
+        let event = match kind {
+            1 => Event::Tried,
+            2 => Event::Accepted { authenticator, step, drift },
+            3 => Event::First { authenticator, step },
+            4 => Event::Resynced { authenticator, step, drift },
+            5 => Event::Answered { authenticator, counter: None },
+            6 => Event::Answered { authenticator, counter: Some(step) },
+            7 => Event::TriedRecovery,
+            8 => Event::Recovered { code: u8::try_from(step).ok()? },
             _ => return None,
         };
+        let record = Self { at, source, event };
         // A record has one encoding.
         (record.to_bytes() == *bytes).then_some(record)
     }
@@ -116,7 +186,6 @@ pub struct State {
     pub(crate) first: Option<Seen>,
     pub(crate) drift: i64,
     pub(crate) anchor: Anchor,
-    bucket: Bucket,
 }
 
 /// The drift that was last established by enrolment or resync, and when.
@@ -129,44 +198,40 @@ pub(crate) struct Anchor {
 impl State {
     /// The state of an authenticator enrolled at `now`, from which nothing was accepted yet.
     #[must_use]
-    pub const fn new(pace: Pace, now: Timestamp) -> Self {
-        Self {
-            last: None,
-            first: None,
-            drift: 0,
-            anchor: Anchor { drift: 0, at: now },
-            bucket: Bucket::full(pace, now),
-        }
+    pub const fn new(now: Timestamp) -> Self {
+        Self { last: None, first: None, drift: 0, anchor: Anchor { drift: 0, at: now } }
     }
 
     /// The state of an authenticator that counts and whose next counter is `next`.
     #[must_use]
-    pub fn counting_from(pace: Pace, now: Timestamp, next: u64) -> Self {
+    pub fn counting_from(now: Timestamp, next: u64) -> Self {
         let last = next.checked_sub(1).map(|step| Seen { step, at: now });
-        Self { last, ..Self::new(pace, now) }
+        Self { last, ..Self::new(now) }
     }
 
-    /// The state after a record.
+    /// The state after something happened to this authenticator at `at`.
     #[must_use]
-    pub fn then(mut self, record: &Record) -> Self {
-        match *record {
-            Record::Tried { at } => self.bucket = self.bucket.taken(at),
-            Record::Accepted { at, step, drift } => {
+    pub fn then(mut self, at: Timestamp, event: &Event) -> Self {
+        match *event {
+            Event::Accepted { step, drift, .. } => {
                 if self.raise(Seen { step, at }) {
                     self.drift = drift;
                 }
             }
-            Record::First { at, step } => self.first = Some(Seen { step, at }),
-            Record::Resynced { at, step, drift } => {
+            Event::First { step, .. } => self.first = Some(Seen { step, at }),
+            Event::Resynced { step, drift, .. } => {
                 if self.raise(Seen { step, at }) {
                     self.drift = drift;
                     self.anchor = Anchor { drift, at };
                 }
             }
-            Record::Answered { at, counter: Some(step) } => {
+            Event::Answered { counter: Some(step), .. } => {
                 self.raise(Seen { step, at });
             }
-            Record::Answered { counter: None, .. } => self.bucket = self.bucket.give_back(),
+            Event::Answered { counter: None, .. }
+            | Event::Tried
+            | Event::TriedRecovery
+            | Event::Recovered { .. } => {}
         }
         self
     }
@@ -176,7 +241,6 @@ impl State {
         let new = !self.is_used(seen.step);
         if new {
             self.last = Some(seen);
-            self.bucket = self.bucket.give_back();
         }
         self.first = None;
         new
@@ -192,12 +256,6 @@ impl State {
     #[must_use]
     pub const fn drift(&self) -> i64 {
         self.drift
-    }
-
-    /// The attempts.
-    #[must_use]
-    pub const fn bucket(&self) -> Bucket {
-        self.bucket
     }
 
     pub(crate) fn is_used(&self, step: u64) -> bool {
@@ -217,10 +275,6 @@ impl State {
         out.put(&self.drift.to_be_bytes());
         out.put(&self.anchor.drift.to_be_bytes());
         out.put(&self.anchor.at.seconds().to_be_bytes());
-        out.put(&[self.bucket.pace().burst]);
-        out.put(&self.bucket.pace().refill.to_be_bytes());
-        out.put(&[self.bucket.used()]);
-        out.put(&self.bucket.as_of().seconds().to_be_bytes());
         out.0
     }
 
@@ -237,41 +291,35 @@ impl State {
         let (last, first) = (seen(&mut from)?, seen(&mut from)?);
         let drift = i64::from_be_bytes(from.take()?);
         let anchor = Anchor { drift: i64::from_be_bytes(from.take()?), at: from.time()? };
-        let [burst] = from.take()?;
-        let pace = Pace { burst, refill: u32::from_be_bytes(from.take()?) };
-        let [used] = from.take()?;
-        let bucket = Bucket::stored(pace, used, from.time()?);
-        let state = Self { last, first, drift, anchor, bucket };
+        let state = Self { last, first, drift, anchor };
         // A state has one encoding.
         (state.to_bytes() == *bytes).then_some(state)
     }
 }
 
-impl Ledgered<Accepted> for State {
+/// What the ledger says when a presenter tries one authenticator.
+pub(crate) struct Standing<'a> {
+    pub(crate) presenter: &'a Presenter,
+    pub(crate) state: &'a State,
+}
+
+impl Ledgered<Accepted> for Standing<'_> {
     fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
-        admit(self, means, now)
+        self.presenter.admit(means, now)
     }
 
     fn still(&self, found: &Accepted, _: Timestamp) -> Result<(), Refusal> {
-        unused(self, found.step)
+        unused(self.state, found.step)
     }
 }
 
-impl Ledgered<Half> for State {
+impl Ledgered<Half> for Standing<'_> {
     fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
-        admit(self, means, now)
+        self.presenter.admit(means, now)
     }
 
     fn still(&self, found: &Half, _: Timestamp) -> Result<(), Refusal> {
-        unused(self, found.step)
-    }
-}
-
-/// Whether the throttle takes another attempt, and how many are left after it.
-pub(crate) fn admit(state: &State, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
-    match means {
-        Means::Typed => Ok(Some(state.bucket.take(now)?.left())),
-        Means::Scanned => Ok(None),
+        unused(self.state, found.step)
     }
 }
 
@@ -317,26 +365,29 @@ mod tests {
     use proptest::prelude::*;
 
     fn record() -> impl Strategy<Value = Record> {
-        (0..6_u8, any::<u64>(), any::<u64>(), any::<i64>()).prop_map(|(kind, at, step, drift)| {
-            let at = Timestamp::from_seconds(at);
-            match kind {
-                0 => Record::Tried { at },
-                1 => Record::Accepted { at, step, drift },
-                2 => Record::First { at, step },
-                3 => Record::Resynced { at, step, drift },
-                4 => Record::Answered { at, counter: None },
-                _ => Record::Answered { at, counter: Some(step) },
-            }
+        let parts = (0..8_u8, any::<u64>(), any::<u64>(), any::<i64>(), any::<(u16, u16, u8)>());
+        parts.prop_map(|(kind, at, step, drift, (source, authenticator, code))| {
+            let event = match kind {
+                0 => Event::Tried,
+                1 => Event::Accepted { authenticator, step, drift },
+                2 => Event::First { authenticator, step },
+                3 => Event::Resynced { authenticator, step, drift },
+                4 => Event::Answered { authenticator, counter: None },
+                5 => Event::Answered { authenticator, counter: Some(step) },
+                6 => Event::TriedRecovery,
+                _ => Event::Recovered { code },
+            };
+            Record { at: Timestamp::from_seconds(at), source, event }
         })
     }
 
     proptest! {
         #[test]
         fn records_and_states_read_back(records in proptest::collection::vec(record(), 0..20)) {
-            let mut state = State::new(Pace { burst: 3, refill: 100 }, Timestamp::from_seconds(7));
+            let mut state = State::new(Timestamp::from_seconds(7));
             for record in &records {
                 prop_assert_eq!(Record::from_bytes(&record.to_bytes()), Some(*record));
-                let next = state.then(record);
+                let next = state.then(record.at, &record.event);
                 prop_assert!(next.last_step() >= state.last_step(), "a step never comes back");
                 prop_assert_eq!(State::from_bytes(&next.to_bytes()), Some(next));
                 state = next;
@@ -359,16 +410,27 @@ mod tests {
     }
 
     #[test]
-    fn a_record_applied_twice_gives_nothing_back_twice() {
+    fn an_event_applied_twice_or_out_of_order_changes_nothing() {
         let at = Timestamp::from_seconds(1000);
-        let mut state = State::new(Pace { burst: 5, refill: 100 }, at);
-        for _ in 0..3 {
-            state = state.then(&Record::Tried { at });
-        }
-        let accepted = Record::Accepted { at, step: 4, drift: 0 };
-        let once = state.then(&accepted);
-        assert_eq!((state.bucket().left(), once.bucket().left()), (2, 3));
-        assert_eq!(once.then(&accepted), once);
-        assert_eq!(once.then(&Record::Accepted { at, step: 3, drift: -1 }), once);
+        let accepted = |step, drift| Event::Accepted { authenticator: 1, step, drift };
+        let once = State::new(at).then(at, &accepted(4, 0));
+        assert_eq!(once.then(at, &accepted(4, 0)), once);
+        assert_eq!(once.then(at, &accepted(3, -1)), once);
+    }
+
+    #[test]
+    fn a_success_gives_back_its_own_attempt_and_recovery_takes_none() {
+        let at = Timestamp::from_seconds(1000);
+        let full = Bucket::full(crate::throttle::Pace { burst: 5, refill: 100 }, at);
+        let after = |events: &[Event]| {
+            let records = events.iter().map(|event| Record { at, source: 0, event: *event });
+            records.fold(full, |bucket, record| record.charge(bucket)).left()
+        };
+        let accepted = Event::Accepted { authenticator: 1, step: 4, drift: 0 };
+        assert_eq!(after(&[Event::Tried, Event::Tried, Event::Tried, accepted]), 3);
+        let first = Event::First { authenticator: 1, step: 4 };
+        assert_eq!(after(&[Event::Tried, first]), 4, "half of a resync is no success");
+        let recovered = Event::Recovered { code: 2 };
+        assert_eq!(after(&[Event::Tried, Event::TriedRecovery, recovered]), 4);
     }
 }

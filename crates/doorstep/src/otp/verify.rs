@@ -1,34 +1,40 @@
-//! The verifier of an authenticator: which steps are looked at, which one a code may spend, and
-//! how the authenticator's clock is followed without ever going back.
+//! The verifier of authenticators: which steps are looked at, which one a code may spend, and how
+//! an authenticator's clock is followed without ever going back.
 //!
 //! It is the crate's one pipeline ([`crate::verifier`]); the two records of a verification come
-//! from here, and [`State::then`] folds them:
+//! from here. [`State::then`] folds them into what is remembered of an authenticator,
+//! [`Record::charge`] into the attempts of who presented:
 //!
 //! ```
-//! # use doorstep::{ledger::Head, otp::{OtpSecret, record::State, totp::Totp, verify::Authenticator}};
-//! # use doorstep::{throttle::Pace, time::Timestamp};
+//! # use doorstep::{ledger::Head, otp::{OtpSecret, record::{Presenter, State}, totp::Totp}};
+//! # use doorstep::otp::verify::{Authenticator, Enrolled, begin};
+//! # use doorstep::{throttle::{Bucket, Pace}, time::Timestamp};
 //! # let secret = OtpSecret::from_bytes(b"12345678901234567890").ok_or("secret")?;
 //! # let (now, head) = (Timestamp::from_seconds(59), Head::EMPTY);
 //! let authenticator = Authenticator::totp(&secret, Totp::default());
-//! let state = State::new(Pace::AUTHENTICATOR, now);
+//! let mine = Enrolled { number: 1, authenticator: &authenticator, state: State::new(now) };
+//! let anybody = Presenter::anybody(Bucket::full(Pace::AUTHENTICATOR, now));
 //! let refused = |refusal: doorstep::refusal::Refusal| refusal.code();
-//! let (attempt, tried) = authenticator.begin(&state, "287 082", now, head).map_err(refused)?;
+//! let all = [mine];
+//! let (attempt, tried) = begin(&all, &anybody, "287 082", now, head).map_err(refused)?;
 //! // ... append `tried.to_bytes()` at `attempt.place()`, durably ...
 //! let receipt = attempt.place().appended();
-//! let (state, head) = (state.then(&tried), attempt.place().after);
+//! let (bucket, head) = (tried.charge(anybody.bucket), attempt.place().after);
 //! let matched = attempt.counted(receipt)?.compare().map_err(refused)?;
-//! let (spending, accepted) = authenticator.spend(&matched, &state, now, head).map_err(refused)?;
+//! let (spending, accepted) = mine.spend(&matched, &anybody, now, head).map_err(refused)?;
 //! // ... append `accepted.to_bytes()` at `spending.place()`, durably ...
 //! let receipt = spending.place().appended();
-//! let state = state.then(&accepted);
+//! let state = mine.state.then(now, &accepted.event);
 //! let grant = spending.granted(receipt)?;
 //! assert_eq!((grant.found().step, grant.found().shift, state.last_step()), (1, 0, Some(1)));
+//! assert_eq!(accepted.charge(bucket), anybody.bucket);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 use super::hotp::Hotp;
 use super::keyed::Keyed;
-use super::record::{Record, State};
+use super::record::{Event, Presenter, Record, Standing, State};
+use super::scan::{Ranges, Scan};
 use super::totp::Totp;
 use super::window::Window;
 use super::{Digits, OtpSecret};
@@ -36,8 +42,7 @@ use crate::code::Code;
 use crate::ledger::Head;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
-use crate::verifier::{Attempt, Compare, Matched, Means, Spending};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending};
 
 /// The most counters that a verifier looks ahead.
 pub const MAX_LOOK_AHEAD: u8 = 100;
@@ -126,6 +131,8 @@ impl Why {
 /// A code that was accepted: which one, how far from the expected one, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accepted {
+    /// Whose code it was: the authenticator's number in the account.
+    pub authenticator: u16,
     /// The step or the counter. It is what is spent, never the code.
     pub step: u64,
     /// Steps from the current one, or counters from the expected one.
@@ -137,6 +144,8 @@ pub struct Accepted {
 /// The first code of a resync. It opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Half {
+    /// Whose code it was.
+    pub authenticator: u16,
     /// The step or the counter.
     pub step: u64,
 }
@@ -177,87 +186,116 @@ impl Authenticator {
         &self.method
     }
 
-    const fn digits(&self) -> Digits {
+    pub(crate) const fn keyed(&self) -> &Keyed {
+        &self.keyed
+    }
+
+    pub(crate) const fn digits(&self) -> Digits {
         match &self.method {
             Method::Hotp { hotp, .. } => hotp.digits,
             Method::Totp { totp, .. } => totp.digits,
         }
     }
 
-    /// Asks whether a typed code may be compared at all. The record must be appended first.
-    ///
-    /// # Errors
-    /// The refusal: mistyped (not counted), throttled, or before T0.
-    pub fn begin(
-        &self,
-        state: &State,
-        typed: &str,
-        now: Timestamp,
-        head: Head,
-    ) -> Result<(Attempt<Presented>, Record), Refusal> {
-        let code = self.read(typed)?;
-        let (ranges, expected) = match &self.method {
-            Method::Hotp { look_ahead, .. } => {
-                (self.ahead(state, u64::from((*look_ahead).min(MAX_LOOK_AHEAD))), next(state))
-            }
-            Method::Totp { totp, window, .. } => {
-                let current = current(totp, now)?;
-                let own = window.steps(totp, now, state.drift);
-                (Ranges::union(window.steps(totp, now, 0), own), current)
-            }
-        };
-        let presented = Presented { scan: self.scan(code, ranges, state), expected };
-        self.attempt(presented, state, now, head)
+    const fn counts(&self) -> bool {
+        matches!(self.method, Method::Hotp { .. })
     }
+}
 
+/// An authenticator as it is enrolled in an account, and what is remembered of it.
+#[derive(Debug)]
+pub struct Enrolled<'a, A = Authenticator> {
+    /// Its number in the account.
+    pub number: u16,
+    /// The secret, and how its codes are judged.
+    pub authenticator: &'a A,
+    /// The state read last.
+    pub state: State,
+}
+
+impl<A> Clone for Enrolled<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Enrolled<'_, A> {}
+
+/// Asks whether a typed code may be compared at all with an account's authenticators. However many
+/// there are, it is one attempt. The record must be appended first.
+///
+/// # Errors
+/// The refusal: mistyped (not counted) when no authenticator shows codes of that length, throttled,
+/// or before every T0; [`Refusal::Unknown`] when the account has no authenticator.
+pub fn begin<'a>(
+    enrolled: &'a [Enrolled<'a>],
+    presenter: &Presenter,
+    typed: &str,
+    now: Timestamp,
+    head: Head,
+) -> Result<(Attempt<Presented<'a>>, Record), Refusal> {
+    let lengths = enrolled.iter().map(|one| one.authenticator.digits());
+    let codes = lengths.map(|digits| Code::parse(typed, digits.shape()));
+    // A text has one length, so every shape that reads it reads the same code.
+    let code = match codes.reduce(Result::or) {
+        None => return Err(Refusal::Unknown),
+        Some(code) => code.map_err(|_| Refusal::Mistyped)?,
+    };
+    let fitting = enrolled.iter().filter(|one| one.authenticator.digits().shape() == code.shape());
+    let expected = fitting.map(|one| one.expected(now).map(drop));
+    expected.reduce(Result::or).unwrap_or(Err(Refusal::Unknown))?;
+    attempt(Presented { enrolled, code, now }, presenter, now, head)
+}
+
+impl<'a> Enrolled<'a> {
     /// Names the record that spends an accepted code, on the state read last.
     ///
     /// # Errors
-    /// [`Refusal::AlreadyUsed`] when its step, or a later one, is spent.
+    /// [`Refusal::AlreadyUsed`] when its step, or a later one, is spent; [`Refusal::Unknown`] when
+    /// the code was another authenticator's.
     pub fn spend(
         &self,
-        matched: &Matched<Presented>,
-        state: &State,
+        matched: &Matched<Presented<'_>>,
+        presenter: &Presenter,
         now: Timestamp,
         head: Head,
     ) -> Result<(Spending<Accepted>, Record), Refusal> {
-        let Accepted { step, shift, .. } = *matched.found();
-        let drift = match &self.method {
+        let Accepted { authenticator, step, shift, .. } = *matched.found();
+        let drift = match &self.authenticator.method {
             Method::Hotp { .. } => 0,
             Method::Totp { totp, drift, .. } => {
-                let allowed = drift.allowed(now.since(state.anchor.at), totp);
-                let anchor = state.anchor.drift;
+                let allowed = drift.allowed(now.since(self.state.anchor.at), totp);
+                let anchor = self.state.anchor.drift;
                 shift.clamp(anchor.saturating_sub(allowed), anchor.saturating_add(allowed))
             }
         };
-        let record = Record::Accepted { at: now, step, drift };
-        Ok((matched.spend(state, now, head, &record.to_bytes())?, record))
+        let event = Event::Accepted { authenticator, step, drift };
+        self.spending(matched, authenticator, presenter.record(now, event), presenter, head)
     }
 
     /// Begins a resync with the first of two codes that follow each other, looking at up to
     /// `reach` steps to either side, or counters ahead (at most [`MAX_REACH`]).
     ///
     /// # Errors
-    /// As [`Authenticator::begin`].
+    /// As [`begin`].
     pub fn begin_first(
         &self,
-        state: &State,
+        presenter: &Presenter,
         typed: &str,
         reach: u16,
         now: Timestamp,
         head: Head,
-    ) -> Result<(Attempt<First>, Record), Refusal> {
+    ) -> Result<(Attempt<First<'a>>, Record), Refusal> {
         let code = self.read(typed)?;
         let reach = u64::from(reach.min(MAX_REACH));
-        let ranges = match &self.method {
-            Method::Hotp { .. } => self.ahead(state, reach),
-            Method::Totp { totp, .. } => {
-                let current = current(totp, now)?;
+        let ranges = match &self.authenticator.method {
+            Method::Hotp { .. } => Ranges::after(self.state.last_step(), reach),
+            Method::Totp { .. } => {
+                let current = self.expected(now)?;
                 Ranges::one(current.saturating_sub(reach), current.saturating_add(reach))
             }
         };
-        let first = First(self.scan(code, ranges, state));
-        self.attempt(first, state, now, head)
+        attempt(First { enrolled: *self, code, ranges }, presenter, now, head)
     }
 
     /// Names the record that remembers the first code. Its grant opens nothing.
@@ -266,34 +304,34 @@ impl Authenticator {
     /// [`Refusal::AlreadyUsed`] when its step, or a later one, is spent: a resync never goes back.
     pub fn spend_first(
         &self,
-        matched: &Matched<First>,
-        state: &State,
+        matched: &Matched<First<'_>>,
+        presenter: &Presenter,
         now: Timestamp,
         head: Head,
     ) -> Result<(Spending<Half>, Record), Refusal> {
-        let record = Record::First { at: now, step: matched.found().step };
-        Ok((matched.spend(state, now, head, &record.to_bytes())?, record))
+        let Half { authenticator, step } = *matched.found();
+        let event = Event::First { authenticator, step };
+        self.spending(matched, authenticator, presenter.record(now, event), presenter, head)
     }
 
     /// Takes the second code of a resync, which must be the very next one.
     ///
     /// # Errors
-    /// As [`Authenticator::begin`], and [`Refusal::Unknown`] when there was no first code,
-    /// [`Refusal::Expired`] when that was too long ago.
+    /// As [`begin`], and [`Refusal::Unknown`] when there was no first code, [`Refusal::Expired`]
+    /// when that was too long ago.
     pub fn begin_second(
         &self,
-        state: &State,
+        presenter: &Presenter,
         typed: &str,
         now: Timestamp,
         head: Head,
-    ) -> Result<(Attempt<Second>, Record), Refusal> {
+    ) -> Result<(Attempt<Second<'a>>, Record), Refusal> {
         let code = self.read(typed)?;
-        let first = state.first.ok_or(Refusal::Unknown)?;
-        let (lifetime, expected) = match &self.method {
-            Method::Hotp { .. } => (FIRST_CODE_LIFETIME, next(state)),
+        let first = self.state.first.ok_or(Refusal::Unknown)?;
+        let lifetime = match &self.authenticator.method {
+            Method::Hotp { .. } => FIRST_CODE_LIFETIME,
             Method::Totp { totp, .. } => {
-                let two = totp.period.get().saturating_mul(2);
-                (two.max(FIRST_CODE_LIFETIME), current(totp, now)?)
+                totp.period.get().saturating_mul(2).max(FIRST_CODE_LIFETIME)
             }
         };
         let until = first.at.later(lifetime);
@@ -301,9 +339,9 @@ impl Authenticator {
         if now > until || now < first.at {
             return Err(Refusal::Expired { until });
         }
-        let second = first.step.checked_add(1).ok_or(Refusal::Unknown)?;
-        let scan = self.scan(code, Ranges::one(second, second), state);
-        self.attempt(Second(Presented { scan, expected }), state, now, head)
+        let step = first.step.checked_add(1).ok_or(Refusal::Unknown)?;
+        let expected = self.expected(now)?;
+        attempt(Second { enrolled: *self, code, step, expected }, presenter, now, head)
     }
 
     /// Names the record that ends a resync: the second code is spent, and the drift is where the
@@ -313,202 +351,159 @@ impl Authenticator {
     /// [`Refusal::AlreadyUsed`] when its step, or a later one, is spent.
     pub fn spend_second(
         &self,
-        matched: &Matched<Second>,
-        state: &State,
+        matched: &Matched<Second<'_>>,
+        presenter: &Presenter,
         now: Timestamp,
         head: Head,
     ) -> Result<(Spending<Accepted>, Record), Refusal> {
-        let Accepted { step, shift, .. } = *matched.found();
-        let drift = if matches!(self.method, Method::Totp { .. }) { shift } else { 0 };
-        let record = Record::Resynced { at: now, step, drift };
-        Ok((matched.spend(state, now, head, &record.to_bytes())?, record))
+        let Accepted { authenticator, step, shift, .. } = *matched.found();
+        let drift = if self.authenticator.counts() { 0 } else { shift };
+        let event = Event::Resynced { authenticator, step, drift };
+        self.spending(matched, authenticator, presenter.record(now, event), presenter, head)
+    }
+
+    fn spending<M: Compare>(
+        &self,
+        matched: &Matched<M>,
+        authenticator: u16,
+        record: Record,
+        presenter: &Presenter,
+        head: Head,
+    ) -> Result<(Spending<M::Found>, Record), Refusal>
+    where
+        for<'s> Standing<'s>: Ledgered<M::Found>,
+    {
+        if authenticator != self.number {
+            return Err(Refusal::Unknown);
+        }
+        let standing = Standing { presenter, state: &self.state };
+        Ok((matched.spend(&standing, record.at, head, &record.to_bytes())?, record))
     }
 
     fn read(&self, typed: &str) -> Result<Code, Refusal> {
-        Code::parse(typed, self.digits().shape()).map_err(|_| Refusal::Mistyped)
+        Code::parse(typed, self.authenticator.digits().shape()).map_err(|_| Refusal::Mistyped)
     }
 
-    fn attempt<M: Compare>(
-        &self,
-        method: M,
-        state: &State,
-        now: Timestamp,
-        head: Head,
-    ) -> Result<(Attempt<M>, Record), Refusal>
-    where
-        State: crate::verifier::Ledgered<M::Found>,
-    {
-        let record = Record::Tried { at: now };
-        let bytes = record.to_bytes();
-        Ok((Attempt::begin(method, Means::Typed, state, now, head, &bytes)?, record))
-    }
-
-    /// The counter accepted last, so that its code is known again, and those after it.
-    fn ahead(&self, state: &State, count: u64) -> Ranges {
-        match state.last_step() {
-            None => Ranges::one(0, count),
-            Some(last) => Ranges::one(last, last.saturating_add(count).saturating_add(1)),
-        }
-    }
-
-    fn scan(&self, code: Code, ranges: Ranges, state: &State) -> Scan {
-        Scan {
-            keyed: self.keyed.clone(),
-            digits: self.digits(),
-            code,
-            ranges,
-            last: state.last_step(),
-            newest: matches!(self.method, Method::Totp { .. }),
-        }
-    }
-}
-
-fn next(state: &State) -> u64 {
-    state.last_step().map_or(0, |last| last.saturating_add(1))
-}
-
-fn current(totp: &Totp, now: Timestamp) -> Result<u64, Refusal> {
-    totp.step(now).ok_or(Refusal::NotYetValid { from: totp.t0 })
-}
-
-/// Up to two spans of steps, in order and apart.
-#[derive(Clone, Copy, Debug)]
-struct Ranges {
-    first: (u64, u64),
-    second: Option<(u64, u64)>,
-    /// The span that is reached without any drift.
-    plain: (u64, u64),
-}
-
-impl Ranges {
-    const fn one(from: u64, to: u64) -> Self {
-        Self { first: (from, to), second: None, plain: (from, to) }
-    }
-
-    fn union(plain: (u64, u64), own: (u64, u64)) -> Self {
-        let (low, high) = if plain.0 <= own.0 { (plain, own) } else { (own, plain) };
-        if high.0 <= low.1.saturating_add(1) {
-            let first = (low.0, low.1.max(high.1));
-            return Self { first, second: None, plain };
-        }
-        Self { first: low, second: Some(high), plain }
-    }
-}
-
-/// A comparison of one code with every step of its ranges. All are computed and compared, whatever
-/// matches; only which ranges there are, and what was used, decides how long it takes.
-#[derive(Clone, Debug)]
-struct Scan {
-    keyed: Keyed,
-    digits: Digits,
-    code: Code,
-    ranges: Ranges,
-    last: Option<u64>,
-    newest: bool,
-}
-
-impl Scan {
-    /// The step to spend. Among steps that share a code: with a clock the newest unused one, so
-    /// that the same code is not taken again one step later; with a counter the one accepted last,
-    /// which is a replay, then the earliest unused one, so that no codes are skipped.
-    fn find(&self) -> Option<u64> {
-        let typed = self.code.number();
-        let (mut fresh, mut used) = (Hit::default(), Hit::default());
-        for (from, to) in core::iter::once(self.ranges.first).chain(self.ranges.second) {
-            for step in from..=to {
-                let same = self.keyed.number(step, self.digits).ct_eq(&typed);
-                if self.last.is_some_and(|last| step <= last) {
-                    used.take(step, same);
-                } else if self.newest {
-                    fresh.take(step, same);
-                } else {
-                    fresh.take(step, same & !fresh.found);
-                }
+    /// The step of now, or the next counter.
+    fn expected(&self, now: Timestamp) -> Result<u64, Refusal> {
+        match &self.authenticator.method {
+            Method::Hotp { .. } => {
+                Ok(self.state.last_step().map_or(0, |last| last.saturating_add(1)))
+            }
+            Method::Totp { totp, .. } => {
+                totp.step(now).ok_or(Refusal::NotYetValid { from: totp.t0 })
             }
         }
-        let (first, second) = if self.newest { (fresh, used) } else { (used, fresh) };
-        first.step().or_else(|| second.step())
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Hit {
-    found: Choice,
-    step: u64,
-}
-
-impl Default for Hit {
-    fn default() -> Self {
-        Self { found: Choice::from(0), step: 0 }
-    }
-}
-
-impl Hit {
-    fn take(&mut self, step: u64, same: Choice) {
-        self.step.conditional_assign(&step, same);
-        self.found |= same;
     }
 
-    fn step(self) -> Option<u64> {
-        bool::from(self.found).then_some(self.step)
+    fn scan(&self, code: &Code, ranges: Ranges) -> Option<u64> {
+        let newest = !self.authenticator.counts();
+        Scan { code, ranges, last: self.state.last_step(), newest }.find(self.authenticator)
     }
-}
 
-/// A code, and the steps it is compared with.
-#[derive(Clone, Debug)]
-pub struct Presented {
-    scan: Scan,
-    expected: u64,
-}
-
-impl Presented {
-    fn accepted(&self, step: u64, why: Why) -> Accepted {
-        let shift = i128::from(step).saturating_sub(i128::from(self.expected));
+    fn accepted(&self, step: u64, expected: u64, why: Why) -> Accepted {
+        let shift = i128::from(step).saturating_sub(i128::from(expected));
         let limit = |_| if shift < 0 { i64::MIN } else { i64::MAX };
-        Accepted { step, shift: i64::try_from(shift).unwrap_or_else(limit), why }
+        let shift = i64::try_from(shift).unwrap_or_else(limit);
+        Accepted { authenticator: self.number, step, shift, why }
+    }
+
+    fn compare(&self, code: &Code, now: Timestamp) -> Option<Accepted> {
+        let expected = self.expected(now).ok()?;
+        match &self.authenticator.method {
+            Method::Hotp { look_ahead, .. } => {
+                let ahead = u64::from((*look_ahead).min(MAX_LOOK_AHEAD));
+                let step = self.scan(code, Ranges::after(self.state.last_step(), ahead))?;
+                let why = if step == expected { Why::Current } else { Why::LookAhead };
+                Some(self.accepted(step, expected, why))
+            }
+            Method::Totp { totp, window, .. } => {
+                let (from, to) = window.steps(totp, now, 0);
+                let own = window.steps(totp, now, self.state.drift);
+                let step = self.scan(code, Ranges::union((from, to), own))?;
+                let why = match step {
+                    _ if step == expected => Why::Current,
+                    _ if (from..=to).contains(&step) => Why::Window,
+                    _ => Why::Drift,
+                };
+                Some(self.accepted(step, expected, why))
+            }
+        }
     }
 }
 
-impl Compare for Presented {
+fn attempt<M: Compare>(
+    method: M,
+    presenter: &Presenter,
+    now: Timestamp,
+    head: Head,
+) -> Result<(Attempt<M>, Record), Refusal>
+where
+    for<'s> Standing<'s>: Ledgered<M::Found>,
+{
+    let record = presenter.record(now, Event::Tried);
+    // Nothing of the state decides whether an attempt is made.
+    let standing = Standing { presenter, state: &State::new(now) };
+    let attempt = Attempt::begin(method, Means::Typed, &standing, now, head, &record.to_bytes())?;
+    Ok((attempt, record))
+}
+
+/// A code, and the authenticators it is compared with.
+#[derive(Debug)]
+pub struct Presented<'a> {
+    enrolled: &'a [Enrolled<'a>],
+    code: Code,
+    now: Timestamp,
+}
+
+impl Compare for Presented<'_> {
     type Found = Accepted;
 
+    /// All authenticators are compared, whatever matches. A step that is spent comes first, so that
+    /// a code is taken once even if one secret was enrolled twice.
     fn compare(&self) -> Option<Accepted> {
-        let step = self.scan.find()?;
-        let (from, to) = self.scan.ranges.plain;
-        let why = if step == self.expected {
-            Why::Current
-        } else if !self.scan.newest {
-            Why::LookAhead
-        } else if (from..=to).contains(&step) {
-            Why::Window
-        } else {
-            Why::Drift
-        };
-        Some(self.accepted(step, why))
+        let shape = self.code.shape();
+        let (mut fresh, mut used) = (None, None);
+        for one in self.enrolled.iter().filter(|one| one.authenticator.digits().shape() == shape) {
+            let Some(accepted) = one.compare(&self.code, self.now) else { continue };
+            let place = if one.state.is_used(accepted.step) { &mut used } else { &mut fresh };
+            place.get_or_insert(accepted);
+        }
+        used.or(fresh)
     }
 }
 
 /// The first code of a resync, and the steps it is compared with.
-#[derive(Clone, Debug)]
-pub struct First(Scan);
+#[derive(Debug)]
+pub struct First<'a> {
+    enrolled: Enrolled<'a>,
+    code: Code,
+    ranges: Ranges,
+}
 
-impl Compare for First {
+impl Compare for First<'_> {
     type Found = Half;
 
     fn compare(&self) -> Option<Half> {
-        self.0.find().map(|step| Half { step })
+        let step = self.enrolled.scan(&self.code, self.ranges)?;
+        Some(Half { authenticator: self.enrolled.number, step })
     }
 }
 
 /// The second code of a resync.
-#[derive(Clone, Debug)]
-pub struct Second(Presented);
+#[derive(Debug)]
+pub struct Second<'a> {
+    enrolled: Enrolled<'a>,
+    code: Code,
+    step: u64,
+    expected: u64,
+}
 
-impl Compare for Second {
+impl Compare for Second<'_> {
     type Found = Accepted;
 
     fn compare(&self) -> Option<Accepted> {
-        let step = self.0.scan.find()?;
-        Some(self.0.accepted(step, Why::Resync))
+        let step = self.enrolled.scan(&self.code, Ranges::one(self.step, self.step))?;
+        Some(self.enrolled.accepted(step, self.expected, Why::Resync))
     }
 }

@@ -3,7 +3,9 @@
 #![cfg(feature = "otpauth")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod account;
 mod ocra;
+mod recovery;
 mod regressions;
 mod support;
 mod vectors;

@@ -6,8 +6,10 @@ use doorstep::otp::Algorithm;
 use doorstep::otp::ocra::suite::{Format, Suite};
 use doorstep::otp::ocra::verify::{Answer, Answered, Asked, OcraAuthenticator};
 use doorstep::otp::ocra::{BadInput, Challenge, Input, PinHash, Question, Response, respond};
-use doorstep::otp::record::{Record, State};
+use doorstep::otp::record::{Presenter, Record, State};
+use doorstep::otp::verify::Enrolled;
 use doorstep::refusal::Refusal;
+use doorstep::throttle::Bucket;
 use doorstep::time::{Timestamp, Window};
 use doorstep::verifier::Matched;
 use rand_chacha::ChaCha20Rng;
@@ -19,6 +21,7 @@ struct Desk {
     authenticator: OcraAuthenticator,
     suite: Suite,
     state: State,
+    bucket: Bucket,
     head: Head,
     answered: Option<Timestamp>,
 }
@@ -27,8 +30,9 @@ impl Desk {
     fn new(suite: &str, pin: Option<PinHash>) -> Self {
         let suite = Suite::parse(suite).unwrap();
         let authenticator = OcraAuthenticator::new(&secret(), suite, pin).unwrap();
-        let state = State::new(PATIENT, at(NOON));
-        Self { authenticator, suite, state, head: Head::EMPTY, answered: None }
+        let state = State::new(at(NOON));
+        let bucket = Bucket::full(PATIENT, at(NOON));
+        Self { authenticator, suite, state, bucket, head: Head::EMPTY, answered: None }
     }
 
     fn question(&self, text: &str) -> Question {
@@ -38,8 +42,20 @@ impl Desk {
     fn append(&mut self, place: &Place, record: &Record) -> Receipt {
         assert_eq!(*place, Place::of(self.head, &record.to_bytes()));
         self.head = place.after;
-        self.state = self.state.then(record);
+        self.bucket = record.charge(self.bucket);
+        self.state = self.state.then(record.at, &record.event);
         place.appended()
+    }
+
+    fn presenter(&self) -> Presenter {
+        Presenter::anybody(self.bucket)
+    }
+
+    fn enrolled<'a>(
+        &self,
+        authenticator: &'a OcraAuthenticator,
+    ) -> Enrolled<'a, OcraAuthenticator> {
+        Enrolled { number: 1, authenticator, state: self.state }
     }
 
     /// Everything up to the comparison, which others may be at as well.
@@ -49,8 +65,14 @@ impl Desk {
         asked: &Asked<'a>,
         typed: &str,
     ) -> Matched<Answer<'a>> {
-        let (attempt, tried) =
-            authenticator.begin(&self.state, asked, typed, at(NOON), self.head).unwrap();
+        let begun = self.enrolled(authenticator).begin_answer(
+            asked,
+            &self.presenter(),
+            typed,
+            at(NOON),
+            self.head,
+        );
+        let (attempt, tried) = begun.unwrap();
         let receipt = self.append(attempt.place(), &tried);
         attempt.counted(receipt).unwrap().compare().unwrap()
     }
@@ -66,12 +88,15 @@ impl Desk {
         let now = at(now);
         let authenticator = self.authenticator.clone();
         let asked = Asked { question, session, window, answered: self.answered };
-        let (attempt, tried) = authenticator.begin(&self.state, &asked, typed, now, self.head)?;
+        let enrolled = self.enrolled(&authenticator);
+        let (attempt, tried) =
+            enrolled.begin_answer(&asked, &self.presenter(), typed, now, self.head)?;
         let receipt = self.append(attempt.place(), &tried);
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let asked = Asked { answered: self.answered, ..asked };
+        let enrolled = self.enrolled(&authenticator);
         let (spending, record) =
-            authenticator.spend(&matched, &self.state, &asked, now, self.head)?;
+            enrolled.spend_answer(&matched, &asked, &self.presenter(), now, self.head)?;
         let receipt = self.append(spending.place(), &record);
         self.answered = Some(now);
         Ok(*spending.granted(receipt).unwrap().found())
@@ -93,7 +118,7 @@ fn a_challenge_is_answered_once() {
     let other = shown(&desk.suite, &Input::new(&desk.question("12345679")));
     assert!(matches!(desk.answer(question, None, &other, NOON), Err(Refusal::WrongCode { .. })));
     assert_eq!(desk.answer(question, None, "12345", NOON), Err(Refusal::Mistyped));
-    let answered = Ok(Answered { counter: None, time_step: None });
+    let answered = Ok(Answered { authenticator: 1, counter: None, time_step: None });
     assert_eq!(desk.answer(question, None, &right, NOON + 299), answered);
     let again = desk.answer(question, None, &right, NOON + 299);
     assert_eq!(again, Err(Refusal::AlreadyUsed { at: at(NOON + 299) }));
@@ -113,16 +138,19 @@ fn concurrent_answers_are_granted_once() {
         let asked = Asked { question, session: None, window, answered: None };
         let first = desk.compare(&authenticator, &asked, &right);
         let second = desk.compare(&authenticator, &asked, &right);
-        let (spending, record) =
-            authenticator.spend(&first, &desk.state, &asked, now, desk.head).unwrap();
+        let spend = |desk: &Desk, matched, asked, now| {
+            let enrolled = desk.enrolled(&authenticator);
+            enrolled.spend_answer(matched, asked, &desk.presenter(), now, desk.head)
+        };
+        let (spending, record) = spend(&desk, &first, &asked, now).unwrap();
         desk.append(spending.place(), &record);
         let answered = Asked { answered: Some(now), ..asked };
-        let again = authenticator.spend(&second, &desk.state, &answered, later, desk.head);
+        let again = spend(&desk, &second, &answered, later);
         assert_eq!(again.err(), Some(Refusal::AlreadyUsed { at: now }), "{suite}");
         // A counter is spent for every challenge, not only for the one it answered.
-        let other = authenticator.spend(&second, &desk.state, &asked, later, desk.head);
+        let other = spend(&desk, &second, &asked, later);
         assert_eq!(other.is_err(), counter.is_some(), "{suite}");
-        let over = authenticator.spend(&second, &desk.state, &asked, at(NOON + 300), desk.head);
+        let over = spend(&desk, &second, &asked, at(NOON + 300));
         assert!(over.is_err(), "{suite}: the challenge's time is over");
     }
 }
@@ -137,7 +165,7 @@ fn among_counters_that_share_an_answer_the_earliest_is_taken() {
     };
     let twice = |first: &u64| (1..10).any(|more| answer(first + more) == answer(*first));
     let first = (1..).find(twice).unwrap();
-    desk.state = State::counting_from(PATIENT, at(NOON), first);
+    desk.state = State::counting_from(at(NOON), first);
     let answered = desk.answer(question, None, &answer(first), NOON).unwrap();
     assert_eq!(answered.counter, Some(first));
 }

@@ -7,10 +7,10 @@ use doorstep::otp::OtpSecret;
 use doorstep::otp::otpauth;
 use doorstep::otp::record::State;
 use doorstep::otp::totp::Totp;
-use doorstep::otp::verify::{Authenticator, Drift, Method};
+use doorstep::otp::verify::{Authenticator, Drift, Method, begin};
 use doorstep::otp::window::Window;
 use doorstep::refusal::Refusal;
-use doorstep::throttle::Pace;
+use doorstep::throttle::{Bucket, Pace};
 use proptest::prelude::*;
 use std::num::NonZeroU64;
 
@@ -61,7 +61,7 @@ fn replay_in_another_spelling_is_refused() {
 #[test]
 fn limiter_does_not_depend_on_spelling() {
     let mut verifier = Verifier::plain(NOON);
-    verifier.state = State::new(Pace { burst: 3, refill: 3600 }, at(NOON));
+    verifier.bucket = Bucket::full(Pace { burst: 3, refill: 3600 }, at(NOON));
     let bad = wrong(STEP - 2..=STEP + 2);
     let (head, tail) = bad.split_at(3);
     for spelling in [bad.clone(), format!("{head} {tail}"), format!("-{bad}")] {
@@ -73,41 +73,42 @@ fn limiter_does_not_depend_on_spelling() {
 #[test]
 fn throttle_is_in_the_core_and_counts_before_comparing() {
     let mut verifier = Verifier::plain(NOON);
-    let left = verifier.state.bucket().left();
-    let (attempt, tried) = verifier
-        .authenticator
-        .begin(&verifier.state, &wrong(STEP - 2..=STEP + 2), at(NOON), verifier.head)
-        .unwrap();
+    let left = verifier.bucket.left();
+    let before = verifier.clone();
+    let enrolled = [before.enrolled()];
+    let bad = wrong(STEP - 2..=STEP + 2);
+    let (attempt, tried) =
+        begin(&enrolled, &before.presenter(), &bad, at(NOON), verifier.head).unwrap();
     // Power is cut between the count and the comparison: the attempt is gone all the same.
     verifier.append(attempt.place(), &tried).unwrap();
     drop(attempt);
-    assert_eq!(verifier.state.bucket().left(), left - 1);
+    assert_eq!(verifier.bucket.left(), left - 1);
 }
 
 #[test]
 fn concurrent_presentations_of_one_code_are_granted_once() {
     let mut verifier = Verifier::plain(NOON);
     let now = at(NOON);
+    let before = verifier.clone();
+    let enrolled = [before.enrolled()];
     let mut matches = Vec::new();
     for _ in 0..8 {
         let (attempt, tried) =
-            verifier.authenticator.begin(&verifier.state, &code(STEP), now, verifier.head).unwrap();
+            begin(&enrolled, &verifier.presenter(), &code(STEP), now, verifier.head).unwrap();
         let receipt = verifier.append(attempt.place(), &tried).unwrap();
         matches.push(attempt.counted(receipt).unwrap().compare().unwrap());
     }
     // All of them name their spending on the same state; the ledger takes one, and the others,
     // which read the state again, are refused.
-    let (state, head) = (verifier.state, verifier.head);
+    let all_read = verifier.clone();
     let mut grants = 0;
     for matched in &matches {
-        let (spending, record) = verifier.authenticator.spend(matched, &state, now, head).unwrap();
+        let spend =
+            |read: &Verifier| read.enrolled().spend(matched, &read.presenter(), now, read.head);
+        let (spending, record) = spend(&all_read).unwrap();
         match verifier.append(spending.place(), &record) {
             Some(receipt) => grants += u32::from(spending.granted(receipt).is_ok()),
-            None => {
-                let again =
-                    verifier.authenticator.spend(matched, &verifier.state, now, verifier.head);
-                assert!(matches!(again, Err(Refusal::AlreadyUsed { .. })));
-            }
+            None => assert!(matches!(spend(&verifier), Err(Refusal::AlreadyUsed { .. }))),
         }
     }
     assert_eq!(grants, 1);
@@ -127,14 +128,15 @@ fn threads_that_present_one_code_are_granted_once() {
             start.wait();
             loop {
                 let mine = ledger.lock().unwrap().clone();
-                let begun = mine.authenticator.begin(&mine.state, &shown, now, mine.head);
+                let enrolled = [mine.enrolled()];
+                let begun = begin(&enrolled, &mine.presenter(), &shown, now, mine.head);
                 let (attempt, tried) = begun.unwrap();
                 let place = *attempt.place();
                 let Some(receipt) = ledger.lock().unwrap().append(&place, &tried) else { continue };
                 let matched = attempt.counted(receipt).unwrap().compare().ok()?;
                 loop {
                     let mine = ledger.lock().unwrap().clone();
-                    let spent = mine.authenticator.spend(&matched, &mine.state, now, mine.head);
+                    let spent = mine.enrolled().spend(&matched, &mine.presenter(), now, mine.head);
                     let (spending, record) = spent.ok()?;
                     let place = *spending.place();
                     if let Some(receipt) = ledger.lock().unwrap().append(&place, &record) {
@@ -148,7 +150,7 @@ fn threads_that_present_one_code_are_granted_once() {
             threads.into_iter().filter_map(|thread| thread.join().unwrap()).count()
         });
         assert_eq!(grants, 1, "round {round}");
-        let left = ledger.into_inner().unwrap().state.bucket().left();
+        let left = ledger.into_inner().unwrap().bucket.left();
         assert_eq!(left, PATIENT.burst - 7, "eight were counted, and one came back");
     }
 }
@@ -167,14 +169,16 @@ fn resync_is_monotonic() {
     let mut verifier = Verifier::totp(Window::ONE_EACH, Drift::QUARTZ, NOON);
     verifier.first(&code(STEP - 40), 100, NOON).unwrap();
     let now = at(NOON + 1);
-    let (attempt, tried) = verifier
-        .authenticator
-        .begin_second(&verifier.state, &code(STEP - 39), now, verifier.head)
+    let before = verifier.clone();
+    let (attempt, tried) = before
+        .enrolled()
+        .begin_second(&before.presenter(), &code(STEP - 39), now, verifier.head)
         .unwrap();
     let receipt = verifier.append(attempt.place(), &tried).unwrap();
     let matched = attempt.counted(receipt).unwrap().compare().unwrap();
     verifier.present(&code(STEP), NOON + 1).unwrap();
-    let spent = verifier.authenticator.spend_second(&matched, &verifier.state, now, verifier.head);
+    let spent =
+        verifier.enrolled().spend_second(&matched, &verifier.presenter(), now, verifier.head);
     assert!(matches!(spent, Err(Refusal::AlreadyUsed { .. })));
 }
 
@@ -191,7 +195,7 @@ fn clock_set_back_revives_nothing() {
     verifier.first(&code(STEP + 60), 100, NOON + 300).unwrap();
     assert!(verifier.second(&code(STEP + 61), NOON).is_err());
     let mut verifier = Verifier::plain(NOON);
-    verifier.state = State::new(Pace { burst: 1, refill: 100 }, at(NOON));
+    verifier.bucket = Bucket::full(Pace { burst: 1, refill: 100 }, at(NOON));
     assert!(wrong_code(verifier.present(&wrong(STEP - 2..=STEP + 2), NOON)));
     for now in [0, NOON - 1_000_000, NOON + 99] {
         assert!(matches!(verifier.present("000000", now), Err(Refusal::Throttled { .. })));
@@ -213,7 +217,7 @@ fn leading_zeros_are_kept_and_wanted() {
 #[test]
 fn only_ascii_digits_are_digits() {
     let mut verifier = Verifier::plain(NOON);
-    let left = verifier.state.bucket().left();
+    let left = verifier.bucket.left();
     let shown = code(STEP);
     let full_width: String =
         shown.chars().map(|digit| char::from_u32(u32::from(digit) + 0xFEE0).unwrap()).collect();
@@ -236,7 +240,7 @@ fn only_ascii_digits_are_digits() {
     ] {
         assert_eq!(verifier.present(&typed, NOON), Err(Refusal::Mistyped), "{typed:?}");
     }
-    assert_eq!(verifier.state.bucket().left(), left, "none of them was compared");
+    assert_eq!(verifier.bucket.left(), left, "none of them was compared");
 }
 
 #[test]
@@ -294,7 +298,7 @@ fn the_ends_of_time_are_safe() {
     let totp = Totp { period: NonZeroU64::MIN, ..Totp::default() };
     let authenticator = Authenticator::totp(&secret(), totp);
     for now in [0, u64::MAX] {
-        let state = State::new(PATIENT, at(now));
+        let state = State::new(at(now));
         let mut verifier = Verifier::new(authenticator.clone(), state);
         let shown = text(totp.code_at(&totp.keyed(&secret()), at(now)).unwrap().expose());
         assert!(verifier.present(&shown, now).is_ok(), "{now}");
@@ -305,7 +309,7 @@ fn the_ends_of_time_are_safe() {
 fn digits_are_those_that_were_enrolled() {
     let totp = Totp { digits: Digits::EIGHT, ..Totp::default() };
     let authenticator = Authenticator::totp(&secret(), totp);
-    let mut verifier = Verifier::new(authenticator, State::new(PATIENT, at(NOON)));
+    let mut verifier = Verifier::new(authenticator, State::new(at(NOON)));
     let eight = text(totp.code_at(&totp.keyed(&secret()), at(NOON)).unwrap().expose());
     assert_eq!(&eight[2..], code(STEP), "six digits are the end of eight");
     assert_eq!(verifier.present(&code(STEP), NOON), Err(Refusal::Mistyped));
@@ -327,10 +331,9 @@ fn whole_window_is_scanned_whatever_matches() {
 #[test]
 fn no_secret_and_no_code_is_printed() {
     let verifier = Verifier::plain(NOON);
-    let (attempt, _) = verifier
-        .authenticator
-        .begin(&verifier.state, &code(STEP), at(NOON), verifier.head)
-        .unwrap();
+    let enrolled = [verifier.enrolled()];
+    let (attempt, _) =
+        begin(&enrolled, &verifier.presenter(), &code(STEP), at(NOON), verifier.head).unwrap();
     let printed = format!("{attempt:?} {:?} {:?}", verifier.authenticator, secret());
     assert!(!printed.contains(&code(STEP)), "{printed}");
     for part in ["12345678901234567890", "3132333435", "49, 50, 51", "GEZDGNBV"] {
@@ -349,7 +352,7 @@ proptest! {
         let totp = Totp { period: NonZeroU64::new(period).unwrap(), ..Totp::default() };
         let method = Method::Totp { totp, window: Window::ONE_EACH, drift: Drift::QUARTZ };
         let mut verifier =
-            Verifier::new(Authenticator::new(&secret(), method), State::new(PATIENT, at(start)));
+            Verifier::new(Authenticator::new(&secret(), method), State::new(at(start)));
         let mut now = start;
         let mut taken = Vec::new();
         for (pause, shift) in moves {

@@ -2,13 +2,13 @@
 
 use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::otp::hotp::Hotp;
-use doorstep::otp::record::{Record, State};
+use doorstep::otp::record::{Event, Presenter, Record, State};
 use doorstep::otp::totp::Totp;
-use doorstep::otp::verify::{Accepted, Authenticator, Drift, Method};
+use doorstep::otp::verify::{Accepted, Authenticator, Drift, Enrolled, Method, begin};
 use doorstep::otp::window::Window;
 use doorstep::otp::{Algorithm, Digits, OtpSecret};
 use doorstep::refusal::Refusal;
-use doorstep::throttle::Pace;
+use doorstep::throttle::{Bucket, Pace};
 use doorstep::time::Timestamp;
 
 /// The secret of the RFCs.
@@ -50,18 +50,20 @@ pub(crate) fn wrong(steps: std::ops::RangeInclusive<u64>) -> String {
     (0..).map(|number| format!("{number:06}")).find(|code| !used.contains(code)).unwrap()
 }
 
-/// An authenticator and what its verifier wrote down. Appending checks the head, as a ledger must.
+/// An account of one authenticator and what its verifier wrote down. Appending checks the head, as
+/// a ledger must.
 #[derive(Clone)]
 pub(crate) struct Verifier {
     pub(crate) authenticator: Authenticator,
     pub(crate) state: State,
+    pub(crate) bucket: Bucket,
     pub(crate) head: Head,
 }
 
 impl Verifier {
     pub(crate) fn totp(window: Window, drift: Drift, enrolled: u64) -> Self {
         let method = Method::Totp { totp: Totp::default(), window, drift };
-        Self::new(Authenticator::new(&secret(), method), State::new(PATIENT, at(enrolled)))
+        Self::new(Authenticator::new(&secret(), method), State::new(at(enrolled)))
     }
 
     /// A window of one step to either side and no drift.
@@ -70,12 +72,22 @@ impl Verifier {
     }
 
     pub(crate) fn hotp(next: u64) -> Self {
-        let state = State::counting_from(PATIENT, at(0), next);
-        Self::new(Authenticator::hotp(&secret(), Hotp::default()), state)
+        Self::new(
+            Authenticator::hotp(&secret(), Hotp::default()),
+            State::counting_from(at(0), next),
+        )
     }
 
     pub(crate) fn new(authenticator: Authenticator, state: State) -> Self {
-        Self { authenticator, state, head: Head::EMPTY }
+        Self { authenticator, state, bucket: Bucket::full(PATIENT, at(0)), head: Head::EMPTY }
+    }
+
+    pub(crate) fn enrolled(&self) -> Enrolled<'_> {
+        Enrolled { number: 1, authenticator: &self.authenticator, state: self.state }
+    }
+
+    pub(crate) fn presenter(&self) -> Presenter {
+        Presenter::anybody(self.bucket)
     }
 
     pub(crate) fn append(&mut self, place: &Place, record: &Record) -> Option<Receipt> {
@@ -84,41 +96,45 @@ impl Verifier {
         }
         assert_eq!(*place, Place::of(self.head, &record.to_bytes()));
         self.head = place.after;
-        self.state = self.state.then(record);
+        self.bucket = record.charge(self.bucket);
+        if record.event != Event::Tried {
+            self.state = self.state.then(record.at, &record.event);
+        }
         Some(place.appended())
     }
 
     pub(crate) fn present(&mut self, typed: &str, now: u64) -> Result<Accepted, Refusal> {
-        let now = at(now);
-        let (attempt, tried) = self.authenticator.begin(&self.state, typed, now, self.head)?;
+        let (now, before) = (at(now), self.clone());
+        let enrolled = [before.enrolled()];
+        let (attempt, tried) = begin(&enrolled, &self.presenter(), typed, now, self.head)?;
         let receipt = self.append(attempt.place(), &tried).unwrap();
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let (spending, accepted) =
-            self.authenticator.spend(&matched, &self.state, now, self.head)?;
+            self.enrolled().spend(&matched, &self.presenter(), now, self.head)?;
         let receipt = self.append(spending.place(), &accepted).unwrap();
         Ok(*spending.granted(receipt).unwrap().found())
     }
 
     pub(crate) fn first(&mut self, typed: &str, reach: u16, now: u64) -> Result<u64, Refusal> {
-        let now = at(now);
+        let (now, before) = (at(now), self.clone());
         let (attempt, tried) =
-            self.authenticator.begin_first(&self.state, typed, reach, now, self.head)?;
+            before.enrolled().begin_first(&self.presenter(), typed, reach, now, self.head)?;
         let receipt = self.append(attempt.place(), &tried).unwrap();
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let (spending, first) =
-            self.authenticator.spend_first(&matched, &self.state, now, self.head)?;
+            self.enrolled().spend_first(&matched, &self.presenter(), now, self.head)?;
         let receipt = self.append(spending.place(), &first).unwrap();
         Ok(spending.granted(receipt).unwrap().found().step)
     }
 
     pub(crate) fn second(&mut self, typed: &str, now: u64) -> Result<Accepted, Refusal> {
-        let now = at(now);
+        let (now, before) = (at(now), self.clone());
         let (attempt, tried) =
-            self.authenticator.begin_second(&self.state, typed, now, self.head)?;
+            before.enrolled().begin_second(&self.presenter(), typed, now, self.head)?;
         let receipt = self.append(attempt.place(), &tried).unwrap();
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let (spending, second) =
-            self.authenticator.spend_second(&matched, &self.state, now, self.head)?;
+            self.enrolled().spend_second(&matched, &self.presenter(), now, self.head)?;
         let receipt = self.append(spending.place(), &second).unwrap();
         Ok(*spending.granted(receipt).unwrap().found())
     }

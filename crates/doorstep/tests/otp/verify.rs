@@ -1,15 +1,13 @@
 //! The rules of the verifier: windows, drift, resync, look-ahead, throttle; and what its answers say.
 
-use crate::support::{
-    PATIENT, Verifier, already_used, at, code, digits, secret, text, wrong, wrong_code,
-};
+use crate::support::{Verifier, already_used, at, code, digits, secret, text, wrong, wrong_code};
 use doorstep::otp::hotp::Hotp;
 use doorstep::otp::record::State;
 use doorstep::otp::totp::Totp;
 use doorstep::otp::verify::{Authenticator, Drift, Method, Why};
 use doorstep::otp::window::Window;
 use doorstep::refusal::Refusal;
-use doorstep::throttle::Pace;
+use doorstep::throttle::{Bucket, Pace};
 use proptest::prelude::*;
 use std::num::NonZeroU64;
 
@@ -204,7 +202,7 @@ fn a_minute_is_two_steps_where_steps_are_long() {
     let totp = Totp { period: NonZeroU64::new(120).unwrap(), ..Totp::default() };
     let method = Method::Totp { totp, window: Window::ONE_EACH, drift: Drift::QUARTZ };
     let authenticator = Authenticator::new(&secret(), method);
-    let mut verifier = Verifier::new(authenticator, State::new(PATIENT, at(NOON)));
+    let mut verifier = Verifier::new(authenticator, State::new(at(NOON)));
     let step = NOON / 120;
     verifier.first(&code(step - 50), 100, NOON).unwrap();
     assert!(verifier.second(&code(step - 49), NOON + 150).is_ok());
@@ -214,7 +212,7 @@ fn a_minute_is_two_steps_where_steps_are_long() {
 fn before_t0_there_are_no_codes() {
     let totp = Totp { t0: at(NOON), ..Totp::default() };
     let authenticator = Authenticator::totp(&secret(), totp);
-    let mut verifier = Verifier::new(authenticator, State::new(PATIENT, at(0)));
+    let mut verifier = Verifier::new(authenticator, State::new(at(0)));
     let early = Err(Refusal::NotYetValid { from: at(NOON) });
     assert_eq!(verifier.present(&code(0), NOON - 1), early);
     assert_eq!(verifier.first(&code(0), 10, 0).err(), early.err());
@@ -225,7 +223,7 @@ fn before_t0_there_are_no_codes() {
 fn ten_digits_are_verified_like_six() {
     let totp = Totp { digits: digits(10), ..Totp::default() };
     let authenticator = Authenticator::totp(&secret(), totp);
-    let mut verifier = Verifier::new(authenticator, State::new(PATIENT, at(NOON)));
+    let mut verifier = Verifier::new(authenticator, State::new(at(NOON)));
     let shown = text(totp.code_at(&totp.keyed(&secret()), at(NOON)).unwrap().expose());
     assert_eq!(verifier.present(&code(STEP), NOON), Err(Refusal::Mistyped));
     assert!(wrong_code(verifier.present("9999999999", NOON)));
@@ -245,12 +243,12 @@ fn the_throttle_bounds_what_is_guessed_in_a_year() {
 #[test]
 fn the_throttle_is_inside_and_only_its_own_token_comes_back() {
     let mut verifier = Verifier::plain(NOON);
-    verifier.state = State::new(Pace { burst: 3, refill: 3600 }, at(NOON));
+    verifier.bucket = Bucket::full(Pace { burst: 3, refill: 3600 }, at(NOON));
     let bad = wrong(STEP - 2..=STEP + 2);
     assert_eq!(verifier.present(&bad, NOON), Err(Refusal::WrongCode { left: Some(2) }));
     assert_eq!(verifier.present(&bad, NOON), Err(Refusal::WrongCode { left: Some(1) }));
     assert!(verifier.present(&code(STEP), NOON).is_ok());
-    assert_eq!(verifier.state.bucket().left(), 1, "a success clears nothing");
+    assert_eq!(verifier.bucket.left(), 1, "a success clears nothing");
     assert_eq!(verifier.present(&bad, NOON), Err(Refusal::WrongCode { left: Some(0) }));
     let until = at(NOON + 3600);
     let throttled = Err(Refusal::Throttled { until: Some(until) });
@@ -320,7 +318,7 @@ proptest! {
         ahead in proptest::collection::vec(-3_i64..14, 1..20),
     ) {
         let method = Method::Hotp { hotp: Hotp::default(), look_ahead: 10 };
-        let state = State::counting_from(PATIENT, at(0), start);
+        let state = State::counting_from(at(0), start);
         let mut verifier = Verifier::new(Authenticator::new(&secret(), method), state);
         for ahead in ahead {
             let next = verifier.state.last_step().map_or(0, |last| last.saturating_add(1));

@@ -6,8 +6,9 @@ use super::{Input, PinHash, Question, bits, mac};
 use crate::code::Code;
 use crate::ledger::Head;
 use crate::otp::keyed::reduce;
-use crate::otp::record::{Record, State, admit, unused};
+use crate::otp::record::{Event, Presenter, Record, State, unused};
 use crate::otp::totp::Totp;
+use crate::otp::verify::Enrolled;
 use crate::otp::window::Window;
 use crate::otp::{Digits, OtpSecret};
 use crate::refusal::Refusal;
@@ -42,6 +43,8 @@ pub struct OcraAuthenticator {
 /// An answer that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
+    /// Who answered: the authenticator's number in the account.
+    pub authenticator: u16,
     /// The counter that went in.
     pub counter: Option<u64>,
     /// The time step that went in.
@@ -67,36 +70,44 @@ impl OcraAuthenticator {
     pub fn with_window(self, window: Window) -> Self {
         Self { window, ..self }
     }
+}
 
+impl<'e> Enrolled<'e, OcraAuthenticator> {
     /// Asks whether a typed answer may be compared at all. The record must be appended first.
     ///
     /// # Errors
     /// The refusal: mistyped (not counted), already used, outside the challenge's window, or
     /// throttled; [`Refusal::Unknown`] when the session does not fit the suite.
-    pub fn begin<'a>(
-        &'a self,
-        state: &State,
+    pub fn begin_answer<'a>(
+        &self,
         asked: &Asked<'a>,
+        presenter: &Presenter,
         typed: &str,
         now: Timestamp,
         head: Head,
-    ) -> Result<(Attempt<Answer<'a>>, Record), Refusal> {
-        let code = Code::parse(typed, self.digits.shape()).map_err(|_| Refusal::Mistyped)?;
-        let counters = self.suite.has_counter().then(|| {
-            let next = state.last_step().map_or(0, |last| last.saturating_add(1));
-            (next, next.saturating_add(u64::from(self.look_ahead)))
+    ) -> Result<(Attempt<Answer<'a>>, Record), Refusal>
+    where
+        'e: 'a,
+    {
+        let authenticator = self.authenticator;
+        let code = Code::parse(typed, authenticator.digits.shape());
+        let code = code.map_err(|_| Refusal::Mistyped)?;
+        let counters = authenticator.suite.has_counter().then(|| {
+            let next = self.state.last_step().map_or(0, |last| last.saturating_add(1));
+            (next, next.saturating_add(u64::from(authenticator.look_ahead)))
         });
-        let steps = self.suite.period().map(|period| {
+        let steps = authenticator.suite.period().map(|period| {
             let totp = Totp { period, ..Totp::default() };
-            self.window.steps(&totp, now, 0)
+            authenticator.window.steps(&totp, now, 0)
         });
-        let answer = Answer { authenticator: self, asked: *asked, code, counters, steps };
+        let number = self.number;
+        let answer = Answer { number, authenticator, asked: *asked, code, counters, steps };
         // Whether the inputs fit does not depend on the code, so it is known before the attempt.
         answer
-            .number(counters.map(|range| range.0), steps.map(|range| range.0))
+            .value(counters.map(|range| range.0), steps.map(|range| range.0))
             .ok_or(Refusal::Unknown)?;
-        let record = Record::Tried { at: now };
-        let standing = Standing { state, asked };
+        let record = presenter.record(now, Event::Tried);
+        let standing = Standing { presenter, state: &self.state, asked };
         let attempt =
             Attempt::begin(answer, Means::Typed, &standing, now, head, &record.to_bytes())?;
         Ok((attempt, record))
@@ -106,22 +117,28 @@ impl OcraAuthenticator {
     /// append must mark the challenge as answered.
     ///
     /// # Errors
-    /// [`Refusal::AlreadyUsed`] when the challenge was answered, or the counter is spent.
-    pub fn spend(
+    /// [`Refusal::AlreadyUsed`] when the challenge was answered, or the counter is spent;
+    /// [`Refusal::Unknown`] when the answer was another authenticator's.
+    pub fn spend_answer(
         &self,
         matched: &Matched<Answer<'_>>,
-        state: &State,
         asked: &Asked<'_>,
+        presenter: &Presenter,
         now: Timestamp,
         head: Head,
     ) -> Result<(Spending<Answered>, Record), Refusal> {
-        let record = Record::Answered { at: now, counter: matched.found().counter };
-        let standing = Standing { state, asked };
+        let Answered { authenticator, counter, .. } = *matched.found();
+        if authenticator != self.number {
+            return Err(Refusal::Unknown);
+        }
+        let record = presenter.record(now, Event::Answered { authenticator, counter });
+        let standing = Standing { presenter, state: &self.state, asked };
         Ok((matched.spend(&standing, now, head, &record.to_bytes())?, record))
     }
 }
 
 struct Standing<'a> {
+    presenter: &'a Presenter,
     state: &'a State,
     asked: &'a Asked<'a>,
 }
@@ -143,7 +160,7 @@ impl Standing<'_> {
 impl Ledgered<Answered> for Standing<'_> {
     fn admit(&self, means: Means, now: Timestamp) -> Result<Option<u8>, Refusal> {
         self.open(now)?;
-        admit(self.state, means, now)
+        self.presenter.admit(means, now)
     }
 
     fn still(&self, found: &Answered, now: Timestamp) -> Result<(), Refusal> {
@@ -155,6 +172,7 @@ impl Ledgered<Answered> for Standing<'_> {
 /// An answer, and everything it is compared with.
 #[derive(Clone, Debug)]
 pub struct Answer<'a> {
+    number: u16,
     authenticator: &'a OcraAuthenticator,
     asked: Asked<'a>,
     code: Code,
@@ -163,7 +181,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn number(&self, counter: Option<u64>, time_step: Option<u64>) -> Option<u64> {
+    fn value(&self, counter: Option<u64>, time_step: Option<u64>) -> Option<u64> {
         let OcraAuthenticator { suite, secret, pin, digits, .. } = self.authenticator;
         let input = Input {
             counter,
@@ -185,10 +203,10 @@ impl Compare for Answer<'_> {
         let (counters, steps) = (self.counters.unwrap_or((0, 0)), self.steps.unwrap_or((0, 0)));
         for at_counter in counters.0..=counters.1 {
             for at_step in steps.0..=steps.1 {
-                let number =
-                    self.number(self.counters.and(Some(at_counter)), self.steps.and(Some(at_step)));
+                let value =
+                    self.value(self.counters.and(Some(at_counter)), self.steps.and(Some(at_step)));
                 // Whether there is a number at all was checked before the attempt.
-                let same = number.map_or_else(|| Choice::from(0), |number| number.ct_eq(&typed));
+                let same = value.map_or_else(|| Choice::from(0), |value| value.ct_eq(&typed));
                 // The earliest counter, so that none is skipped.
                 counter.conditional_assign(&at_counter, same & !found);
                 step.conditional_assign(&at_step, same & !found);
@@ -196,6 +214,7 @@ impl Compare for Answer<'_> {
             }
         }
         bool::from(found).then(|| Answered {
+            authenticator: self.number,
             counter: self.counters.and(Some(counter)),
             time_step: self.steps.and(Some(step)),
         })
