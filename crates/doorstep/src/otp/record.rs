@@ -325,7 +325,7 @@ impl Ledgered<Half> for Standing<'_> {
 
 pub(crate) fn unused(state: &State, step: u64) -> Result<(), Refusal> {
     match state.last {
-        Some(last) if step <= last.step => Err(Refusal::AlreadyUsed { at: last.at }),
+        Some(last) if state.is_used(step) => Err(Refusal::AlreadyUsed { at: last.at }),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,5 @@
+//! Links the C library that the core is compared with.
+
+fn main() {
+    println!("cargo:rustc-link-lib=oath");
+}

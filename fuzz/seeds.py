@@ -1,0 +1,60 @@
+"""Writes the project's vectors as single files, from which fuzzing starts: seeds.py DIRECTORY"""
+
+import hashlib
+import hmac
+import json
+import pathlib
+import struct
+import sys
+
+VECTORS = pathlib.Path(__file__).parent.parent / "vectors"
+
+
+def texts(node):
+    """Every text in a JSON document."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for value in node.values():
+            yield from texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from texts(value)
+
+
+def read(name):
+    return texts(json.loads((VECTORS / name).read_text()))
+
+
+def code(step):
+    mac = hmac.digest(b"12345678901234567890", struct.pack(">Q", step), hashlib.sha1)
+    offset = mac[-1] & 15
+    return f"{(int.from_bytes(mac[offset : offset + 4]) & 0x7FFFFFFF) % 10**6:06}"
+
+
+def seeds():
+    for name in ("otp/otpauth_cases.json", "otp/otpauth_migration.json", "otp/ocra_own.json"):
+        for text in read(name):
+            if "otpauth" in text[:12] or text.startswith("OCRA-1:"):
+                yield "otpauth", text.encode()
+    for name in ("ho1/documents.json", "ho1/journals.json", "ho1/scans.json"):
+        for text in read(name):
+            try:
+                yield "documents", bytes.fromhex(text)
+            except ValueError:
+                yield "documents", text.encode()
+    for kind in range(2):
+        for actions in ((0, 0, 0), (1, 2, 0), (0, 1, 2), (2, 0, 1)):
+            steps = [1, 2, 3] if kind else [0, 1, 2]
+            lines = [
+                bytes([action + 3 * kind]) + struct.pack(">Q", 30 * step) + code(step).encode()
+                for action, step in zip(actions, steps)
+            ]
+            yield "typed", b"\n".join(lines)
+
+
+for target, seed in seeds():
+    directory = pathlib.Path(sys.argv[1]) / target
+    directory.mkdir(parents=True, exist_ok=True)
+    if seed:
+        (directory / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
