@@ -43,6 +43,9 @@ def seeds():
                 yield "documents", bytes.fromhex(text)
             except ValueError:
                 yield "documents", text.encode()
+    for text in read("otp/otpauth_cases.json"):
+        if text.startswith("otpauth://totp/Ex"):
+            yield "image", text.encode()
     for kind in range(2):
         for actions in ((0, 0, 0), (1, 2, 0), (0, 1, 2), (2, 0, 1)):
             steps = [1, 2, 3] if kind else [0, 1, 2]
