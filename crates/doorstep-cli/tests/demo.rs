@@ -157,9 +157,12 @@ fn holds(haystack: &[u8], needle: &[u8]) -> bool {
 fn nothing_that_the_demo_wrote_holds_a_key_or_a_code_that_was_not_sent() {
     let dir = tempfile::tempdir().unwrap();
     let kept = dir.path().join("kept");
-    let (ok, stdout, stderr) =
-        demo(&["demo", "--fast", "--json", "--keep", kept.to_str().unwrap()], dir.path());
+    let (ok, stdout, stderr) = demo(
+        &["demo", "deliveries", "--fast", "--json", "--keep", kept.to_str().unwrap()],
+        dir.path(),
+    );
     assert!(ok, "{stderr}");
+    let kept = kept.join("deliveries");
 
     // Everything as the demo left it, with what it printed and the arguments of its commands.
     let mut found = Vec::new();

@@ -1,23 +1,58 @@
-//! The demo: a scripted day of one server, two drivers and their customers, each command run as a
-//! user would run it.
+//! The demo: each story on real input, with every command run as a user would run it and every
+//! answer checked.
 
+mod deliveries;
 mod report;
-mod story;
+mod stage;
 mod world;
 
 use crate::error::CliError;
 use crate::output::Answer;
 use report::Report;
+use stage::Stage;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use world::World;
 
-/// Runs the story in a new directory, which is removed again unless it is to be kept.
-pub(crate) fn run(keep: Option<&Path>, fast: bool, json: bool) -> Result<Answer, CliError> {
+/// What can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Story {
+    /// A day of two drivers and their customers
+    Deliveries,
+}
+
+impl Story {
+    const ALL: &[Self] = &[Self::Deliveries];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Deliveries => "deliveries",
+        }
+    }
+
+    fn tell(self, world: &mut World, report: &mut Report) -> Result<(), CliError> {
+        match self {
+            Self::Deliveries => deliveries::tell(world, report),
+        }
+    }
+}
+
+/// Tells one story, or all of them, in a new directory, which is removed again unless it is to be
+/// kept.
+pub(crate) fn run(
+    story: Option<Story>,
+    keep: Option<&Path>,
+    fast: bool,
+    json: bool,
+) -> Result<Answer, CliError> {
     let paced = !fast && !json && std::io::stdout().is_terminal();
     let mut report = Report::new(paced, json);
-    let mut world = World::new(keep)?;
-    story::tell(&mut world, &mut report)?;
-    world.stop_server()?;
-    report.finish(&world)
+    let stage = Stage::new(keep)?;
+    let stories = story.as_ref().map_or(Story::ALL, std::slice::from_ref);
+    for story in stories {
+        let mut world = stage.world(story.name())?;
+        story.tell(&mut world, &mut report)?;
+        world.stop_server()?;
+    }
+    report.finish(stage.kept())
 }

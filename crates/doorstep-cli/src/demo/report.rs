@@ -1,6 +1,5 @@
 //! What the demo tells: each step with what must happen and what did, and a table at the end.
 
-use super::world::World;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD};
 use serde_json::{Value, json};
@@ -14,6 +13,7 @@ pub(super) struct Report {
     quiet: bool,
     steps: Vec<Step>,
     table: Vec<Vec<String>>,
+    by_hand: String,
 }
 
 struct Step {
@@ -32,7 +32,7 @@ impl Step {
 
 impl Report {
     pub(super) const fn new(paced: bool, quiet: bool) -> Self {
-        Self { paced, quiet, steps: Vec::new(), table: Vec::new() }
+        Self { paced, quiet, steps: Vec::new(), table: Vec::new(), by_hand: String::new() }
     }
 
     fn pause(&self) {
@@ -92,8 +92,13 @@ impl Report {
         self.table.push(cells.iter().map(|cell| (*cell).to_owned()).collect());
     }
 
+    /// What the reader can type to do the same. A test types it.
+    pub(super) fn by_hand(&mut self, lines: &str) {
+        self.by_hand = lines.to_owned();
+    }
+
     /// The verdict over all steps; an error when one of them differed.
-    pub(super) fn finish(&self, world: &World) -> Result<Answer, CliError> {
+    pub(super) fn finish(&self, kept: Option<&Path>) -> Result<Answer, CliError> {
         let steps: Vec<&Step> = self.steps.iter().filter(|step| !step.what.is_empty()).collect();
         let failed: Vec<&&Step> = steps.iter().filter(|step| !step.ok()).collect();
         if !failed.is_empty() {
@@ -120,32 +125,23 @@ impl Report {
             output::table(&self.table),
             steps.len()
         );
-        if world.is_kept() {
-            text.push_str(&format!("everything is in {}\n", world.path("").display()));
+        if let Some(dir) = kept {
+            text.push_str(&format!("everything is in {}\n", dir.display()));
         }
-        text.push_str(&by_hand());
+        text.push_str(&self.typed());
         Ok(Answer::new(json!({ "ok": true, "steps": json_steps, "table": self.table }), text))
     }
-}
 
-/// What the reader can type to do the same. A test types it.
-fn by_hand() -> String {
-    let here = std::env::current_exe().ok();
-    let here = here.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("."));
-    format!(
-        "
-The same by hand, in an empty directory:
-  export PATH=\"{}:$PATH\" DOORSTEP_CLOCK=doorstep-data/clock
-  doorstep init --test
-  doorstep key create --name me --out doorstep.key
-  doorstep serve &
-  doorstep delivery add --reference A-1 --recipient Zoe --phone \"+44 20 7946 0000\" --address \"1 High St\"
-  doorstep driver invite Ana > ana.ticket; doorstep driver enrol --ticket ana.ticket --dir ana
-  doorstep delivery plan A-1 --driver Ana --at +30m; doorstep driver sync --dir ana; sleep 1
-  kill %1; cat doorstep-data/messages.jsonl   # what the customer was sent
-  doorstep driver check 1 \"the code in it\" --dir ana   # twice, if you like
-  doorstep serve & sleep 1; doorstep driver sync --dir ana; sleep 1; doorstep delivery show A-1
-",
-        here.display()
-    )
+    fn typed(&self) -> String {
+        if self.by_hand.is_empty() {
+            return String::new();
+        }
+        let here = std::env::current_exe().ok();
+        let here = here.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("."));
+        format!(
+            "\nThe same by hand, in an empty directory:\n  export PATH=\"{}:$PATH\" DOORSTEP_CLOCK=doorstep-data/clock\n{}",
+            here.display(),
+            self.by_hand
+        )
+    }
 }

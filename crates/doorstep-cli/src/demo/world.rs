@@ -1,5 +1,6 @@
-//! The demo's world: a directory, a simulated clock, a server process, and commands as processes.
+//! The world of one story: a directory, a simulated clock, a server process, and commands as processes.
 
+use super::stage::{Leavings, until};
 use crate::clock::{self, Clock};
 use crate::error::CliError;
 use crate::text::parse_span;
@@ -7,11 +8,9 @@ use doorstep::time::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// The link in the customers' messages begins with this.
 pub(super) const LINK: &str = "https://parcels.example/door";
@@ -19,80 +18,13 @@ pub(super) const LINK: &str = "https://parcels.example/door";
 /// The demo's Monday begins here.
 const DAWN: &str = "2026-03-02T12:00:00Z";
 
-/// How long the demo waits for a process to do what it must.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Exit status after a signal, as shells have it for an interrupt.
-const INTERRUPTED: i32 = 130;
-const GLANCE: Duration = Duration::from_millis(20);
-
 pub(super) struct World {
     exe: PathBuf,
     dir: PathBuf,
-    kept: bool,
     url: String,
     leavings: Arc<Leavings>,
     /// Each server process has randomness of its own: a stream used twice would repeat itself.
     seed: u64,
-}
-
-/// What must not stay behind, however the demo ends.
-struct Leavings {
-    server: Mutex<Option<Child>>,
-    /// The directory, unless it is to be kept.
-    dir: Option<PathBuf>,
-}
-
-impl Leavings {
-    fn server(&self) -> MutexGuard<'_, Option<Child>> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends the server and removes the directory. While the guard that comes back is held, no
-    /// other server can be started.
-    fn clear(&self) -> MutexGuard<'_, Option<Child>> {
-        let mut server = self.server();
-        if let Some(mut child) = server.take() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if let Some(dir) = &self.dir {
-            // A command of the demo may still be writing its last file.
-            let _ = until(|| {
-                let removed = std::fs::remove_dir_all(dir);
-                let gone = removed.is_ok() || !dir.exists();
-                Ok(gone.then_some(()))
-            });
-        }
-        server
-    }
-
-    /// Clears up when the demo is interrupted or told to stop.
-    fn watch(self: &Arc<Self>) -> Result<(), CliError> {
-        let cannot = |error| CliError::new(format!("cannot listen for signals: {error}"));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot)?;
-        let [mut interrupt, mut terminate, mut hangup] = {
-            let _inside = runtime.enter();
-            [
-                signal(SignalKind::interrupt()).map_err(cannot)?,
-                signal(SignalKind::terminate()).map_err(cannot)?,
-                signal(SignalKind::hangup()).map_err(cannot)?,
-            ]
-        };
-        let leavings = Arc::clone(self);
-        std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-            });
-            let _cleared = leavings.clear();
-            std::process::exit(INTERRUPTED);
-        });
-        Ok(())
-    }
 }
 
 /// What a command answered.
@@ -120,33 +52,14 @@ impl Reply {
 }
 
 impl World {
-    pub(super) fn new(keep: Option<&Path>) -> Result<Self, CliError> {
+    pub(super) fn new(dir: PathBuf, leavings: Arc<Leavings>) -> Result<Self, CliError> {
         let exe = std::env::current_exe()
             .map_err(|error| CliError::new(format!("cannot find this program: {error}")))?;
-        let dir = match keep {
-            Some(dir) => dir.to_owned(),
-            None => std::env::temp_dir().join(format!("doorstep-demo-{}", std::process::id())),
-        };
-        let dir = std::fs::create_dir_all(dir.parent().unwrap_or(&dir))
-            .and_then(|()| std::fs::create_dir(&dir))
-            .and_then(|()| dir.canonicalize())
-            .map_err(|error| {
-                CliError::io("make the directory", &dir, &error)
-                    .hint("name one that does not exist yet")
-            })?;
-        let kept = keep.is_some();
-        let leavings =
-            Arc::new(Leavings { server: Mutex::new(None), dir: (!kept).then(|| dir.clone()) });
-        leavings.watch()?;
-        Ok(Self { exe, dir, kept, url: String::new(), leavings, seed: 1 })
+        Ok(Self { exe, dir, url: String::new(), leavings, seed: 1 })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
-    }
-
-    pub(super) const fn is_kept(&self) -> bool {
-        self.kept
     }
 
     pub(super) fn dawn() -> &'static str {
@@ -305,25 +218,4 @@ fn typed(arguments: &[&str]) -> String {
         }
     }
     line
-}
-
-/// Looks again and again, for as long as the demo has patience.
-fn until<T>(mut look: impl FnMut() -> Result<Option<T>, CliError>) -> Result<Option<T>, CliError> {
-    let mut waited = Duration::ZERO;
-    loop {
-        if let Some(found) = look()? {
-            return Ok(Some(found));
-        }
-        if waited >= PATIENCE {
-            return Ok(None);
-        }
-        std::thread::sleep(GLANCE);
-        waited += GLANCE;
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(self.leavings.clear());
-    }
 }

@@ -1,4 +1,4 @@
-//! The day itself: what is planned, what happens at the doors, and what the server makes of it.
+//! The deliveries' story, a day of a shop and two drivers: what is planned, what happens at the doors, and what the server makes of it.
 
 use super::report::Report;
 use super::world::{LINK, Reply, World};
@@ -11,6 +11,17 @@ use doorstep::id::DeliveryId;
 use serde_json::Value;
 
 const CSV: &str = include_str!("../../../../examples/deliveries.csv");
+
+const BY_HAND: &str = r#"  doorstep init --test
+  doorstep key create --name me --out doorstep.key
+  doorstep serve &
+  doorstep delivery add --reference A-1 --recipient Zoe --phone "+44 20 7946 0000" --address "1 High St"
+  doorstep driver invite Ana > ana.ticket; doorstep driver enrol --ticket ana.ticket --dir ana
+  doorstep delivery plan A-1 --driver Ana --at +30m; doorstep driver sync --dir ana; sleep 1
+  kill %1; cat doorstep-data/messages.jsonl   # what the customer was sent
+  doorstep driver check 1 "the code in it" --dir ana   # twice, if you like
+  doorstep serve & sleep 1; doorstep driver sync --dir ana; sleep 1; doorstep delivery show A-1
+"#;
 
 /// A stop of the story, with what its customers were sent.
 struct Stop {
@@ -35,7 +46,9 @@ pub(super) fn tell(world: &mut World, report: &mut Report) -> Result<(), CliErro
     expect(report, "Ana's device cannot sync", &reply, "unreachable");
     at_anas_doors(world, report, &stops, &messages)?;
     at_bojans_doors(world, report, &stops, &messages)?;
-    home(world, report, &stops)
+    home(world, report, &stops)?;
+    report.by_hand(BY_HAND);
+    Ok(())
 }
 
 /// Monday noon: an issuer, a server, deliveries from the shop's file, two drivers, four stops.
