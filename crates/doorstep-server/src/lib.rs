@@ -15,7 +15,6 @@ mod init;
 mod jobs;
 mod keys;
 mod messages;
-mod seal;
 mod serve;
 mod store;
 #[cfg(test)]
@@ -23,6 +22,8 @@ mod test_server;
 mod text;
 pub mod ticket;
 mod utc;
+
+use doorstep_files::seal;
 
 pub use api::openapi::openapi_json;
 pub use config::Config;

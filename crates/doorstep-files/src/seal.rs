@@ -1,5 +1,5 @@
-//! Secrets in the database are sealed, each to its own row, so that a leaked database gives none
-//! away and no sealed value can be moved to another row.
+//! Secrets that are stored are sealed, each to its own place, so that a leaked database or state
+//! file gives none away and no sealed value can be moved to another row.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -10,10 +10,13 @@ const NONCE_LENGTH: usize = 12;
 
 /// Where a sealed value stands; it opens nowhere else.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'a> {
-    pub(crate) table: &'static str,
-    pub(crate) column: &'static str,
-    pub(crate) row: &'a str,
+pub struct Place<'a> {
+    /// What kind of thing it belongs to.
+    pub table: &'static str,
+    /// Which of its values it is.
+    pub column: &'static str,
+    /// Which of the things.
+    pub row: &'a str,
 }
 
 impl Place<'_> {
@@ -23,11 +26,13 @@ impl Place<'_> {
     }
 }
 
-/// Seals and opens database columns with AES-256-GCM.
-pub(crate) struct SealKey(Aes256Gcm);
+/// Seals and opens stored values with AES-256-GCM.
+pub struct SealKey(Aes256Gcm);
 
 impl SealKey {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
+    /// Takes over the key.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
         Self(Aes256Gcm::new(key.into()))
     }
 
@@ -35,7 +40,7 @@ impl SealKey {
     ///
     /// # Errors
     /// [`SealError`] only for content beyond the cipher's 64 GiB.
-    pub(crate) fn seal(
+    pub fn seal(
         &self,
         place: Place<'_>,
         content: &[u8],
@@ -52,11 +57,7 @@ impl SealKey {
     ///
     /// # Errors
     /// [`SealError`] when it was sealed elsewhere, under another key, or changed.
-    pub(crate) fn open(
-        &self,
-        place: Place<'_>,
-        sealed: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(SealError)?;
         let payload = Payload { msg: ciphertext, aad: &place.to_bytes() };
         self.0.decrypt(&(*nonce).into(), payload).map(Zeroizing::new).map_err(|_| SealError)
@@ -65,8 +66,8 @@ impl SealKey {
 
 /// A sealed value that does not open; says nothing of its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed value does not open with this issuer's keys in this place")]
-pub(crate) struct SealError;
+#[error("a sealed value does not open with these keys in this place")]
+pub struct SealError;
 
 #[cfg(test)]
 mod tests {
