@@ -6,6 +6,7 @@
 //! itself.
 
 mod api;
+mod authenticators;
 mod config;
 mod context;
 mod hex;
@@ -15,6 +16,7 @@ mod init;
 mod jobs;
 mod keys;
 mod messages;
+mod presentation;
 mod serve;
 mod store;
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) enum TextError {
     Control { character: char, position: usize },
     #[error("begins or ends with a space")]
     Spaced,
+    #[error("begins as ids of accounts do")]
+    LikeId,
     #[error("has {0:?}, which no phone number has")]
     PhoneCharacter(char),
     #[error("has a + that is not in front")]
@@ -57,6 +59,23 @@ pub(crate) fn reference(text: &str) -> Result<(), TextError> {
 /// A person's or an API key's name: 1 to 120 characters.
 pub(crate) fn name(text: &str) -> Result<(), TextError> {
     check(text, 120, |_| false)
+}
+
+/// The name of an account, 1 to 120 characters, spaces around it dropped, and its key: two names
+/// are the same account's when they differ in case alone, as people type their mail address.
+pub(crate) fn account_name(text: &str) -> Result<(String, String), TextError> {
+    let name = text.trim();
+    check(name, 120, |_| false)?;
+    let key = name.to_lowercase();
+    if key.starts_with("acc_") {
+        return Err(TextError::LikeId);
+    }
+    Ok((name.to_owned(), key))
+}
+
+/// What tells a person's authenticators apart, or who the account is with: up to 64 characters.
+pub(crate) fn label(text: &str) -> Result<(), TextError> {
+    if text.is_empty() { Ok(()) } else { check(text, 64, |_| false) }
 }
 
 /// An address in one line: 1 to 300 characters.
@@ -149,6 +168,17 @@ mod tests {
         }
         assert!(matches!(note("a\rb"), Err(TextError::Control { .. })));
         assert_eq!(reference(" A1"), Err(TextError::Spaced));
+    }
+
+    #[test]
+    fn an_account_has_one_key_in_every_spelling() {
+        for text in ["Ana@Example.com", " ana@example.COM ", "ANA@EXAMPLE.COM\t"] {
+            assert_eq!(account_name(text).unwrap().1, "ana@example.com", "{text:?}");
+        }
+        assert_eq!(account_name(" Zoë ").unwrap().0, "Zoë");
+        assert_eq!(account_name("  "), Err(TextError::Blank));
+        assert_eq!(account_name("Acc_1"), Err(TextError::LikeId));
+        assert!(matches!(account_name("a\nb"), Err(TextError::Control { .. })));
     }
 
     #[test]

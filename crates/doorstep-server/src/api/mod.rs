@@ -21,7 +21,7 @@ const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The service as one [`Router`].
 pub(crate) fn router(context: &Arc<Context>) -> Router {
-    use v1::{claims, deliveries, devices, keys, routes};
+    use v1::{accounts, authenticators, challenges, claims, deliveries, devices, keys, routes};
 
     let with_key = Router::new()
         .route("/v1/deliveries", post(deliveries::create::handler).get(deliveries::list::handler))
@@ -35,6 +35,24 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
         .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
         .route("/v1/devices/{id}", get(devices::show::handler))
+        .route("/v1/accounts", post(accounts::create::handler).get(accounts::list::handler))
+        .route(
+            "/v1/accounts/import",
+            post(accounts::import::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+        )
+        .route("/v1/accounts/verify", post(accounts::verify::handler))
+        .route("/v1/accounts/recover", post(accounts::recover::handler))
+        .route("/v1/accounts/{id}", get(accounts::show::handler))
+        .route("/v1/accounts/{id}/authenticators", post(accounts::enrol::handler))
+        .route("/v1/accounts/{id}/recovery-codes", post(accounts::recovery_codes::handler))
+        .route("/v1/accounts/{id}/unlock", post(accounts::unlock::handler))
+        .route("/v1/accounts/{id}/disable", post(accounts::disable::handler))
+        .route("/v1/accounts/{id}/enable", post(accounts::enable::handler))
+        .route("/v1/authenticators/{id}/activate", post(authenticators::activate::handler))
+        .route("/v1/authenticators/{id}/resync", post(authenticators::resync::handler))
+        .route("/v1/authenticators/{id}/challenges", post(authenticators::challenge::handler))
+        .route("/v1/authenticators/{id}/disable", post(authenticators::disable::handler))
+        .route("/v1/challenges/{id}/verify", post(challenges::verify::handler))
         .route("/v1/keys", post(keys::create::handler).get(keys::list::handler))
         .route("/v1/keys/{id}/revoke", post(keys::revoke::handler))
         .route_layer(from_fn_with_state(Arc::clone(context), auth::require_key));
@@ -153,6 +171,22 @@ mod tests {
             ("POST", "/v1/devices"),
             ("GET", "/v1/devices"),
             ("GET", "/v1/devices/dev_1"),
+            ("POST", "/v1/accounts"),
+            ("GET", "/v1/accounts"),
+            ("POST", "/v1/accounts/import"),
+            ("POST", "/v1/accounts/verify"),
+            ("POST", "/v1/accounts/recover"),
+            ("GET", "/v1/accounts/acc_1"),
+            ("POST", "/v1/accounts/acc_1/authenticators"),
+            ("POST", "/v1/accounts/acc_1/recovery-codes"),
+            ("POST", "/v1/accounts/acc_1/unlock"),
+            ("POST", "/v1/accounts/acc_1/disable"),
+            ("POST", "/v1/accounts/acc_1/enable"),
+            ("POST", "/v1/authenticators/aut_1/activate"),
+            ("POST", "/v1/authenticators/aut_1/resync"),
+            ("POST", "/v1/authenticators/aut_1/challenges"),
+            ("POST", "/v1/authenticators/aut_1/disable"),
+            ("POST", "/v1/challenges/chl_1/verify"),
             ("POST", "/v1/keys"),
             ("GET", "/v1/keys"),
             ("POST", "/v1/keys/key_1/revoke"),

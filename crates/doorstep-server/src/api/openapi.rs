@@ -1,6 +1,6 @@
 //! The OpenAPI document, made from the endpoints themselves, served and checked in.
 
-use super::v1::{claims, deliveries, devices, keys, routes};
+use super::v1::{accounts, authenticators, challenges, claims, deliveries, devices, keys, routes};
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Document;
@@ -12,7 +12,8 @@ use utoipa::{Modify, OpenApi};
     info(
         title = "doorstep",
         description = "One-time codes that are verified where there is no network: deliveries, \
-                       drivers' devices, and what happened at the door. Errors are problem details \
+                       drivers' devices and what happened at the door; accounts and their \
+                       authenticators. Errors are problem details \
                        (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
     ),
     paths(
@@ -24,6 +25,22 @@ use utoipa::{Modify, OpenApi};
         deliveries::send::handler,
         deliveries::show::handler,
         deliveries::verify::handler,
+        accounts::create::handler,
+        accounts::list::handler,
+        accounts::show::handler,
+        accounts::enrol::handler,
+        accounts::verify::handler,
+        accounts::recovery_codes::handler,
+        accounts::recover::handler,
+        accounts::unlock::handler,
+        accounts::disable::handler,
+        accounts::enable::handler,
+        accounts::import::handler,
+        authenticators::activate::handler,
+        authenticators::resync::handler,
+        authenticators::challenge::handler,
+        authenticators::disable::handler,
+        challenges::verify::handler,
         claims::upload::handler,
         devices::create::handler,
         devices::enrol::handler,

@@ -160,6 +160,13 @@ pub(crate) fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     deserializer.deserialize_any(Text)
 }
 
+/// As [`secret_text`], for a field that may be left out.
+pub(crate) fn optional_secret_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    secret_text(deserializer).map(Some)
+}
+
 /// The answer to a path that does not exist.
 pub(crate) async fn not_found() -> Problem {
     Problem::new(Code::NotFound, "there is nothing at this path")

@@ -40,10 +40,20 @@ macro_rules! codes {
 }
 
 codes! {
+    /// No account has this id.
+    AccountNotFound = "account_not_found", NOT_FOUND, "no such account";
     /// The code left in an earlier message; it is kept nowhere.
     AlreadySent = "already_sent", CONFLICT, "the code was already sent";
+    /// The authenticator is of another kind than this is for.
+    AuthenticatorKind = "authenticator_kind", CONFLICT, "not for this kind of authenticator";
+    /// No authenticator has this id.
+    AuthenticatorNotFound = "authenticator_not_found", NOT_FOUND, "no such authenticator";
+    /// The authenticator is pending, active or disabled, and this is for another state.
+    AuthenticatorState = "authenticator_state", CONFLICT, "not in this state of the authenticator";
     /// The request's body is larger than the endpoint takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
+    /// No challenge has this id.
+    ChallengeNotFound = "challenge_not_found", NOT_FOUND, "no such challenge";
     /// The delivery has an outcome, so it cannot be planned.
     DeliveryClosed = "delivery_closed", CONFLICT, "the delivery is closed";
     /// No delivery has this id.
@@ -58,6 +68,8 @@ codes! {
     DeviceNotReady = "device_not_ready", CONFLICT, "the device cannot take deliveries";
     /// The device came back with less than it had before. It needs a new enrolment.
     DeviceRolledBack = "device_rolled_back", CONFLICT, "the device was set back";
+    /// Another account has this name.
+    DuplicateName = "duplicate_name", CONFLICT, "the name is taken";
     /// Another delivery has this reference.
     DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
     /// A malfunction of the server.
@@ -86,6 +98,8 @@ codes! {
     TicketInvalid = "ticket_invalid", UNAUTHORIZED, "the ticket is not valid";
     /// The request took too long; whether it was carried out is unknown.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "the request took too long";
+    /// The account has as many authenticators as it may have.
+    TooManyAuthenticators = "too_many_authenticators", CONFLICT, "too many authenticators";
     /// No API key, or not a valid one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "not authenticated";
     /// The server cannot store anything at the moment.
@@ -195,6 +209,11 @@ impl Problem {
     /// The fields that are wrong, for joining the problems of several rows.
     pub(crate) fn into_fields(self) -> Vec<FieldError> {
         self.errors
+    }
+
+    /// What happened, for telling it as the fault of a row.
+    pub(crate) fn into_detail(self) -> String {
+        self.detail
     }
 
     pub(crate) const fn code(&self) -> Code {

@@ -5,6 +5,7 @@
 
 pub(crate) mod check_claims;
 pub(crate) mod expire;
+pub(crate) mod forget;
 pub(crate) mod outbox;
 
 use crate::context::Context;
@@ -29,6 +30,7 @@ pub(crate) async fn once(context: &Arc<Context>) {
     note("outbox", outbox::run(context).await);
     note("check_claims", check_claims::run(context).await);
     note("expire", expire::run(context).await);
+    note("forget", forget::run(context).await);
 }
 
 fn note(job: &str, result: Result<(), Problem>) {

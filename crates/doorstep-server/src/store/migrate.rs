@@ -4,7 +4,7 @@ use super::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each step leads from its index to the next `user_version`. Steps are never edited once released.
-const STEPS: &[&str] = &[include_str!("migrations/0001.sql")];
+const STEPS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// Takes the steps that are missing, then `fill`, in one transaction.
 pub(super) fn run(

@@ -4,15 +4,20 @@
 //! SQL lives only in the modules below. Each is plain functions over a connection, so that one
 //! writer job can call several and they stand or fall together.
 
+pub(crate) mod accounts;
 pub(crate) mod api_keys;
+pub(crate) mod authenticators;
+pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod generations;
+pub(crate) mod known_devices;
 pub(crate) mod messages;
 pub(crate) mod meta;
 mod migrate;
 mod readers;
+pub(crate) mod recovery_codes;
 pub(crate) mod routes;
 pub(crate) mod value;
 mod writer;

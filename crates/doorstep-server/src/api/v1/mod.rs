@@ -1,5 +1,8 @@
 //! Version 1 of the API: one endpoint a file, each with its tests at its foot.
 
+pub(crate) mod accounts;
+pub(crate) mod authenticators;
+pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;

@@ -1,0 +1,171 @@
+//! Takes in many authenticators at once, with the secrets they have already: hardware tokens, or those
+//! of another system. All of them or none.
+
+use super::enrolment::{EnrolAuthenticator, Sealed};
+use crate::context::Context;
+use crate::http::extract::{ApiJson, parse_json};
+use crate::http::problem::{FieldError, Problem, ProblemBody};
+use crate::ids::make_id;
+use crate::store::StoreError;
+use crate::store::accounts::{self, Named};
+use crate::text;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+const MAX_ROWS: usize = 5000;
+
+/// Authenticators to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportAccounts {
+    /// 1 to 5,000 authenticators.
+    // Kept raw at first, so that an error in one names its row.
+    #[schema(value_type = Vec<ImportAccount>, min_items = 1, max_items = 5000)]
+    rows: Vec<Box<RawValue>>,
+}
+
+/// One authenticator and the account it is for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportAccount {
+    /// The account's name. It is made if it is not there; several rows may name one.
+    #[schema(example = "ana@example.com")]
+    account: String,
+    /// The authenticator, which needs its secret. It is active unless that says otherwise.
+    authenticator: EnrolAuthenticator,
+}
+
+/// What became of an import.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ImportedAccounts {
+    /// How many authenticators were taken in: all.
+    imported: usize,
+    /// How many accounts were made for them.
+    accounts_made: usize,
+    /// The authenticators' ids, in the order of the request.
+    ids: Vec<String>,
+    /// What is odd about some rows.
+    warnings: Vec<RowWarning>,
+}
+
+/// Something odd that did not stop the import.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RowWarning {
+    /// The 0-based index in the list.
+    row: usize,
+    /// `weak_secret` for a secret under 128 bits.
+    #[schema(example = "weak_secret")]
+    code: &'static str,
+}
+
+/// A row that was read, its secret sealed.
+struct Row {
+    /// Drawn for the case that the account is not there yet.
+    id: String,
+    name: (String, String),
+    sealed: Sealed,
+}
+
+/// Takes in many authenticators, all or none. Errors name the row (from 0) and the field.
+#[utoipa::path(post, path = "/v1/accounts/import", tag = "accounts",
+    operation_id = "import_accounts", security(("api_key" = [])), request_body = ImportAccounts,
+    responses((status = 201, description = "all were taken in", body = ImportedAccounts), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    ApiJson(request): ApiJson<ImportAccounts>,
+) -> Result<(StatusCode, Json<ImportedAccounts>), Problem> {
+    let count = request.rows.len();
+    if !(1..=MAX_ROWS).contains(&count) {
+        return Err(Problem::field("rows", format!("has {count} entries, not 1 to {MAX_ROWS}")));
+    }
+    let now = context.now();
+    let (mut rows, mut warnings, mut errors) = (Vec::with_capacity(count), Vec::new(), Vec::new());
+    for (index, raw) in request.rows.iter().enumerate() {
+        match read(&context, index, raw.get(), now)? {
+            Ok(row) => {
+                let odd = row.sealed.enrolment().warnings.iter();
+                warnings.extend(odd.map(|code| RowWarning { row: index, code }));
+                rows.push(row);
+            }
+            Err(more) => errors.extend(more),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Problem::fields(errors));
+    }
+    let (ids, accounts_made) =
+        context.store.write(move |connection| insert_all(connection, &rows, now)).await?;
+    let answer = ImportedAccounts { imported: ids.len(), accounts_made, ids, warnings };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+fn read(
+    context: &Context,
+    index: usize,
+    raw: &str,
+    now: Timestamp,
+) -> Result<Result<Row, Vec<FieldError>>, Problem> {
+    let parsed = match parse_json::<ImportAccount>(raw.as_bytes(), Some(index)) {
+        Ok(parsed) => parsed,
+        Err(problem) => return Ok(Err(problem.into_fields())),
+    };
+    let mut errors = Vec::new();
+    let mut fault = |field: &str, message: String| {
+        errors.push(FieldError { row: Some(index), field: field.to_owned(), message });
+    };
+    let name = text::account_name(&parsed.account)
+        .map_err(|error| fault("account", error.to_string()))
+        .ok();
+    let enrolment = parsed.authenticator.read(true, Some(index), "authenticator.");
+    if enrolment.as_ref().is_ok_and(|enrolment| enrolment.secret.is_none()) {
+        fault("authenticator.secret", "is missing".to_owned());
+    }
+    let enrolment = enrolment.map_err(|more| errors.extend(more)).ok();
+    match (name, enrolment) {
+        (Some(name), Some(enrolment)) if errors.is_empty() => {
+            let id = context.with_rng(|rng| make_id("acc", now, rng));
+            Ok(Ok(Row { id, name, sealed: enrolment.seal(context, now)? }))
+        }
+        _ => Ok(Err(errors)),
+    }
+}
+
+fn insert_all(
+    connection: &Connection,
+    rows: &[Row],
+    now: Timestamp,
+) -> Result<(Vec<String>, usize), Problem> {
+    let (mut ids, mut accounts_made, mut errors) = (Vec::with_capacity(rows.len()), 0, Vec::new());
+    for (index, row) in rows.iter().enumerate() {
+        let found = accounts::find(connection, &Named::Key(row.name.1.clone()))?;
+        let account = match found {
+            Some(account) => account.seq,
+            None => {
+                accounts_made += 1;
+                let made = super::insert(connection, &row.id, &row.name, now)?;
+                made.ok_or(StoreError::Corrupt { column: "accounts.name_key" })?
+            }
+        };
+        match row.sealed.store(connection, account, now)? {
+            Ok(authenticator) => ids.push(authenticator.id),
+            Err(problem) => errors.push(FieldError {
+                row: Some(index),
+                field: "account".to_owned(),
+                message: problem.into_detail(),
+            }),
+        }
+    }
+    if !errors.is_empty() {
+        // An error takes the whole job back, so no row stays behind.
+        return Err(Problem::fields(errors));
+    }
+    Ok((ids, accounts_made))
+}

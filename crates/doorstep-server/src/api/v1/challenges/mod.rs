@@ -1,0 +1,3 @@
+//! Challenges that wait for an answer.
+
+pub(crate) mod verify;
