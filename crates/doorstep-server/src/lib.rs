@@ -20,6 +20,8 @@ mod presentation;
 mod serve;
 mod store;
 #[cfg(test)]
+mod test_authenticator;
+#[cfg(test)]
 mod test_server;
 mod text;
 pub mod ticket;

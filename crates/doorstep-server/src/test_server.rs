@@ -1,6 +1,6 @@
 //! A server in the test's own process: a settable clock, seeded randomness, one API key.
 
-use crate::api::router;
+use crate::api::router as router_of;
 use crate::config::Config;
 use crate::context::{Clock, Context};
 use crate::http::base64url::{read, write};
@@ -87,8 +87,20 @@ impl TestServer {
         let context = Context::open(config, clock.clone(), Box::new(rng)).unwrap();
         let context = Arc::new(context);
         let key = crate::create_api_key(&context, "test").await.unwrap();
-        let router = router(&context);
+        let router = router_of(&context);
         Self { dir, clock, context, router, bearer: format!("Bearer {}", key.secret) }
+    }
+
+    /// The same directory, served anew.
+    pub(crate) fn restart(self) -> Self {
+        let Self { dir, clock, context, router, bearer } = self;
+        drop(router);
+        drop(context);
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(8));
+        let config = Config::new(dir.path().to_owned());
+        let context = Arc::new(Context::open(config, clock.clone(), rng).unwrap());
+        let router = router_of(&context);
+        Self { dir, clock, context, router, bearer }
     }
 
     pub(crate) fn bearer(&self) -> (&'static str, &str) {

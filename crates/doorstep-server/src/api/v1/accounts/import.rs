@@ -169,3 +169,73 @@ fn insert_all(
     }
     Ok((ids, accounts_made))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_authenticator::hotp;
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    const HEX: &str = "3132333435363738393031323334353637383930";
+
+    fn row(account: &str, label: &str) -> Value {
+        json!({"account": account,
+               "authenticator": {"kind": "hotp", "label": label, "secret": HEX, "encoding": "hex"}})
+    }
+
+    #[tokio::test]
+    async fn tokens_are_taken_in_with_their_accounts_and_are_active() {
+        let server = TestServer::new().await;
+        server.account("Ana").await;
+        let mut old = row("bo", "old app");
+        old["authenticator"] = json!({"kind": "totp", "secret": "JBSWY3DPEHPK3PXP"});
+        let rows = json!({"rows": [row("ana", "T-1"), row("ANA", "T-2"), old]});
+        let (status, made) = server.post("/v1/accounts/import", rows).await;
+        assert_eq!(
+            (status, &made["imported"], &made["accounts_made"]),
+            (201, &json!(3), &json!(1))
+        );
+        assert_eq!(made["warnings"], json!([{"row": 2, "code": "weak_secret"}]), "{made}");
+        assert_eq!(server.verify("ana", &hotp(HEX, 0)).await["outcome"], "granted");
+        assert_eq!(server.query("SELECT count(*) FROM accounts"), 2);
+    }
+
+    #[tokio::test]
+    async fn one_bad_row_keeps_all_out_and_is_named() {
+        let server = TestServer::new().await;
+        let mut short = row("c", "");
+        short["authenticator"]["secret"] = json!("3132");
+        let mut none = row("c", "");
+        none["authenticator"].as_object_mut().unwrap().remove("secret");
+        none["authenticator"].as_object_mut().unwrap().remove("encoding");
+        let mut digits = row("c", "");
+        digits["authenticator"]["digits"] = json!(9);
+        let mut number = row("c", "");
+        number["authenticator"]["secret"] = json!(5);
+        for (bad, field) in [
+            (short, "authenticator.secret"),
+            (none, "authenticator.secret"),
+            (number, "authenticator.secret"),
+            (digits, "authenticator.digits"),
+            (row("", ""), "account"),
+            (row("acc_1", ""), "account"),
+            (json!(7), "."),
+        ] {
+            let rows = json!({"rows": [row("a", "1"), row("b", "2"), bad]});
+            let (status, problem) = server.post("/v1/accounts/import", rows).await;
+            assert_eq!(status, 422, "{problem}");
+            assert_eq!(
+                (&problem["errors"][0]["row"], &problem["errors"][0]["field"]),
+                (&json!(2), &json!(field))
+            );
+            assert!(!problem.to_string().contains(HEX));
+        }
+        let nine: Vec<Value> = (0..9).map(|n| row("a", &n.to_string())).collect();
+        let (status, problem) = server.post("/v1/accounts/import", json!({"rows": nine})).await;
+        assert_eq!((status, &problem["errors"][0]["row"]), (422, &json!(8)), "{problem}");
+        for rows in [json!({"rows": []}), json!({"rows": {}}), json!([])] {
+            assert_eq!(server.post("/v1/accounts/import", rows).await.0, 422);
+        }
+        assert_eq!(server.query("SELECT count(*) FROM accounts"), 0);
+    }
+}

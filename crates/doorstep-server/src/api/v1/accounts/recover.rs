@@ -88,3 +88,126 @@ fn present(
     let left = held.iter().filter(|code| code.used.is_none() && code.number != number).count();
     Ok(Outcome::granted(&presentation).known_device(token).recovery_codes_left(left))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    async fn codes(server: &TestServer, account: &str) -> Vec<String> {
+        let path = format!("/v1/accounts/{account}/recovery-codes");
+        let (status, made) = server.post(&path, json!(null)).await;
+        assert_eq!(status, 201, "{made}");
+        let codes = made["codes"].as_array().unwrap().iter();
+        codes.map(|code| code.as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn recover(server: &TestServer, account: &str, code: &str) -> Value {
+        server.answer("/v1/accounts/recover", json!({"account": account, "code": code})).await
+    }
+
+    #[tokio::test]
+    async fn a_recovery_code_works_once_in_any_spelling() {
+        let server = TestServer::new().await;
+        let account = server.account("ana").await;
+        let codes = codes(&server, &account).await;
+        assert_eq!((codes.len(), codes[0].len()), (10, 14));
+        let granted = recover(&server, "ana", &codes[3].to_lowercase()).await;
+        assert_eq!(
+            (&granted["outcome"], &granted["recovery_codes_left"]),
+            (&json!("granted"), &json!(9)),
+            "{granted}"
+        );
+        for spelling in [codes[3].clone(), codes[3].replace('-', ""), codes[3].replace('-', " ")] {
+            assert_eq!(recover(&server, "ANA", &spelling).await["reason"], "already_used");
+        }
+        let server = server.restart();
+        assert_eq!(recover(&server, &account, &codes[3]).await["reason"], "already_used");
+        assert_eq!(recover(&server, &account, &codes[4]).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn recovery_codes_are_bound_to_their_account_and_their_set() {
+        let server = TestServer::new().await;
+        let (ana, bo) = (server.account("ana").await, server.account("bo").await);
+        let (old, others) = (codes(&server, &ana).await, codes(&server, &bo).await);
+        assert_eq!(recover(&server, "bo", &old[0]).await["reason"], "wrong_code");
+        let new = codes(&server, &ana).await;
+        assert_eq!(recover(&server, "ana", &old[0]).await["reason"], "wrong_code");
+        assert_eq!(recover(&server, "ana", &new[0]).await["outcome"], "granted");
+        assert_eq!(recover(&server, "bo", &others[0]).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn a_lockout_does_not_keep_the_holder_from_recovering() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let codes = codes(&server, &account).await;
+        for _ in 0..11 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        for _ in 0..20 {
+            assert_eq!(recover(&server, "ana", "0000-0000-0000").await["reason"], "wrong_code");
+        }
+        let body = json!({"account": "ana", "code": codes[0], "remember": true});
+        let granted = server.answer("/v1/accounts/recover", body).await;
+        assert_eq!(granted["outcome"], "granted");
+        let body = json!({"account": "ana", "code": phone.code_at(server.now()),
+                          "known_device": granted["known_device"]});
+        assert_eq!(server.answer("/v1/accounts/verify", body).await["outcome"], "granted");
+        assert_eq!(server.query("SELECT attempts_used FROM accounts"), 10, "it gives none back");
+    }
+
+    #[tokio::test]
+    async fn empty_absent_and_other_types_never_match() {
+        let server = TestServer::new().await;
+        let account = server.account("ana").await;
+        assert_eq!(recover(&server, "ana", "7K2M-9QXD-0VTB").await["reason"], "unknown");
+        let codes = codes(&server, &account).await;
+        for typed in
+            ["", " ", "---", &codes[0][..12], &format!("{}0", codes[0]), "ＡＢＣＤＥＦＧＨＪＫＭＮ"]
+        {
+            assert_eq!(recover(&server, "ana", typed).await["reason"], "mistyped", "{typed:?}");
+        }
+        assert_eq!(recover(&server, "nobody", &codes[0]).await["reason"], "unknown");
+        for code in [json!(true), json!(null), json!(0), json!([codes[0]]), json!({})] {
+            let body = json!({"account": "ana", "code": code});
+            let (status, problem) = server.post("/v1/accounts/recover", body).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("invalid_fields")));
+            assert!(!problem.to_string().contains(&codes[0]));
+        }
+        assert_eq!(recover(&server, "ana", &codes[0]).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn of_many_uses_of_one_recovery_code_one_is_granted() {
+        let server = Arc::new(TestServer::new().await);
+        let account = server.account("ana").await;
+        let codes = codes(&server, &account).await;
+        let requests = (0..32)
+            .map(|n| {
+                let name = ["ana", "Ana", &account][n % 3];
+                ("/v1/accounts/recover".to_owned(), json!({"account": name, "code": codes[7]}))
+            })
+            .collect();
+        assert_eq!(server.granted_of(requests).await, 1);
+    }
+
+    #[tokio::test]
+    async fn no_recovery_code_is_stored() {
+        let server = TestServer::new().await;
+        let account = server.account("ana").await;
+        let codes = codes(&server, &account).await;
+        for entry in std::fs::read_dir(server.dir.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).unwrap();
+                let plain = codes[0].replace('-', "");
+                for code in [codes[0].as_bytes(), plain.as_bytes()] {
+                    assert!(!bytes.windows(code.len()).any(|window| window == code));
+                }
+            }
+        }
+    }
+}

@@ -143,3 +143,338 @@ fn unknown(connection: &Connection, now: Timestamp) -> Result<Outcome, Problem> 
     accounts::count_unknown(connection)?;
     Ok(Outcome::unknown(now))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_authenticator::TestAuthenticator;
+    use crate::test_server::TestServer;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn a_code_is_granted_once_and_the_answer_says_why() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let code = phone.code_at(server.now());
+        let granted = server.verify("ana", &code).await;
+        assert_eq!(
+            (&granted["outcome"], &granted["account"], &granted["authenticator"]),
+            (&json!("granted"), &json!(account), &json!(phone.id)),
+            "{granted}"
+        );
+        assert_eq!(
+            (&granted["step"], &granted["shift"], &granted["why"]),
+            (&json!(server.now() / 30), &json!(0), &json!("current"))
+        );
+        assert!(granted.get("known_device").is_none(), "nobody asked for one");
+        let again = server.verify("ana", &code).await;
+        assert_eq!(again["reason"], "already_used", "{again}");
+        assert_eq!(again["server_time"], "2027-01-15T08:01:00Z");
+        assert!(again["hint"].is_string() && again["message"].is_string());
+    }
+
+    #[tokio::test]
+    async fn replay_of_the_same_or_a_neighbouring_step_is_refused_in_every_spelling() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let now = server.now();
+        let (current, before) = (phone.code_at(now), phone.code_at(now - 30));
+        assert_eq!(server.verify("ana", &current).await["outcome"], "granted");
+        let spaced = format!("{} {}", &current[..3], &current[3..]);
+        for (name, code) in
+            [("ana", &current), ("ANA", &spaced), (&account, &before), (" ana ", &current)]
+        {
+            assert_eq!(server.verify(name, code).await["reason"], "already_used", "{name} {code}");
+        }
+        server.clock.advance(30);
+        assert_eq!(server.verify("ana", &current).await["reason"], "already_used");
+        server.clock.set(now - 60);
+        assert_eq!(server.verify("ana", &before).await["reason"], "already_used", "clock set back");
+    }
+
+    #[tokio::test]
+    async fn no_spelling_or_alias_of_an_account_has_attempts_of_its_own() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("Ana").await;
+        let wrong = phone.wrong_at(server.now());
+        let names = ["Ana", "ana", "ANA", " ana", "ana\t", &account];
+        for (n, name) in (0..10).zip(names.iter().cycle()) {
+            let refused = server.verify(name, &wrong).await;
+            assert_eq!(
+                (&refused["reason"], &refused["attempts_left"]),
+                (&json!("wrong_code"), &json!(9 - n)),
+                "{name}"
+            );
+        }
+        for name in names {
+            let refused = server.verify(name, &phone.code_at(server.now())).await;
+            assert_eq!(
+                (&refused["reason"], &refused["until"]),
+                (&json!("throttled"), &json!("2027-01-15T12:01:00Z")),
+                "the right one neither"
+            );
+        }
+        server.clock.advance(4 * 3600);
+        let granted = server.verify("ana", &phone.code_at(server.now())).await;
+        assert_eq!(granted["outcome"], "granted", "{granted}");
+    }
+
+    #[tokio::test]
+    async fn a_success_clears_nothing_but_its_own_attempt() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        for _ in 0..5 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        assert_eq!(server.verify("ana", &phone.code_at(server.now())).await["outcome"], "granted");
+        let (_, shown) = server.get(&format!("/v1/accounts/{account}")).await;
+        assert_eq!(shown["attempts_left"], 5);
+    }
+
+    #[tokio::test]
+    async fn whoever_burns_the_attempts_does_not_lock_a_known_device_out() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        let body = |code: String| json!({"account": "ana", "code": code, "remember": true});
+        let granted = server.answer("/v1/accounts/verify", body(phone.code_at(server.now()))).await;
+        let token = granted["known_device"].as_str().unwrap().to_owned();
+        assert!(token.starts_with("known_") && token.len() == 32);
+        for _ in 0..11 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        server.clock.advance(30);
+        let code = phone.code_at(server.now());
+        for other in ["", "known_00000000000000000000000000", &token.to_uppercase()] {
+            let body = json!({"account": "ana", "code": code, "known_device": other});
+            let refused = server.answer("/v1/accounts/verify", body).await;
+            assert_eq!(refused["reason"], "throttled", "{other}");
+        }
+        let body = json!({"account": "ana", "code": code, "known_device": token, "remember": true});
+        let granted = server.answer("/v1/accounts/verify", body).await;
+        assert_eq!(granted["outcome"], "granted", "{granted}");
+        assert!(granted.get("known_device").is_none(), "it has one");
+        // Its own attempts end too.
+        for left in (0..10).rev() {
+            let code = phone.wrong_at(server.now());
+            let body = json!({"account": "ana", "code": code, "known_device": token});
+            let refused = server.answer("/v1/accounts/verify", body).await;
+            assert_eq!(refused["attempts_left"], left);
+        }
+        assert_eq!(server.query("SELECT count(*) FROM known_devices"), 1);
+        let kept =
+            server.query("SELECT count(*) FROM known_devices WHERE instr(token_hash, 'known')");
+        assert_eq!(kept, 0, "only its hash is kept");
+    }
+
+    #[tokio::test]
+    async fn a_known_device_of_one_account_is_nobody_at_another() {
+        let server = TestServer::new().await;
+        let (_, ana) = server.enrolled("ana").await;
+        let (_, bo) = server.enrolled("bo").await;
+        let code = ana.code_at(server.now());
+        let body = json!({"account": "ana", "code": code, "remember": true});
+        let token = server.answer("/v1/accounts/verify", body).await["known_device"].clone();
+        for _ in 0..10 {
+            server.verify("bo", &bo.wrong_at(server.now())).await;
+        }
+        let body =
+            json!({"account": "bo", "code": bo.code_at(server.now()), "known_device": token});
+        assert_eq!(server.answer("/v1/accounts/verify", body).await["reason"], "throttled");
+    }
+
+    #[tokio::test]
+    async fn of_seventeen_devices_the_one_unused_for_longest_is_forgotten() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let mut tokens = Vec::new();
+        for _ in 0..17 {
+            let body =
+                json!({"account": "ana", "code": phone.code_at(server.now()), "remember": true});
+            let granted = server.answer("/v1/accounts/verify", body).await;
+            tokens.push(granted["known_device"].as_str().unwrap().to_owned());
+            server.clock.advance(30);
+        }
+        let (_, shown) = server.get(&format!("/v1/accounts/{account}")).await;
+        assert_eq!(shown["known_devices"], 16);
+        for _ in 0..10 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        for (token, outcome) in
+            [(&tokens[0], "refused"), (&tokens[1], "granted"), (&tokens[16], "granted")]
+        {
+            server.clock.advance(30);
+            let code = phone.code_at(server.now());
+            let body = json!({"account": "ana", "code": code, "known_device": token});
+            assert_eq!(server.answer("/v1/accounts/verify", body).await["outcome"], outcome);
+        }
+    }
+
+    #[tokio::test]
+    async fn empty_absent_and_unlikely_texts_never_match() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        server.account("bare").await;
+        let code = phone.code_at(server.now());
+        let fullwidth: String =
+            code.bytes().map(|b| char::from_u32(0xFF10 + u32::from(b - b'0')).unwrap()).collect();
+        for typed in [
+            "", " ", "12345", "1234567", "12345a", "+12345", "1_2345", &fullwidth, "123456\n", "\0",
+        ] {
+            assert_eq!(server.verify("ana", typed).await["reason"], "mistyped", "{typed:?}");
+            assert_eq!(server.verify("bare", typed).await["reason"], "unknown", "{typed:?}");
+        }
+        assert_eq!(server.query("SELECT sum(attempts_used) FROM accounts"), 0);
+        for nobody in ["", " ", "nobody", "acc_", "acc_01m7zpcgdg2c2rbw8qte4qcp8y", "a\0"] {
+            let refused = server.verify(nobody, &code).await;
+            assert_eq!(refused["reason"], "unknown", "{nobody:?}");
+            assert!(refused["server_time"].is_string());
+        }
+        assert_eq!(server.query("SELECT attempts FROM unknown_accounts"), 6);
+        assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn other_types_than_text_are_not_codes() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        let code = phone.code_at(server.now());
+        let number: u64 = code.parse().unwrap();
+        for body in [
+            json!({"account": "ana", "code": true}),
+            json!({"account": "ana", "code": null}),
+            json!({"account": "ana", "code": number}),
+            json!({"account": "ana", "code": [code]}),
+            json!({"account": "ana", "code": {"$ne": ""}}),
+            json!({"account": ["ana"], "code": code}),
+            json!({"account": "ana"}),
+            json!({"code": code}),
+            json!({"account": "ana", "code": code, "force": true}),
+            json!({"account": "ana", "code": code, "remember": "yes"}),
+            json!({"account": "ana", "code": code, "known_device": null}),
+            json!([code]),
+            json!(code),
+        ] {
+            let (status, problem) = server.post("/v1/accounts/verify", body).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("invalid_fields")), "{problem}");
+            assert!(!problem.to_string().contains(&code), "the answer does not repeat the code");
+        }
+        assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn a_code_is_bound_to_its_account() {
+        let server = TestServer::new().await;
+        let (_, ana) = server.enrolled("ana").await;
+        let (_, bo) = server.enrolled("bo").await;
+        let code = ana.code_at(server.now());
+        assert_ne!(code, bo.code_at(server.now()));
+        assert_eq!(server.verify("bo", &code).await["reason"], "wrong_code");
+        assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn several_authenticators_share_the_attempts_and_each_is_told_apart() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let body = json!({"kind": "totp", "label": "tablet"});
+        let tablet = TestAuthenticator::of(&server.enrol(&account, body).await);
+        let code = tablet.code_at(server.now());
+        assert_eq!(server.verify("ana", &code).await["reason"], "wrong_code", "it is pending");
+        assert_eq!(server.activate(&tablet.id, &code).await["outcome"], "granted");
+        assert_eq!(server.verify("ana", &code).await["reason"], "already_used");
+        server.clock.advance(30);
+        for one in [&tablet, &phone] {
+            let granted = server.verify("ana", &one.code_at(server.now())).await;
+            assert_eq!(granted["authenticator"], json!(one.id), "{granted}");
+        }
+        let (_, shown) = server.get(&format!("/v1/accounts/{account}")).await;
+        assert_eq!(shown["attempts_left"], 8, "two were refused");
+    }
+
+    #[tokio::test]
+    async fn of_many_presentations_of_one_code_one_is_granted() {
+        let server = Arc::new(TestServer::new().await);
+        let (account, phone) = server.enrolled("ana").await;
+        let code = phone.code_at(server.now());
+        let names = ["ana", "ANA", &account];
+        let requests = (0..64)
+            .map(|n| {
+                let body = json!({"account": names[n % 3], "code": code, "remember": n % 2 == 0});
+                ("/v1/accounts/verify".to_owned(), body)
+            })
+            .collect();
+        assert_eq!(server.granted_of(requests).await, 1);
+    }
+
+    #[tokio::test]
+    async fn many_different_users_at_once_are_all_served() {
+        let server = Arc::new(TestServer::new().await);
+        let mut phones = Vec::new();
+        for n in 0..40 {
+            phones.push((format!("user{n}"), server.enrolled(&format!("user{n}")).await.1));
+        }
+        let now = server.now();
+        let requests = phones
+            .iter()
+            .map(|(name, phone)| {
+                let body = json!({"account": name, "code": phone.code_at(now)});
+                ("/v1/accounts/verify".to_owned(), body)
+            })
+            .collect();
+        assert_eq!(server.granted_of(requests).await, 40);
+    }
+
+    #[tokio::test]
+    async fn attempts_survive_a_restart_and_a_failed_request() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        for _ in 0..3 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        // A refusal leaves its count although a request after it fails.
+        server.post("/v1/accounts/verify", json!({"account": "ana"})).await;
+        let code = phone.code_at(server.now());
+        assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
+        let server = server.restart();
+        let (_, shown) = server.get(&format!("/v1/accounts/{account}")).await;
+        assert_eq!(shown["attempts_left"], 7);
+        assert_eq!(server.verify("ana", &code).await["reason"], "already_used");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_secret_is_an_error_and_grants_nothing() {
+        let server = TestServer::new().await;
+        let (_, ana) = server.enrolled("ana").await;
+        let (_, bo) = server.enrolled("bo").await;
+        // Another row's secret does not open here.
+        server.execute(
+            "UPDATE authenticators SET sealed = (SELECT sealed FROM authenticators WHERE account = 1)
+             WHERE account = 2",
+        );
+        for code in [ana.code_at(server.now()), bo.code_at(server.now())] {
+            let body = json!({"account": "bo", "code": code});
+            let (status, problem) = server.post("/v1/accounts/verify", body).await;
+            assert_eq!((status, &problem["code"]), (500, &json!("internal")));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_ends_of_time_do_not_panic_and_grant_nothing_old() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let code = phone.code_at(server.now());
+        assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
+        let back = server.now();
+        for at in [0, 29, u64::MAX - 29, u64::MAX] {
+            server.clock.set(at);
+            for code in [&code, "000000"] {
+                let body = json!({"account": "ana", "code": code});
+                let (_, answer) = server.post("/v1/accounts/verify", body).await;
+                assert_ne!(answer["outcome"], "granted", "{at} {answer}");
+            }
+            server.get(&format!("/v1/accounts/{account}")).await;
+        }
+        server.clock.set(back);
+        assert_eq!(server.verify("ana", &code).await["reason"], "already_used");
+    }
+}

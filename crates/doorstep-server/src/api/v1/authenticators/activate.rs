@@ -160,3 +160,120 @@ fn candidates(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_authenticator::{TestAuthenticator, hotp};
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+    use std::num::NonZeroU64;
+    use std::sync::Arc;
+
+    async fn pending(server: &TestServer, body: Value) -> (String, TestAuthenticator) {
+        let account = server.account("ana").await;
+        let enrolled = server.enrol(&account, body).await;
+        (account, TestAuthenticator::of(&enrolled))
+    }
+
+    #[tokio::test]
+    async fn the_first_code_activates_and_is_spent() {
+        let server = TestServer::new().await;
+        let (_, phone) = pending(&server, json!({"kind": "totp"})).await;
+        let code = phone.code_at(server.now());
+        let granted = server.activate(&phone.id, &code).await;
+        assert_eq!((&granted["outcome"], &granted["period"]), (&json!("granted"), &json!(30)));
+        assert_eq!(server.verify("ana", &code).await["reason"], "already_used");
+        let path = format!("/v1/authenticators/{}/activate", phone.id);
+        let (status, problem) = server.post(&path, json!({"code": code})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("authenticator_state")));
+    }
+
+    #[tokio::test]
+    async fn a_period_of_a_minute_is_detected_or_given() {
+        for given in [None, Some(60)] {
+            let server = TestServer::new().await;
+            let (account, mut phone) = pending(&server, json!({"kind": "totp"})).await;
+            // Steps of 30 and of 60 seconds differ for all times but the very first.
+            phone.totp.period = NonZeroU64::new(60).unwrap();
+            let mut body = json!({"code": phone.code_at(server.now())});
+            if let Some(period) = given {
+                body["period"] = json!(period);
+            }
+            let path = format!("/v1/authenticators/{}/activate", phone.id);
+            let granted = server.answer(&path, body).await;
+            assert_eq!((&granted["outcome"], &granted["period"]), (&json!("granted"), &json!(60)));
+            let (_, shown) = server.get(&format!("/v1/accounts/{account}")).await;
+            assert_eq!(shown["authenticators"][0]["period"], 60);
+            assert_eq!(shown["attempts_left"], 10, "it was one attempt");
+            server.clock.advance(60);
+            let granted = server.verify("ana", &phone.code_at(server.now())).await;
+            assert_eq!((&granted["outcome"], &granted["shift"]), (&json!("granted"), &json!(0)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_given_period_is_the_only_one_tried() {
+        let server = TestServer::new().await;
+        let (_, phone) = pending(&server, json!({"kind": "totp"})).await;
+        let path = format!("/v1/authenticators/{}/activate", phone.id);
+        let code = phone.code_at(server.now());
+        let refused = server.answer(&path, json!({"code": code, "period": 60})).await;
+        assert_eq!(
+            (&refused["reason"], &refused["attempts_left"]),
+            (&json!("wrong_code"), &json!(9))
+        );
+        for period in [0, 86_401] {
+            let (status, _) = server.post(&path, json!({"code": code, "period": period})).await;
+            assert_eq!(status, 422);
+        }
+        assert_eq!(server.activate(&phone.id, &code).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn guesses_at_activation_take_the_attempts_of_the_account() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let other = TestAuthenticator::of(&server.enrol(&account, json!({"kind": "totp"})).await);
+        for _ in 0..10 {
+            server.activate(&other.id, &other.wrong_at(server.now())).await;
+        }
+        let right = other.code_at(server.now());
+        assert_eq!(server.activate(&other.id, &right).await["reason"], "throttled");
+        let right = phone.code_at(server.now());
+        assert_eq!(server.verify("ana", &right).await["reason"], "throttled");
+    }
+
+    #[tokio::test]
+    async fn a_counter_is_activated_within_its_look_ahead() {
+        let server = TestServer::new().await;
+        let hex = "3132333435363738393031323334353637383930";
+        let body = json!({"kind": "hotp", "secret": hex, "encoding": "hex"});
+        let (_, token) = pending(&server, body).await;
+        assert_eq!(server.activate(&token.id, "").await["reason"], "mistyped");
+        assert_eq!(server.activate(&token.id, &hotp(hex, 11)).await["reason"], "wrong_code");
+        let granted = server.activate(&token.id, &hotp(hex, 7)).await;
+        assert_eq!((&granted["step"], &granted["shift"]), (&json!(7), &json!(7)), "{granted}");
+        assert_eq!(server.verify("ana", &hotp(hex, 7)).await["reason"], "already_used");
+        assert_eq!(server.verify("ana", &hotp(hex, 8)).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn of_many_activations_with_one_code_one_is_granted() {
+        let server = TestServer::new().await;
+        let (_, phone) = pending(&server, json!({"kind": "totp"})).await;
+        let server = Arc::new(server);
+        let path = format!("/v1/authenticators/{}/activate", phone.id);
+        let code = phone.code_at(server.now());
+        let tasks: Vec<_> = (0..32)
+            .map(|_| {
+                let (server, path, code) = (Arc::clone(&server), path.clone(), code.clone());
+                tokio::spawn(async move { server.post(&path, json!({"code": code})).await.1 })
+            })
+            .collect();
+        let mut granted = 0;
+        for task in tasks {
+            granted += usize::from(task.await.unwrap()["outcome"] == "granted");
+        }
+        assert_eq!(granted, 1);
+    }
+}

@@ -28,3 +28,26 @@ pub(crate) async fn handler(
         .await?;
     Ok(Json(AuthenticatorView::from(&row)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_disabled_authenticator_is_never_taken_again() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        let path = format!("/v1/authenticators/{}", phone.id);
+        let (status, shown) = server.post(&format!("{path}/disable"), json!(null)).await;
+        assert_eq!((status, &shown["state"]), (200, &json!("disabled")));
+        let code = phone.code_at(server.now());
+        assert_eq!(server.verify("ana", &code).await["reason"], "unknown");
+        for (verb, body) in [("activate", json!({"code": code})), ("resync", json!({"code": code}))]
+        {
+            let (status, problem) = server.post(&format!("{path}/{verb}"), body).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("authenticator_state")), "{verb}");
+        }
+        assert_eq!(server.post(&format!("{path}/disable"), json!(null)).await.0, 200, "again");
+    }
+}

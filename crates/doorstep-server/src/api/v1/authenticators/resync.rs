@@ -139,3 +139,128 @@ fn present(
     authenticators::remember(connection, &row, &remembered, Some(now))?;
     Ok(Outcome::granted(&presentation).authenticator(&row.id).accepted(granted.grant.found()))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_authenticator::{TestAuthenticator, hotp};
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    const HEX: &str = "3132333435363738393031323334353637383930";
+
+    async fn resync(server: &TestServer, id: &str, body: Value) -> Value {
+        server.answer(&format!("/v1/authenticators/{id}/resync"), body).await
+    }
+
+    async fn token(server: &TestServer) -> String {
+        let account = server.account("ana").await;
+        let body = json!({"kind": "hotp", "secret": HEX, "encoding": "hex", "active": true});
+        server.enrol(&account, body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Two codes that follow each other on a clock that is off by `shift`.
+    fn pair(phone: &TestAuthenticator, now: u64, shift: i64) -> Value {
+        let at = now.checked_add_signed(shift).unwrap();
+        json!({"codes": [phone.code_at(at), phone.code_at(at + 30)]})
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_hours_off_is_followed_after_two_codes() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        let off = 3 * 3600;
+        let refused = server.verify("ana", &phone.code_at(server.now() + 3 * 3600)).await;
+        assert_eq!(refused["reason"], "wrong_code");
+        let granted = resync(&server, &phone.id, pair(&phone, server.now(), off)).await;
+        assert_eq!((&granted["outcome"], &granted["why"]), (&json!("granted"), &json!("resync")));
+        server.clock.advance(60);
+        let granted = server.verify("ana", &phone.code_at(server.now() + 3 * 3600)).await;
+        assert_eq!((&granted["outcome"], &granted["why"]), (&json!("granted"), &json!("drift")));
+    }
+
+    #[tokio::test]
+    async fn one_code_at_a_time_works_within_a_minute() {
+        let server = TestServer::new().await;
+        let id = token(&server).await;
+        let first = resync(&server, &id, json!({"code": hotp(HEX, 500)})).await;
+        assert_eq!((&first["outcome"], first.get("at")), (&json!("continue"), None), "{first}");
+        let granted = resync(&server, &id, json!({"code": hotp(HEX, 501)})).await;
+        assert_eq!((&granted["outcome"], &granted["step"]), (&json!("granted"), &json!(501)));
+        assert_eq!(server.verify("ana", &hotp(HEX, 502)).await["outcome"], "granted");
+
+        resync(&server, &id, json!({"code": hotp(HEX, 600)})).await;
+        server.clock.advance(61);
+        let again = resync(&server, &id, json!({"code": hotp(HEX, 601)})).await;
+        assert_eq!(again["outcome"], "continue", "the first was forgotten");
+    }
+
+    #[tokio::test]
+    async fn resync_never_goes_back() {
+        let server = TestServer::new().await;
+        let (_, phone) = server.enrolled("ana").await;
+        let now = server.now();
+        let granted = server.verify("ana", &phone.code_at(now)).await;
+        assert_eq!(granted["outcome"], "granted");
+        // What was recorded earlier, and what was just used.
+        for shift in [-1800, -300, -30, 0] {
+            let refused = resync(&server, &phone.id, pair(&phone, now, shift)).await;
+            assert_eq!(refused["reason"], "already_used", "{shift} {refused}");
+        }
+        server.clock.set(now - 3000);
+        let refused = resync(&server, &phone.id, pair(&phone, now, -60)).await;
+        assert_eq!(refused["reason"], "already_used", "nor with the clock set back");
+    }
+
+    #[tokio::test]
+    async fn codes_that_do_not_follow_each_other_are_refused_and_counted() {
+        let server = TestServer::new().await;
+        let id = token(&server).await;
+        for (first, second) in [(500, 502), (500, 500), (501, 500)] {
+            let body = json!({"codes": [hotp(HEX, first), hotp(HEX, second)]});
+            let refused = resync(&server, &id, body).await;
+            assert_eq!(refused["outcome"], "refused", "{refused}");
+        }
+        let far = json!({"codes": [hotp(HEX, 1500), hotp(HEX, 1501)]});
+        assert_eq!(resync(&server, &id, far).await["reason"], "wrong_code");
+        assert_eq!(server.query("SELECT attempts_used FROM accounts"), 7);
+        for _ in 0..3 {
+            resync(&server, &id, json!({"codes": ["000000", "000001"]})).await;
+        }
+        let right = json!({"codes": [hotp(HEX, 500), hotp(HEX, 501)]});
+        assert_eq!(resync(&server, &id, right).await["reason"], "throttled");
+    }
+
+    #[tokio::test]
+    async fn other_shapes_of_the_request_are_refused() {
+        let server = TestServer::new().await;
+        let id = token(&server).await;
+        let path = format!("/v1/authenticators/{id}/resync");
+        for body in [
+            json!({}),
+            json!({"code": "1", "codes": ["1", "2"]}),
+            json!({"codes": ["1"]}),
+            json!({"codes": ["1", "2", "3"]}),
+            json!({"codes": [1, 2]}),
+            json!({"codes": "12"}),
+            json!({"code": true}),
+            json!({"code": null}),
+        ] {
+            assert!(matches!(server.post(&path, body.clone()).await.0, 400 | 422), "{body}");
+        }
+        let (status, problem) =
+            server.post("/v1/authenticators/aut_0/resync", json!({"code": "123456"})).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("authenticator_not_found")));
+    }
+
+    #[tokio::test]
+    async fn of_many_resyncs_with_one_pair_one_is_granted() {
+        let server = Arc::new(TestServer::new().await);
+        let (_, phone) = server.enrolled("ana").await;
+        let body = pair(&phone, server.now(), 7200);
+        let path = format!("/v1/authenticators/{}/resync", phone.id);
+        // Fewer than the account has attempts for.
+        let requests = (0..5).map(|_| (path.clone(), body.clone())).collect();
+        assert_eq!(server.granted_of(requests).await, 1);
+    }
+}

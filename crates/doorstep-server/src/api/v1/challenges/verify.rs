@@ -127,3 +127,196 @@ fn not_found() -> Problem {
     Problem::new(Code::ChallengeNotFound, "no challenge has this id")
         .hint("challenges are forgotten a day after their end; make a new one")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_authenticator::text;
+    use crate::test_server::TestServer;
+    use doorstep::otp::ocra::suite::Suite;
+    use doorstep::otp::ocra::{Challenge, Input, PinHash, Question, Response, respond};
+    use doorstep::otp::text::read_hex;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    /// The seed of RFC 6287, appendix C, for SHA-1.
+    const HEX: &str = "3132333435363738393031323334353637383930";
+    const PLAIN: &str = "OCRA-1:HOTP-SHA1-6:QN08";
+
+    async fn token(server: &TestServer, extra: Value) -> String {
+        let account = server.account("ana").await;
+        let mut body = json!({"kind": "ocra", "secret": HEX, "encoding": "hex", "active": true});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        server.enrol(&account, body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn ask(server: &TestServer, id: &str, body: Value) -> Value {
+        let path = format!("/v1/authenticators/{id}/challenges");
+        let (status, challenge) = server.post(&path, body).await;
+        assert_eq!(status, 201, "{challenge}");
+        challenge
+    }
+
+    fn response(
+        suite: &str,
+        input: impl FnOnce(&Suite) -> (Question, Option<u64>, Option<PinHash>),
+    ) -> String {
+        let suite = Suite::parse(suite).unwrap();
+        let (question, counter, pin) = input(&suite);
+        let input = Input { counter, pin: pin.as_ref(), ..Input::new(&question) };
+        match respond(&suite, &read_hex(HEX).unwrap(), &input).unwrap() {
+            Response::Code(code) => text(code.expose()),
+            Response::Whole(_) => panic!("a code"),
+        }
+    }
+
+    fn plain(challenge: &Value) -> String {
+        let text = challenge["challenge"].as_str().unwrap();
+        response(PLAIN, |suite| {
+            (Question::one_way(&Challenge::parse(suite, text).unwrap()), None, None)
+        })
+    }
+
+    async fn verify(server: &TestServer, challenge: &Value, response: &str) -> Value {
+        let path = format!("/v1/challenges/{}/verify", challenge["id"].as_str().unwrap());
+        server.answer(&path, json!({ "response": response })).await
+    }
+
+    #[tokio::test]
+    async fn a_challenge_is_answered_once_within_two_minutes() {
+        let server = TestServer::new().await;
+        let id = token(&server, json!({"suite": PLAIN})).await;
+        let (one, other) = (ask(&server, &id, json!({})).await, ask(&server, &id, json!({})).await);
+        assert_ne!(one["challenge"], other["challenge"]);
+        assert_eq!(one["expires_at"], "2027-01-15T08:02:00Z");
+        assert_eq!(verify(&server, &other, &plain(&one)).await["reason"], "wrong_code");
+        let granted = verify(&server, &one, &plain(&one)).await;
+        assert_eq!(
+            (&granted["outcome"], &granted["authenticator"]),
+            (&json!("granted"), &json!(id))
+        );
+        assert_eq!(verify(&server, &one, &plain(&one)).await["reason"], "already_used");
+        server.clock.advance(120);
+        assert_eq!(verify(&server, &other, &plain(&other)).await["reason"], "expired");
+        server.clock.set(crate::test_server::START - 1);
+        assert_eq!(verify(&server, &other, &plain(&other)).await["reason"], "not_yet_valid");
+        assert_eq!(
+            server.verify("ana", &plain(&other)).await["reason"],
+            "unknown",
+            "no typed code"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_pending_authenticator_is_activated_by_its_first_answer() {
+        let server = TestServer::new().await;
+        let id = token(&server, json!({"suite": PLAIN, "active": false})).await;
+        let path = format!("/v1/authenticators/{id}/activate");
+        let (status, problem) = server.post(&path, json!({"code": "123456"})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("authenticator_kind")));
+        let challenge = ask(&server, &id, json!({})).await;
+        assert_eq!(verify(&server, &challenge, &plain(&challenge)).await["outcome"], "granted");
+        let state = server.query("SELECT count(*) FROM authenticators WHERE state = 'active'");
+        assert_eq!(state, 1);
+    }
+
+    #[tokio::test]
+    async fn counter_and_pin_go_in_and_the_counter_never_comes_back() {
+        let server = TestServer::new().await;
+        let suite = "OCRA-1:HOTP-SHA1-8:C-QN08-PSHA1";
+        let id = token(&server, json!({"suite": suite, "pin": "1234", "counter": 2})).await;
+        let answer = |challenge: &Value, counter, pin: &str| {
+            let text = challenge["challenge"].as_str().unwrap().to_owned();
+            let pin = PinHash::derive(doorstep::otp::Algorithm::Sha1, pin);
+            response(suite, |suite| {
+                (
+                    Question::one_way(&Challenge::parse(suite, &text).unwrap()),
+                    Some(counter),
+                    Some(pin),
+                )
+            })
+        };
+        let one = ask(&server, &id, json!({})).await;
+        for wrong in [answer(&one, 1, "1234"), answer(&one, 3, "4321"), answer(&one, 13, "1234")] {
+            assert_eq!(verify(&server, &one, &wrong).await["reason"], "wrong_code");
+        }
+        let granted = verify(&server, &one, &answer(&one, 4, "1234")).await;
+        assert_eq!((&granted["outcome"], &granted["step"]), (&json!("granted"), &json!(4)));
+        let two = ask(&server, &id, json!({})).await;
+        assert_eq!(verify(&server, &two, &answer(&two, 4, "1234")).await["reason"], "wrong_code");
+        assert_eq!(verify(&server, &two, &answer(&two, 5, "1234")).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn mutual_the_server_answers_first_and_the_client_both() {
+        let server = TestServer::new().await;
+        let id = token(&server, json!({"suite": PLAIN})).await;
+        let asked = ask(&server, &id, json!({"client_challenge": "87654321"})).await;
+        let both = |server_first: bool| {
+            response(PLAIN, |suite| {
+                let ours = Challenge::parse(suite, asked["challenge"].as_str().unwrap()).unwrap();
+                let client = Challenge::parse(suite, "87654321").unwrap();
+                let (a, b) = if server_first { (ours, client) } else { (client, ours) };
+                (Question::mutual(&a, &b), None, None)
+            })
+        };
+        assert_eq!(asked["server_response"], json!(both(false)));
+        for wrong in [plain(&asked), both(false)] {
+            assert_eq!(verify(&server, &asked, &wrong).await["reason"], "wrong_code", "reflected");
+        }
+        assert_eq!(verify(&server, &asked, &both(true)).await["outcome"], "granted");
+    }
+
+    #[tokio::test]
+    async fn guesses_take_the_attempts_of_the_account_over_all_challenges() {
+        let server = TestServer::new().await;
+        let id = token(&server, json!({"suite": PLAIN})).await;
+        for left in (0..10).rev() {
+            let challenge = ask(&server, &id, json!({})).await;
+            let right: u32 = plain(&challenge).parse().unwrap();
+            let wrong = format!("{:06}", (right + 1) % 1_000_000);
+            let refused = verify(&server, &challenge, &wrong).await;
+            assert_eq!(
+                (&refused["reason"], &refused["attempts_left"]),
+                (&json!("wrong_code"), &json!(left))
+            );
+        }
+        let challenge = ask(&server, &id, json!({})).await;
+        assert_eq!(verify(&server, &challenge, &plain(&challenge)).await["reason"], "throttled");
+        assert_eq!(verify(&server, &challenge, "").await["reason"], "mistyped");
+    }
+
+    #[tokio::test]
+    async fn of_many_answers_to_one_challenge_one_is_granted() {
+        let server = Arc::new(TestServer::new().await);
+        let id = token(&server, json!({"suite": PLAIN})).await;
+        let challenge = ask(&server, &id, json!({})).await;
+        let path = format!("/v1/challenges/{}/verify", challenge["id"].as_str().unwrap());
+        let body = json!({"response": plain(&challenge)});
+        let requests = (0..32).map(|_| (path.clone(), body.clone())).collect();
+        assert_eq!(server.granted_of(requests).await, 1);
+    }
+
+    #[tokio::test]
+    async fn challenges_that_do_not_fit_are_refused() {
+        let server = TestServer::new().await;
+        let id = token(&server, json!({"suite": "OCRA-1:HOTP-SHA1-6:C-QN08-S064"})).await;
+        let path = format!("/v1/authenticators/{id}/challenges");
+        for (body, field) in [
+            (json!({}), "session"),
+            (json!({"session": ""}), "session"),
+            (json!({"session": "x".repeat(65)}), "session"),
+            (json!({"session": "x", "lifetime": 0}), "lifetime"),
+            (json!({"session": "x", "lifetime": 3601}), "lifetime"),
+            (json!({"session": "x", "client_challenge": "1"}), "client_challenge"),
+        ] {
+            let (status, problem) = server.post(&path, body.clone()).await;
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{body}");
+        }
+        let (_, phone) = server.enrolled("bo").await;
+        let path = format!("/v1/authenticators/{}/challenges", phone.id);
+        assert_eq!(server.post(&path, json!({})).await.1["code"], "authenticator_kind");
+        let nothing = json!({"response": "123456"});
+        let (status, problem) = server.post("/v1/challenges/chl_0/verify", nothing).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("challenge_not_found")));
+    }
+}
