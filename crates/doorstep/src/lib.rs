@@ -38,6 +38,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(any(feature = "lock", feature = "otp"))]
+mod bytes;
+#[cfg(feature = "lock")]
+pub mod clock;
 pub mod code;
 #[cfg(feature = "handover")]
 pub mod cose;

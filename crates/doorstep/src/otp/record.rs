@@ -4,6 +4,7 @@
 //! not double the guesses; each has a [`State`] of its own.
 
 use super::verify::{Accepted, Half};
+use crate::bytes::{Reader, Writer};
 use crate::refusal::Refusal;
 use crate::throttle::Bucket;
 use crate::time::Timestamp;
@@ -140,13 +141,13 @@ impl Record {
         out.put(&self.at.seconds().to_be_bytes());
         out.put(&u64::to_be_bytes(step));
         out.put(&i64::to_be_bytes(drift));
-        out.0
+        out.finish()
     }
 
     /// Reads a record that was appended; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; RECORD_LENGTH]) -> Option<Self> {
-        let mut from = Reader(bytes);
+        let mut from = Reader::new(bytes);
         let [kind] = from.take()?;
         let source = u16::from_be_bytes(from.take()?);
         let authenticator = u16::from_be_bytes(from.take()?);
@@ -275,13 +276,13 @@ impl State {
         out.put(&self.drift.to_be_bytes());
         out.put(&self.anchor.drift.to_be_bytes());
         out.put(&self.anchor.at.seconds().to_be_bytes());
-        out.0
+        out.finish()
     }
 
     /// Reads a state that was stored; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; STATE_LENGTH]) -> Option<Self> {
-        let mut from = Reader(bytes);
+        let mut from = Reader::new(bytes);
         let seen = |from: &mut Reader<'_>| {
             let [there] = from.take()?;
             let seen = Seen { step: u64::from_be_bytes(from.take()?), at: from.time()? };
@@ -327,35 +328,6 @@ pub(crate) fn unused(state: &State, step: u64) -> Result<(), Refusal> {
     match state.last {
         Some(last) if state.is_used(step) => Err(Refusal::AlreadyUsed { at: last.at }),
         _ => Ok(()),
-    }
-}
-
-struct Writer<const N: usize>([u8; N], usize);
-
-impl<const N: usize> Writer<N> {
-    const fn new() -> Self {
-        Self([0; N], 0)
-    }
-
-    fn put(&mut self, bytes: &[u8]) {
-        for (place, byte) in self.0.iter_mut().skip(self.1).zip(bytes) {
-            *place = *byte;
-        }
-        self.1 = self.1.saturating_add(bytes.len());
-    }
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn time(&mut self) -> Option<Timestamp> {
-        self.take().map(|bytes| Timestamp::from_seconds(u64::from_be_bytes(bytes)))
     }
 }
 

@@ -1,0 +1,42 @@
+//! Fixed layouts: what is stored and appended, written and read field by field, big-endian.
+
+use crate::time::Timestamp;
+
+/// Writes `N` bytes; fields beyond them are a defect that the first test of a layout shows.
+pub(crate) struct Writer<const N: usize>([u8; N], usize);
+
+impl<const N: usize> Writer<N> {
+    pub(crate) const fn new() -> Self {
+        Self([0; N], 0)
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        for (place, byte) in self.0.iter_mut().skip(self.1).zip(bytes) {
+            *place = *byte;
+        }
+        self.1 = self.1.saturating_add(bytes.len());
+    }
+
+    pub(crate) const fn finish(self) -> [u8; N] {
+        self.0
+    }
+}
+
+/// Reads what a [`Writer`] wrote; `None` where the bytes end.
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    pub(crate) fn time(&mut self) -> Option<Timestamp> {
+        self.take().map(|bytes| Timestamp::from_seconds(u64::from_be_bytes(bytes)))
+    }
+}
