@@ -1,5 +1,6 @@
 //! The `doorstep` command: the server, the driver's device, and a demo of both.
 
+mod auth;
 mod client;
 mod clock;
 mod commands;
@@ -46,6 +47,9 @@ enum Command {
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
+    /// An authenticator: your own codes, in a vault under a passphrase
+    #[command(subcommand)]
+    Auth(commands::auth::Command),
     /// Codes of an authenticator, for scripts
     #[command(subcommand)]
     Code(commands::code::Command),
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Driver(command) => commands::driver::run(command),
+        Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),
         Command::Clock(command) => commands::clock::run(&command),
         Command::Odds(args) => commands::odds::run(&args),

@@ -5,9 +5,8 @@
 mod support;
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
-use std::process::{Command, Stdio};
-use support::{Shop, code_in, copy, link_in, reply, wrong};
+use std::process::Stdio;
+use support::{Shop, WRITES, code_in, copy, link_in, reply, wait_at_lock, wrong};
 
 const PROCESSES: usize = 16;
 
@@ -22,12 +21,7 @@ fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
-    let inode = format!(":{} ", journal.metadata().unwrap().ino());
-    shop.wait("all processes to stand at the lock", || {
-        let locks = std::fs::read_to_string("/proc/locks").unwrap();
-        let waiting = locks.lines().filter(|line| line.contains("->") && line.contains(&inode));
-        waiting.count() == PROCESSES
-    });
+    wait_at_lock(&journal, PROCESSES);
     journal.unlock().unwrap();
     let replies = children.into_iter().map(|child| reply(&child.wait_with_output().unwrap()));
     replies.map(|reply| reply.outcome().to_owned()).collect()
@@ -93,18 +87,9 @@ fn a_used_up_budget_takes_no_typing_and_still_a_scan() {
 /// Runs a command and kills it on entering its nth call of `syscall`; what it said by then. `None`
 /// once the process gets to its end.
 fn killed_at(shop: &Shop, arguments: &[&str], syscall: &str, nth: u32) -> Option<String> {
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-qq", "-o", "/dev/null", "-e"])
-        .arg(format!("inject={syscall}:signal=KILL:when={nth}"))
-        .arg(env!("CARGO_BIN_EXE_doorstep"))
-        .arg("--json")
-        .args(arguments);
-    shop.surround(&mut command);
-    let output = command.output().expect("strace is needed: apt-get install strace");
-    let said = reply(&output).outcome().to_owned();
-    // strace dies of the signal that killed its child.
-    (output.status.code().is_none() || output.status.code() == Some(137)).then_some(said)
+    let (said, killed) =
+        support::killed_at(|command| shop.surround(command), arguments, syscall, nth);
+    killed.then(|| said.outcome().to_owned())
 }
 
 fn check_killed_at(
@@ -116,9 +101,6 @@ fn check_killed_at(
 ) -> Option<String> {
     killed_at(shop, &["driver", "check", delivery, code, "--dir", "ana"], syscall, nth)
 }
-
-/// Every call by which a device changes its file or makes the change durable.
-const WRITES: [&str; 7] = ["write", "fdatasync", "ftruncate", "flock", "lseek", "fsync", "rename"];
 
 #[test]
 fn killed_at_every_write_a_device_never_grants_twice_nor_forgets_a_grant() {
@@ -371,11 +353,7 @@ fn all_at_once(shop: &Shop, arguments: &[&str], dir: &str, count: usize) -> Vec<
             command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
         })
         .collect();
-    let inode = format!(":{} ", lock.metadata().unwrap().ino());
-    shop.wait("all processes to stand at the lock", || {
-        let locks = std::fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().filter(|line| line.contains("->") && line.contains(&inode)).count() == count
-    });
+    wait_at_lock(&lock, count);
     lock.unlock().unwrap();
     children.into_iter().map(|mut child| child.wait().unwrap().code().unwrap()).collect()
 }

@@ -108,21 +108,28 @@ pub(crate) struct OcraArgs {
     /// The challenge, or what is to be signed
     #[arg(short, long, value_name = "CHALLENGE")]
     question: String,
-    /// Our own challenge, for mutual authentication
-    #[arg(long, value_name = "CHALLENGE")]
-    own: Option<String>,
     /// The counter, when the suite has one
     #[arg(short, long)]
     counter: Option<u64>,
-    /// File that holds the PIN, when the suite has one
-    #[arg(long, value_name = "FILE")]
-    pin_file: Option<PathBuf>,
-    /// The session's information, when the suite has one
-    #[arg(long, value_name = "TEXT")]
-    session: Option<String>,
+    #[command(flatten)]
+    beside: Beside,
     /// The time, when the suite has one; now by default
     #[arg(short = 'N', long, value_name = "TIME")]
     now: Option<String>,
+}
+
+/// What a response may depend on beside the challenge.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Beside {
+    /// Our own challenge, for mutual authentication
+    #[arg(long, value_name = "CHALLENGE")]
+    own: Option<String>,
+    /// File that holds the PIN, when the suite has one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pin_file: Option<PathBuf>,
+    /// The session's information, when the suite has one
+    #[arg(long, value_name = "TEXT")]
+    session: Option<String>,
 }
 
 pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
@@ -181,6 +188,33 @@ fn hotp(args: &HotpArgs) -> Result<Answer, CliError> {
 
 fn ocra(args: &OcraArgs) -> Result<Answer, CliError> {
     let suite = &args.suite;
+    if args.beside.pin_file.as_deref() == Some(Path::new("-")) && args.key.is_stdin() {
+        return Err(CliError::new("secret and PIN cannot both come from standard input")
+            .hint("give --key-file"));
+    }
+    let now = match suite.period() {
+        Some(_) => Some(time_of(args.now.as_deref())?),
+        None if args.now.is_some() => {
+            return Err(misfit("time", "this suite has none: leave --now out"));
+        }
+        None => None,
+    };
+    let secret = args.key.read()?;
+    let (response, time_step) =
+        response(suite, &secret, &args.question, &args.beside, args.counter, now)?;
+    let json = json!({ "response": *response, "suite": suite.as_str(), "time_step": time_step });
+    Ok(Answer::new(json, response.as_str()))
+}
+
+/// The response to a challenge, and the time step it is for if the suite has one.
+pub(crate) fn response(
+    suite: &Suite,
+    secret: &OtpSecret,
+    question: &str,
+    beside: &Beside,
+    counter: Option<u64>,
+    now: Option<Timestamp>,
+) -> Result<(Zeroizing<String>, Option<u64>), CliError> {
     let challenge = |text: &str| {
         Challenge::parse(suite, text).ok_or_else(|| {
             CliError::new("the challenge does not fit the suite").hint(format!(
@@ -190,42 +224,30 @@ fn ocra(args: &OcraArgs) -> Result<Answer, CliError> {
             ))
         })
     };
-    let asked = challenge(&args.question)?;
-    let question = match &args.own {
+    let asked = challenge(question)?;
+    let question = match &beside.own {
         None => Question::one_way(&asked),
         Some(own) => Question::mutual(&asked, &challenge(own)?),
     };
-    if args.pin_file.as_deref() == Some(Path::new("-")) && args.key.is_stdin() {
-        return Err(CliError::new("secret and PIN cannot both come from standard input")
-            .hint("give --key-file"));
-    }
-    let pin = match (suite.pin(), &args.pin_file) {
+    let pin = match (suite.pin(), &beside.pin_file) {
         (Some(algorithm), Some(file)) => Some(PinHash::derive(algorithm, &read_line(file, "PIN")?)),
         (None, None) => None,
         (Some(_), None) => return Err(misfit("PIN", "give --pin-file")),
         (None, Some(_)) => return Err(misfit("PIN", "this suite has none: leave --pin-file out")),
     };
-    let time_step = match suite.period() {
-        Some(period) => {
-            let totp = Totp { period, ..Totp::default() };
-            totp.step(time_of(args.now.as_deref())?)
-        }
-        None if args.now.is_some() => {
-            return Err(misfit("time", "this suite has none: leave --now out"));
-        }
-        None => None,
-    };
-    let session = args.session.as_deref().map(str::as_bytes);
-    let input =
-        Input { counter: args.counter, question: &question, pin: pin.as_ref(), session, time_step };
-    let response = respond(suite, &args.key.read()?, &input)
+    let time_step = suite.period().zip(now).and_then(|(period, now)| {
+        let totp = Totp { period, ..Totp::default() };
+        totp.step(now)
+    });
+    let session = beside.session.as_deref().map(str::as_bytes);
+    let input = Input { counter, question: &question, pin: pin.as_ref(), session, time_step };
+    let response = respond(suite, secret, &input)
         .map_err(|error| CliError::new(error.to_string()).hint("a suite names its inputs after the second colon: C --counter, P --pin-file, S --session, T --now"))?;
-    let response = Zeroizing::new(match response {
+    let response = match response {
         Response::Code(code) => shown(code.expose()),
         Response::Whole(whole) => whole.expose().iter().map(|byte| format!("{byte:02x}")).collect(),
-    });
-    let json = json!({ "response": *response, "suite": suite.as_str(), "time_step": time_step });
-    Ok(Answer::new(json, response.as_str()))
+    };
+    Ok((Zeroizing::new(response), time_step))
 }
 
 fn misfit(what: &str, hint: &str) -> CliError {
@@ -247,25 +269,30 @@ impl Key {
                 Zeroizing::new(key.clone())
             }
         };
-        let bad = |why: BadSecret| CliError::new(why.to_string()).hint(why.hint());
-        let secret = if self.hex {
-            read_hex(&text).map_err(bad)?
-        } else {
-            let read = read_base32(&text).map_err(bad)?;
-            if !read.canonical {
-                warn("the secret's last character carries stray bits; is it complete?");
-            }
-            read.secret
-        };
-        if secret.is_weak() {
-            warn("this secret is shorter than the 128 bits that RFC 4226 asks for");
-        }
-        Ok(secret)
+        secret_of(&text, self.hex)
     }
 }
 
+/// Reads a secret as people write it, and warns of what is odd about it.
+pub(crate) fn secret_of(text: &str, hex: bool) -> Result<OtpSecret, CliError> {
+    let bad = |why: BadSecret| CliError::new(why.to_string()).hint(why.hint());
+    let secret = if hex {
+        read_hex(text).map_err(bad)?
+    } else {
+        let read = read_base32(text).map_err(bad)?;
+        if !read.canonical {
+            warn("the secret's last character carries stray bits; is it complete?");
+        }
+        read.secret
+    };
+    if secret.is_weak() {
+        warn("this secret is shorter than the 128 bits that RFC 4226 asks for");
+    }
+    Ok(secret)
+}
+
 /// Reads a secret of one line; spaces in it belong to how people write it.
-fn read_line(path: &Path, what: &str) -> Result<Zeroizing<String>, CliError> {
+pub(crate) fn read_line(path: &Path, what: &str) -> Result<Zeroizing<String>, CliError> {
     let mut text = Zeroizing::new(String::new());
     let read = if path == Path::new("-") {
         let stdin = std::io::stdin();
@@ -288,12 +315,12 @@ fn read_line(path: &Path, what: &str) -> Result<Zeroizing<String>, CliError> {
     Ok(Zeroizing::new(line.to_owned()))
 }
 
-fn warn(text: &str) {
+pub(crate) fn warn(text: &str) {
     // Nothing is lost with a warning that nobody can read.
     let _ = writeln!(anstream::stderr(), "warning: {text}");
 }
 
-fn algorithm(text: &str) -> Result<Algorithm, String> {
+pub(crate) fn algorithm(text: &str) -> Result<Algorithm, String> {
     Algorithm::parse(text).ok_or_else(|| "sha1, sha256 or sha512".to_owned())
 }
 
@@ -305,7 +332,7 @@ fn steps(first: u64, more: u64) -> std::ops::RangeInclusive<u64> {
     first..=first.saturating_add(more)
 }
 
-fn shown(code: &[u8]) -> String {
+pub(crate) fn shown(code: &[u8]) -> String {
     code.iter().map(|digit| char::from(*digit)).collect()
 }
 

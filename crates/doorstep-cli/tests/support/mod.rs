@@ -4,6 +4,8 @@
 #![expect(dead_code, reason = "each test file uses its own part of the shop")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod desk;
+
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -253,15 +255,8 @@ impl Shop {
         shown
     }
 
-    /// Looks again until it is so; the bound only ends a test that has failed anyway.
-    pub(crate) fn wait(&self, what: &str, mut so: impl FnMut() -> bool) {
-        for _ in 0..1000 {
-            if so() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("waited in vain for {what}");
+    pub(crate) fn wait(&self, what: &str, so: impl FnMut() -> bool) {
+        wait(what, so);
     }
 }
 
@@ -269,6 +264,53 @@ impl Drop for Shop {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Looks again until it is so; the bound only ends a test that has failed anyway.
+pub(crate) fn wait(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// Every call by which a program changes its files or makes the change durable.
+pub(crate) const WRITES: [&str; 7] =
+    ["write", "fdatasync", "ftruncate", "flock", "lseek", "fsync", "rename"];
+
+/// Runs a command and kills it on entering its nth call of `syscall`; what it said by then, and
+/// whether it was killed before it got to its end.
+pub(crate) fn killed_at(
+    surround: impl FnOnce(&mut Command),
+    arguments: &[&str],
+    syscall: &str,
+    nth: u32,
+) -> (Reply, bool) {
+    let mut command = Command::new("strace");
+    command
+        .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+        .arg(format!("inject={syscall}:signal=KILL:when={nth}"))
+        .arg(env!("CARGO_BIN_EXE_doorstep"))
+        .arg("--json")
+        .args(arguments);
+    surround(&mut command);
+    let output = command.output().expect("strace is needed: apt-get install strace");
+    // strace dies of the signal that killed its child.
+    let killed = output.status.code().is_none() || output.status.code() == Some(137);
+    (reply(&output), killed)
+}
+
+/// Waits until `count` processes wait for the lock on a file.
+pub(crate) fn wait_at_lock(file: &std::fs::File, count: usize) {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = format!(":{} ", file.metadata().unwrap().ino());
+    wait("all processes to stand at the lock", || {
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| line.contains("->") && line.contains(&inode)).count() == count
+    });
 }
 
 pub(crate) fn reply(output: &Output) -> Reply {

@@ -57,6 +57,20 @@ impl Entry {
             && self.kind == other.kind
             && bool::from(self.secret.ct_eq(&other.secret))
     }
+
+    /// Whether both are one authenticator, wherever their counters stand: two that count on their
+    /// own would give the same codes twice.
+    #[must_use]
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        let counter = |kind| match kind {
+            Kind::Hotp { hotp, .. } => Kind::Hotp { hotp, counter: 0 },
+            Kind::Totp(totp) => Kind::Totp(totp),
+        };
+        self.issuer == other.issuer
+            && self.account == other.account
+            && counter(self.kind) == counter(other.kind)
+            && bool::from(self.secret.ct_eq(&other.secret))
+    }
 }
 
 /// Something odd that did not stop the reading.
@@ -395,6 +409,22 @@ mod tests {
             assert!(uri.contains(part), "{part} in {}", *uri);
         }
         assert!(parse(&uri).unwrap().0.is_same(&entry));
+    }
+
+    #[test]
+    fn a_copy_is_known_by_all_but_its_counter() {
+        let read = |uri: &str| parse(&uri.replace("SECRET", SECRET)).unwrap().0;
+        let first = read("otpauth://hotp/Ex:al?secret=SECRET&counter=1");
+        let later = read("otpauth://hotp/Ex:al?secret=SECRET&counter=9");
+        assert!(first.is_copy_of(&later) && !first.is_same(&later));
+        for other in [
+            "otpauth://hotp/Ex:al?secret=SECRET&counter=1&digits=8",
+            "otpauth://hotp/Ex:bo?secret=SECRET&counter=1",
+            "otpauth://hotp/Ex:al?secret=SECRETAA&counter=1",
+            "otpauth://totp/Ex:al?secret=SECRET",
+        ] {
+            assert!(!first.is_copy_of(&read(other)), "{other}");
+        }
     }
 
     #[test]
