@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error::CliError;
 use crate::randomness;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -138,19 +138,10 @@ impl Vault {
     /// Replaces the file. A crash leaves the old vault or the new one, and at worst a left-over
     /// beside it that the next change overwrites.
     fn write(&self) -> Result<(), CliError> {
-        let sealed = self.key.seal(&write_all(&self.authenticators), &mut randomness::source(None));
-        let fresh = beside(&self.path, ".new");
-        let write = || {
-            let mut options = OpenOptions::new();
-            let mut file =
-                options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            file.write_all(&sealed)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &self.path)?;
-            File::open(directory(&self.path))?.sync_all()
-        };
-        write().map_err(|error| {
-            CliError::io("write the vault", &self.path, &error)
+        let content = write_all(&self.authenticators);
+        let sealed = self.key.seal(&content, &mut randomness::source(None));
+        doorstep_files::private::write(&self.path, &sealed).map_err(|error| {
+            CliError::new(format!("the vault was not written: {error}"))
                 .hint("free some space, or see who owns the directory; the vault is as it was")
         })
     }
