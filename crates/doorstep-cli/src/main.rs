@@ -53,6 +53,8 @@ enum Command {
     /// Codes of an authenticator, for scripts
     #[command(subcommand)]
     Code(commands::code::Command),
+    /// Login gates: codes in front of web pages and of PAM, from one state file
+    Gate(commands::gate::Args),
     /// The simulated clock of test data
     #[command(subcommand)]
     Clock(commands::clock::Command),
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         Command::Driver(command) => commands::driver::run(command),
         Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),
+        Command::Gate(args) => commands::gate::run(args, cli.json),
         Command::Clock(command) => commands::clock::run(&command),
         Command::Odds(args) => commands::odds::run(&args),
         Command::Openapi => commands::openapi(),

@@ -6,6 +6,7 @@ pub(crate) mod code;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod driver;
+pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod odds;

@@ -1,0 +1,92 @@
+//! Where to go after the login: a path on the same site and nothing else.
+
+/// Longer paths are forgotten.
+const LONGEST: usize = 2048;
+
+/// A path on this site, percent-encoded, safe in a header and in a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ReturnPath(String);
+
+impl ReturnPath {
+    /// The start page.
+    pub(super) fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// Takes a path that a request or a form names; anything that a browser could read as another
+    /// site becomes the start page.
+    pub(super) fn parse(text: &str) -> Self {
+        let plain = text.len() <= LONGEST
+            && text.bytes().all(|byte| {
+                byte.is_ascii_graphic()
+                    && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'\'' | b'`')
+            });
+        // Two slashes begin a host, and browsers drop dots between them.
+        let local = text.starts_with('/') && !text.contains("//") && !text.contains("/.");
+        // The gate's own pages are no place to go back to.
+        let ours = text.starts_with("/_doorstep");
+        if plain && local && !ours { Self(text.to_owned()) } else { Self::root() }
+    }
+
+    /// The path.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path as a value in a query.
+    pub(super) fn encoded(&self) -> String {
+        form_urlencoded::byte_serialize(self.0.as_bytes()).collect()
+    }
+
+    /// The path in a page's attribute.
+    pub(super) fn escaped(&self) -> String {
+        self.0.replace('&', "&amp;")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_this_site_are_returned_to() {
+        for fine in [
+            "/",
+            "/wiki/page?x=1&y=%20#top",
+            "/a/b.html",
+            "/_door",
+            "/%2f%2fevil.example",
+            "/a:b@c",
+        ] {
+            assert_eq!(ReturnPath::parse(fine).as_str(), fine);
+        }
+        for evil in [
+            "",
+            "evil",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "/.//evil.example",
+            "/..//evil.example",
+            "/./",
+            "https://evil.example/",
+            "javascript:alert(1)",
+            "/\tevil",
+            "/\r\nset-cookie: a=b",
+            "/\n/evil.example",
+            " //evil.example",
+            "/a b",
+            "/é",
+            "/\"><script>",
+            "/'onload='",
+            "/_doorstep/logout",
+            "/x//evil.example",
+            &format!("/{}", "a".repeat(LONGEST)),
+        ] {
+            assert_eq!(ReturnPath::parse(evil), ReturnPath::root(), "{evil:?}");
+        }
+        assert_eq!(ReturnPath::parse("/a?b=c&d").encoded(), "%2Fa%3Fb%3Dc%26d");
+        assert_eq!(ReturnPath::parse("/a?b=c&d").escaped(), "/a?b=c&amp;d");
+    }
+}
