@@ -7,6 +7,7 @@ pub(crate) mod envelope;
 pub(crate) mod find;
 pub(crate) mod incoming;
 pub(crate) mod passphrase;
+pub(crate) mod screen;
 pub(crate) mod vault;
 
 use crate::error::CliError;

@@ -13,12 +13,13 @@ const LONGEST: u64 = 4096;
 const SHORT: usize = 12;
 
 /// Where a passphrase comes from.
-#[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// The terminal, whatever standard input is.
     Terminal,
     /// The first line of a file; `-` is standard input.
     File(PathBuf),
+    /// Typed on a screen that was there already.
+    Given(Zeroizing<String>),
 }
 
 impl Source {
@@ -35,6 +36,7 @@ impl Source {
         match self {
             Self::Terminal => prompt(&format!("Passphrase of {what}: ")),
             Self::File(path) => read_line(path),
+            Self::Given(passphrase) => Ok(passphrase.clone()),
         }
     }
 
@@ -54,6 +56,7 @@ impl Source {
                 first
             }
             Self::File(path) => read_line(path)?,
+            Self::Given(passphrase) => passphrase.clone(),
         };
         if passphrase.is_empty() {
             return Err(Refused::new(

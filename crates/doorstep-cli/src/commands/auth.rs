@@ -4,6 +4,7 @@ mod add;
 mod code;
 mod export;
 mod import;
+mod watch;
 
 use crate::auth::authenticator::Authenticator;
 use crate::auth::find::find;
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     /// Show the code of one authenticator
     #[command(after_help = code::EXAMPLES)]
     Code(code::Args),
+    /// Watch the codes on a live screen, with search
+    #[command(after_help = watch::EXAMPLES)]
+    Watch(watch::Args),
     /// Take in what another app exported
     #[command(after_help = import::EXAMPLES)]
     Import(import::Args),
@@ -119,6 +123,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Add(args) => add::run(args),
         Command::List(at) => list(at),
         Command::Code(args) => code::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
         Command::Remove { name, yes, at } => remove(name, *yes, at),
