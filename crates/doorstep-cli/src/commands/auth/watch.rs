@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     }
     let open = vault.as_ref().map(|vault| vault.authenticators().to_vec());
     let mut screen = Screen::new(open.unwrap_or_default(), clock.now()?, lock_after);
-    let terminal = Terminal::take()?;
+    let mut terminal = Terminal::take()?;
     screen.handle(terminal.size());
     let mut events = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -88,7 +88,12 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
         terminal.draw(&screen.view())?;
         let gone = |error| CliError::new(format!("the terminal is gone: {error}"));
         if event::poll(TICK).map_err(gone)? {
-            events.extend(translate(&event::read().map_err(gone)?));
+            let event = event::read().map_err(gone)?;
+            if matches!(event, event::Event::Resize(..)) {
+                // What is shown may have been wrapped or cut.
+                terminal.shown = Zeroizing::default();
+            }
+            events.extend(translate(&event));
         }
     }
     Ok(Answer::new(Value::Null, ""))
@@ -146,6 +151,8 @@ fn key_of(key: &KeyEvent) -> Option<Key> {
 /// The terminal while it is ours. It is given back when this is dropped, after a panic too.
 struct Terminal {
     colours: bool,
+    /// What it shows, so that only changes are drawn.
+    shown: Zeroizing<String>,
 }
 
 impl Terminal {
@@ -158,7 +165,7 @@ impl Terminal {
         }));
         let colours =
             anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        let taken = Self { colours };
+        let taken = Self { colours, shown: Zeroizing::default() };
         let mut out = std::io::stdout();
         terminal::enable_raw_mode()
             .and_then(|()| queue!(out, terminal::EnterAlternateScreen, cursor::Hide))
@@ -174,7 +181,7 @@ impl Terminal {
         Event::Size(usize::from(columns), usize::from(lines))
     }
 
-    fn draw(&self, lines: &[Line]) -> Result<(), CliError> {
+    fn draw(&mut self, lines: &[Line]) -> Result<(), CliError> {
         let mut frame = Zeroizing::new(String::with_capacity(16 << 10));
         for (row, line) in lines.iter().enumerate() {
             if row > 0 {
@@ -185,6 +192,9 @@ impl Terminal {
                 frame.push_str(&format!("{style}{}{style:#}", **text));
             }
             frame.push_str("\u{1b}[K");
+        }
+        if frame == self.shown {
+            return Ok(());
         }
         let mut out = std::io::stdout();
         queue!(out, terminal::BeginSynchronizedUpdate, cursor::MoveTo(0, 0))
@@ -197,7 +207,9 @@ impl Terminal {
                 )
             })
             .and_then(|()| out.flush())
-            .map_err(|error| CliError::new(format!("the terminal is gone: {error}")))
+            .map_err(|error| CliError::new(format!("the terminal is gone: {error}")))?;
+        self.shown = frame;
+        Ok(())
     }
 }
 
