@@ -129,3 +129,16 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<String>, 
     }
     Ok(Zeroizing::new(trimmed.to_owned()))
 }
+
+/// Percent-encodes everything but what ids consist of.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

@@ -53,6 +53,9 @@ enum Command {
     /// Codes of an authenticator, for scripts
     #[command(subcommand)]
     Code(commands::code::Command),
+    /// Accounts and their authenticators: enrol, verify, recover, look up
+    #[command(subcommand)]
+    Account(commands::account::Command),
     /// Login gates: codes in front of web pages and of PAM, from one state file
     Gate(commands::gate::Args),
     /// The simulated clock of test data
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Command::Driver(command) => commands::driver::run(command),
         Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),
+        Command::Account(command) => commands::account::run(command),
         Command::Gate(args) => commands::gate::run(args, cli.json),
         Command::Clock(command) => commands::clock::run(&command),
         Command::Odds(args) => commands::odds::run(&args),

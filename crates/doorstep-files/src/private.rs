@@ -91,6 +91,17 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), FileError> {
     put_in_place(&fresh, path)
 }
 
+/// Writes a private file that must not be there yet.
+///
+/// # Errors
+/// [`FileError::Io`], also when something is there: it is left as it is.
+pub fn create(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.map_err(FileError::io("make", path))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.map_err(FileError::io("write", path))
+}
+
 /// A fresh private file beside `path`. One that a crash left over is dropped.
 pub(crate) fn begin(path: &Path) -> Result<(File, PathBuf), FileError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();

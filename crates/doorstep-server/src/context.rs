@@ -71,6 +71,7 @@ impl OpenError {
                 "put the data directory on a local disk: network and some container file systems cannot do this"
             }
             Self::Store(StoreError::Newer { .. }) => "use the newer doorstep that wrote it",
+            Self::Store(StoreError::Older { .. }) => "start doorstep serve on it once",
             Self::Store(_) => {
                 "check the disk, and bring the directory back from its backup if it is damaged"
             }

@@ -1,5 +1,6 @@
 //! The issuer's service: it takes in deliveries, makes their codes, hands routes to drivers'
-//! devices, sends the messages to customers and takes the outcomes back in.
+//! devices, sends the messages to customers and takes the outcomes back in; and it keeps accounts and
+//! verifies the codes of their authenticators.
 //!
 //! A binary makes a data directory with [`init()`], opens it as a [`Context`] with its own [`Clock`]
 //! and randomness, and runs [`serve()`]. This crate reads no clock and draws no randomness by
@@ -9,6 +10,7 @@ mod api;
 mod authenticators;
 mod config;
 mod context;
+mod export;
 mod hex;
 mod http;
 mod ids;
@@ -32,6 +34,7 @@ use doorstep_files::seal;
 pub use api::openapi::openapi_json;
 pub use config::Config;
 pub use context::{Clock, Context, OpenError, SharedRng};
+pub use export::{ExportedAuthenticator, ExportedKind, export};
 pub use init::{InitError, Mode, init};
 pub use keys::KeyError;
 pub use serve::{ServeError, serve};

@@ -103,8 +103,24 @@ impl Shop {
     }
 
     pub(crate) fn client(&self) -> Client {
+        Client::new(&self.url, &self.key())
+    }
+
+    pub(crate) fn key(&self) -> String {
         let key = fs::read_to_string(self.dir.path().join("api.key")).expect("a key");
-        Client::new(&self.url, key.trim())
+        key.trim().to_owned()
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
+    /// Sets the simulated clock, in one step.
+    pub(crate) fn set_clock(&self, now: u64) {
+        let fresh = self.dir.path().join("data/clock.new");
+        fs::write(&fresh, format!("{now}\n")).expect("a file");
+        fs::rename(fresh, self.dir.path().join("data/clock")).expect("a file");
     }
 
     /// Takes in and plans `count` deliveries for each device, many at once.

@@ -4,6 +4,7 @@ mod find;
 mod import;
 
 use super::Connection;
+use crate::client::escape;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD, WARN};
@@ -155,7 +156,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             let mut query = format!("/v1/deliveries?limit={limit}");
             for (name, value) in [("state", state), ("cursor", cursor)] {
                 if let Some(value) = value {
-                    query.push_str(&format!("&{name}={}", find::escape(value)));
+                    query.push_str(&format!("&{name}={}", escape(value)));
                 }
             }
             list(connection.open()?.get(&query)?)

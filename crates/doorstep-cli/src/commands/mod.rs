@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod account;
 pub(crate) mod auth;
 pub(crate) mod clock;
 pub(crate) mod code;

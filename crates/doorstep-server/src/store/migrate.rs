@@ -29,6 +29,17 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Refuses a database of another version.
+pub(super) fn require_known(connection: &Connection) -> Result<(), StoreError> {
+    let known = i64::try_from(STEPS.len()).unwrap_or(i64::MAX);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    match found.cmp(&known) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Greater => Err(StoreError::Newer { found, known }),
+        std::cmp::Ordering::Less => Err(StoreError::Older { found, known }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,6 +74,14 @@ pub enum StoreError {
         /// The last migration of this program.
         known: i64,
     },
+    /// The database was not opened by this program's server yet.
+    #[error("the database has schema {found}, and only a server brings it up to {known}")]
+    Older {
+        /// `PRAGMA user_version` of the file.
+        found: i64,
+        /// The last migration of this program.
+        known: i64,
+    },
     /// The file could not be opened.
     #[error("cannot open the database {}", path.display())]
     Open {
@@ -190,6 +198,16 @@ impl Store {
     {
         self.readers.run(job).await
     }
+}
+
+/// Opens an existing database of this program's version, to read only.
+///
+/// # Errors
+/// [`StoreError::Newer`] or [`StoreError::Older`] for another version, else what SQLite says.
+pub(crate) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    migrate::require_known(&connection)?;
+    Ok(connection)
 }
 
 /// The file is there, empty and readable by its owner alone, before SQLite opens it; the files that

@@ -1,6 +1,6 @@
 //! Finds what people name: a delivery by the business's reference, a device by its driver.
 
-use crate::client::Client;
+use crate::client::{Client, escape};
 use crate::error::CliError;
 
 /// The path of a delivery, named by its id or its reference.
@@ -48,17 +48,4 @@ pub(super) fn device_of(client: &Client, name: &str) -> Result<String, CliError>
         .hint("name the device: --device ID")
         .code("driver_ambiguous")),
     }
-}
-
-/// Percent-encodes everything but what ids consist of.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
