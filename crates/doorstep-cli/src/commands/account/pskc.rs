@@ -152,3 +152,111 @@ fn content(node: Node<'_, '_>, name: &str) -> Option<String> {
     let text = child(node, name)?.text()?.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6030, figure 3: a HOTP key in plain, with what goes along with it.
+    const FIGURE_3: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<KeyContainer Version="1.0" Id="exampleID1" xmlns="urn:ietf:params:xml:ns:keyprov:pskc">
+  <KeyPackage>
+    <DeviceInfo>
+      <Manufacturer>Manufacturer</Manufacturer>
+      <SerialNo>987654321</SerialNo>
+      <UserId>DC=example-bank,DC=net</UserId>
+    </DeviceInfo>
+    <CryptoModuleInfo><Id>CM_ID_001</Id></CryptoModuleInfo>
+    <Key Id="12345678" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:hotp">
+      <Issuer>Issuer</Issuer>
+      <AlgorithmParameters><ResponseFormat Length="8" Encoding="DECIMAL"/></AlgorithmParameters>
+      <Data>
+        <Secret><PlainValue>MTIzNDU2Nzg5MDEyMzQ1Njc4OTA=</PlainValue></Secret>
+        <Counter><PlainValue>0</PlainValue></Counter>
+      </Data>
+      <UserId>UID=jsmith,DC=example-bank,DC=net</UserId>
+    </Key>
+  </KeyPackage>
+</KeyContainer>"#;
+
+    /// Figure 6 begins so: the values are encrypted under a key that both sides have.
+    const FIGURE_6: &str = r#"<KeyContainer Version="1.0"
+  xmlns="urn:ietf:params:xml:ns:keyprov:pskc" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"
+  xmlns:xenc="http://www.w3.org/2001/04/xmlenc#">
+  <EncryptionKey><ds:KeyName>Pre-shared-key</ds:KeyName></EncryptionKey>
+  <MACMethod Algorithm="http://www.w3.org/2000/09/xmldsig#hmac-sha1"/>
+  <KeyPackage><Key Id="12345678" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:hotp"><Data><Secret>
+    <EncryptedValue><xenc:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>
+    </EncryptedValue></Secret></Data></Key></KeyPackage>
+</KeyContainer>"#;
+
+    /// As pskctool and vendors write TOTP: with a prefix, a hash and a period.
+    fn totp(key: &str) -> String {
+        format!(
+            r#"<pskc:KeyContainer Version="1.0" xmlns:pskc="urn:ietf:params:xml:ns:keyprov:pskc">
+<pskc:KeyPackage><pskc:DeviceInfo><pskc:SerialNo>2600000000001</pskc:SerialNo></pskc:DeviceInfo>
+{key}</pskc:KeyPackage></pskc:KeyContainer>"#
+        )
+    }
+
+    const TOTP_KEY: &str = r#"<pskc:Key Id="2600000000001" Algorithm="urn:ietf:params:xml:ns:keyprov:pskc:totp">
+<pskc:AlgorithmParameters><pskc:Suite>HMAC-SHA256</pskc:Suite><pskc:ResponseFormat Length="6" Encoding="DECIMAL"/></pskc:AlgorithmParameters>
+<pskc:Data><pskc:Secret><pskc:PlainValue>MTIzNDU2Nzg5MDEy
+MzQ1Njc4OTA=</pskc:PlainValue></pskc:Secret><pskc:Time><pskc:PlainValue>0</pskc:PlainValue></pskc:Time>
+<pskc:TimeInterval><pskc:PlainValue>60</pskc:PlainValue></pskc:TimeInterval></pskc:Data></pskc:Key>"#;
+
+    #[test]
+    fn the_figure_of_the_rfc_is_read() {
+        let rows = read(FIGURE_3).unwrap();
+        let [row] = rows.as_slice() else { panic!("one key") };
+        assert_eq!((row.account.as_str(), row.label.as_str()), ("jsmith", "987654321"));
+        assert_eq!((row.kind.as_str(), row.digits, row.counter), ("hotp", Some(8), Some(0)));
+        assert_eq!(row.secret.as_str(), "3132333435363738393031323334353637383930");
+        assert_eq!(row.place, "line 3");
+    }
+
+    #[test]
+    fn a_clock_has_its_hash_and_its_period() {
+        let rows = read(&totp(TOTP_KEY)).unwrap();
+        let [row] = rows.as_slice() else { panic!("one key") };
+        assert_eq!((row.account.as_str(), row.period), ("2600000000001", Some(60)));
+        assert_eq!((row.algorithm.as_deref(), row.counter), (Some("HMAC-SHA256"), None));
+    }
+
+    #[test]
+    fn encrypted_secrets_are_refused_by_name() {
+        assert!(read(FIGURE_6).unwrap_err()[0].contains("encrypted"));
+        let only_the_value = FIGURE_6.replace("EncryptionKey", "X").replace("MACMethod", "Y");
+        assert!(read(&only_the_value).unwrap_err()[0].contains("encrypted"));
+    }
+
+    #[test]
+    fn entity_bombs_and_other_documents_are_refused() {
+        let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><x>&b;</x>";
+        let deep = "<a>".repeat(100_000);
+        let wide = format!("<x>{}</x>", "<a/>".repeat(600_000));
+        for text in [bomb, &deep, &wide, "", "<", "<x/>", "<?xml version=\"1.0\"?>", "<KeyContainer/>"] {
+            let faults = read(text).unwrap_err();
+            assert_eq!(faults.len(), 1, "{}", text.chars().take(20).collect::<String>());
+        }
+        assert!(read(bomb).unwrap_err()[0].contains("document type"));
+    }
+
+    #[test]
+    fn faults_are_named_by_line_and_no_secret_repeated() {
+        for (from, to, fault) in [
+            (":totp\"", ":pin\"", "neither TOTP"),
+            ("PlainValue>MTI", "PlainValue>!MTI", "not base64"),
+            ("HMAC-SHA256", "HMAC-MD5", "Suite"),
+            ("DECIMAL", "HEXADECIMAL", "decimal"),
+            ("Length=\"6\"", "Length=\"six\"", "no number"),
+            (">60<", ">sixty<", "TimeInterval"),
+            ("pskc:Secret", "pskc:Other", "Secret"),
+        ] {
+            let faults = read(&totp(&TOTP_KEY.replace(from, to))).unwrap_err();
+            assert_eq!(faults.len(), 1, "{to}");
+            assert!(faults[0].starts_with("line 2: ") && faults[0].contains(fault), "{faults:?}");
+            assert!(!faults[0].contains("MTI"), "{faults:?}");
+        }
+    }
+}
