@@ -2,6 +2,7 @@
 //! the settings. Nothing in this crate reads a clock or draws randomness in another way.
 
 use crate::config::Config;
+use crate::http::key_cache::KeyCache;
 use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
 use crate::keys::{KeyError, Keys};
@@ -90,6 +91,8 @@ pub struct Context {
     rng: Mutex<SharedRng>,
     /// Held by whoever sends messages, so that none is sent twice.
     pub(crate) outbox: tokio::sync::Mutex<()>,
+    /// API keys that were looked up.
+    pub(crate) key_cache: KeyCache,
     first_request: u128,
     requests: AtomicU64,
 }
@@ -127,6 +130,7 @@ impl Context {
             clock,
             rng: Mutex::new(rng),
             outbox: tokio::sync::Mutex::default(),
+            key_cache: KeyCache::default(),
             first_request: u128::from_be_bytes(first_request),
             requests: AtomicU64::new(0),
         })

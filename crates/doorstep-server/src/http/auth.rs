@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use doorstep::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -45,31 +46,39 @@ pub(crate) async fn require_key(
         .hint("use a key that was made on this server"));
     }
     let hash = hash(secret);
-    let found = context.store.read(move |connection| api_keys::by_hash(connection, &hash)).await;
-    let key = match found.map_err(Problem::from)? {
-        None => {
-            return Err(Problem::new(Code::Unauthorized, "the API key is not known")
-                .hint("make one with: doorstep key create"));
-        }
-        Some(key) if key.revoked_at.is_some() => {
-            return Err(Problem::new(
-                Code::Unauthorized,
-                format!("the API key {} is revoked", key.id),
-            )
-            .hint("use another key, or make one with: doorstep key create"));
-        }
-        Some(key) => key,
-    };
     let now = context.now();
-    if key.last_used_at.is_none_or(|last| now.since(last) >= TOUCH_EVERY) {
-        let id = key.id;
+    let due = match context.key_cache.find(&hash, now, TOUCH_EVERY) {
+        Some(due) => due,
+        None => look_up(&context, hash, now).await?,
+    };
+    if due {
         context
             .store
-            .write(move |connection| api_keys::touch(connection, &id, now))
+            .write(move |connection| api_keys::touch(connection, &hash, now))
             .await
             .map_err(Problem::from)?;
     }
     Ok(next.run(request).await)
+}
+
+/// Looks a key up, and says whether its use is to be noted.
+async fn look_up(context: &Context, hash: [u8; 32], now: Timestamp) -> Result<bool, Problem> {
+    let moment = context.key_cache.moment();
+    let found = context.store.read(move |connection| api_keys::by_hash(connection, &hash)).await;
+    match found.map_err(Problem::from)? {
+        None => Err(Problem::new(Code::Unauthorized, "the API key is not known")
+            .hint("make one with: doorstep key create")),
+        Some(key) if key.revoked_at.is_some() => {
+            Err(Problem::new(Code::Unauthorized, format!("the API key {} is revoked", key.id))
+                .hint("use another key, or make one with: doorstep key create"))
+        }
+        Some(key) => {
+            let due = key.last_used_at.is_none_or(|last| now.since(last) >= TOUCH_EVERY);
+            let noted = if due { Some(now) } else { key.last_used_at };
+            context.key_cache.keep(hash, noted, moment);
+            Ok(due)
+        }
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {

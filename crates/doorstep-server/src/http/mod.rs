@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod base64url;
 pub(crate) mod cursor;
 pub(crate) mod extract;
+pub(crate) mod key_cache;
 pub(crate) mod problem;
 pub(crate) mod request_id;
 pub(crate) mod timeout;

@@ -73,9 +73,14 @@ pub(crate) fn revoke(
     Ok(key)
 }
 
-pub(crate) fn touch(connection: &Connection, id: &str, now: Timestamp) -> Result<(), StoreError> {
+/// Notes that a key is used.
+pub(crate) fn touch(
+    connection: &Connection,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE api_keys SET last_used_at = :now WHERE id = :id")?
-        .execute(named_params! {":id": id, ":now": At(now)})?;
+        .prepare_cached("UPDATE api_keys SET last_used_at = :now WHERE hash = :hash")?
+        .execute(named_params! {":hash": hash, ":now": At(now)})?;
     Ok(())
 }

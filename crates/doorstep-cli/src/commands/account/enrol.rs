@@ -126,7 +126,7 @@ fn body(args: &Args) -> Result<Value, CliError> {
     put("window", args.window.clone().map(Value::from));
     put("counter", args.counter.map(Value::from));
     put("suite", args.suite.clone().map(Value::from));
-    put("active", args.active.then(|| json!(true)));
+    put("active", args.active.then_some(Value::Bool(true)));
     if let Some(file) = &args.secret_file {
         put("secret", Some(json!(*read_line(file, "secret")?)));
         put("encoding", Some(json!(if args.hex { "hex" } else { "base32" })));

@@ -232,10 +232,13 @@ MzQ1Njc4OTA=</pskc:PlainValue></pskc:Secret><pskc:Time><pskc:PlainValue>0</pskc:
 
     #[test]
     fn entity_bombs_and_other_documents_are_refused() {
-        let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><x>&b;</x>";
+        let bomb =
+            "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><x>&b;</x>";
         let deep = "<a>".repeat(100_000);
         let wide = format!("<x>{}</x>", "<a/>".repeat(600_000));
-        for text in [bomb, &deep, &wide, "", "<", "<x/>", "<?xml version=\"1.0\"?>", "<KeyContainer/>"] {
+        for text in
+            [bomb, &deep, &wide, "", "<", "<x/>", "<?xml version=\"1.0\"?>", "<KeyContainer/>"]
+        {
             let faults = read(text).unwrap_err();
             assert_eq!(faults.len(), 1, "{}", text.chars().take(20).collect::<String>());
         }

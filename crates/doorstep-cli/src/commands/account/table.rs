@@ -54,7 +54,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, Vec<String>> {
             faults.push(format!("line {line}: has neither an account nor a serial"));
             continue;
         };
-        let kind = cell("kind").unwrap_or(if counter.is_some() { "hotp" } else { "totp" });
+        let usual = if counter.is_some() { "hotp" } else { "totp" };
+        let kind = cell("kind").unwrap_or(usual);
         rows.push(Row {
             place: format!("line {line}"),
             account: account.to_owned(),

@@ -3,7 +3,7 @@
 use super::KeyView;
 use crate::context::Context;
 use crate::http::problem::{Code, Problem, ProblemBody};
-use crate::store::api_keys;
+use crate::store::{StoreError, api_keys};
 use axum::Json;
 use axum::extract::{Path, State};
 use std::sync::Arc;
@@ -18,9 +18,14 @@ pub(crate) async fn handler(
     Path(id): Path<String>,
 ) -> Result<Json<KeyView>, Problem> {
     let now = context.now();
-    let revoked =
-        context.store.write(move |connection| api_keys::revoke(connection, &id, now)).await;
-    match revoked? {
+    // A task of its own, so that a caller who goes away leaves no key in the cache.
+    let task = tokio::spawn(async move {
+        let revoked =
+            context.store.write(move |connection| api_keys::revoke(connection, &id, now)).await;
+        context.key_cache.revoked();
+        revoked
+    });
+    match task.await.unwrap_or(Err(StoreError::Stopped))? {
         Some(key) => Ok(Json(key.into())),
         None => Err(Problem::new(Code::KeyNotFound, "no API key has this id")
             .hint("GET /v1/keys lists them")),
@@ -36,6 +41,9 @@ mod tests {
     async fn a_revoked_key_is_refused_from_then_on() {
         let server = TestServer::new().await;
         let (_, made) = server.post("/v1/keys", json!({"name": "lost laptop"})).await;
+        let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+        let answer = server.request("GET", "/v1/keys", &[("authorization", &bearer)], "").await;
+        assert_eq!(answer.status, 200);
         let path = format!("/v1/keys/{}/revoke", made["id"].as_str().unwrap());
         let (status, revoked) = server.post(&path, json!({})).await;
         assert_eq!(status, 200);
@@ -43,7 +51,6 @@ mod tests {
         let (_, again) = server.post(&path, json!({})).await;
         assert_eq!(again["revoked_at"], revoked["revoked_at"], "the first revocation stands");
 
-        let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
         let answer = server.request("GET", "/v1/keys", &[("authorization", &bearer)], "").await;
         assert_eq!(answer.status, 401);
         assert!(!answer.json.to_string().contains(made["secret"].as_str().unwrap()));
