@@ -23,6 +23,8 @@
 
 mod belief;
 mod estimate;
+#[cfg(feature = "otp")]
+pub mod totp;
 
 pub use belief::{BELIEF_LENGTH, Belief, Clue, Event};
 

@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub const MAX_CODE_LENGTH: usize = 10;
 
 /// The longest code there is.
-const CAPACITY: usize = 12;
+const CAPACITY: usize = 16;
 
 /// Longer input than this is refused before it is looked at: a full code with a separator around
 /// each symbol.
@@ -74,6 +74,14 @@ impl Shape {
     #[must_use]
     pub fn new(alphabet: Alphabet, length: u8) -> Option<Self> {
         (4..=MAX_CODE_LENGTH).contains(&usize::from(length)).then_some(Self { alphabet, length })
+    }
+
+    /// Digits as a lock's keypad takes them: up to 16, since long forms are not typed by heart.
+    #[cfg(feature = "lock")]
+    pub(crate) fn keypad(length: u8) -> Option<Self> {
+        (4..=CAPACITY)
+            .contains(&usize::from(length))
+            .then_some(Self { alphabet: Alphabet::Digits, length })
     }
 
     /// The symbols.
@@ -154,9 +162,8 @@ impl Code {
     }
 
     /// The digits of `number`, with leading zeros; of a number that is too long, its last digits.
-    #[cfg(feature = "otp")]
-    pub(crate) fn from_number(number: u64, digits: crate::otp::Digits) -> Self {
-        let shape = digits.shape();
+    #[cfg(any(feature = "lock", feature = "otp"))]
+    pub(crate) fn from_number(number: u64, shape: Shape) -> Self {
         let mut symbols = [0; CAPACITY];
         let mut rest = number;
         for symbol in symbols.iter_mut().take(usize::from(shape.length)).rev() {
@@ -167,11 +174,11 @@ impl Code {
     }
 
     /// The number that the digits write. It stands for the code only beside its length.
-    #[cfg(feature = "otp")]
+    #[cfg(any(feature = "lock", feature = "otp"))]
     pub(crate) fn number(&self) -> u64 {
         let digits = self.expose().iter();
         let digits = digits.map(|symbol| u64::from(symbol.saturating_sub(b'0')));
-        // At most ten digits.
+        // At most 16 digits.
         digits.fold(0, |number, digit| number.saturating_mul(10).saturating_add(digit))
     }
 
@@ -187,14 +194,18 @@ impl Code {
         self.symbols.get(..usize::from(self.shape.length)).unwrap_or_default()
     }
 
-    /// Writes the code in groups, as people read it aloud: two of up to five symbols, `4829 1635`, or
-    /// three of four, `7KQ2 M0XZ 41RT`.
+    /// Writes the code in groups, as people read it aloud: two of up to five symbols, `4829 1635`, three
+    /// of three, `482 916 357`, or as many of four as it takes, `7KQ2 M0XZ 41RT`.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write_grouped(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let length = usize::from(self.shape.length);
-        let group = if length > MAX_CODE_LENGTH { 4 } else { length.div_ceil(2) };
+        let group = match length {
+            9 => 3,
+            ..=MAX_CODE_LENGTH => length.div_ceil(2),
+            _ => 4,
+        };
         for (index, symbol) in self.expose().iter().enumerate() {
             if index > 0 && index.checked_rem(group) == Some(0) {
                 out.write_char(' ')?;
@@ -380,6 +391,7 @@ mod tests {
         assert_eq!(grouped("48291635", Shape::DIGITS_8), "4829 1635");
         assert_eq!(grouped("0048291635", Shape::DIGITS_10), "00482 91635");
         assert_eq!(grouped("48291", Shape::new(Alphabet::Digits, 5).unwrap()), "482 91");
+        assert_eq!(grouped("482916357", Shape::new(Alphabet::Digits, 9).unwrap()), "482 916 357");
     }
 
     /// Chi-squared over symbols and places. The bounds are passed by a fair generator with a chance

@@ -125,6 +125,11 @@ id! {
     DeviceId
 }
 
+id! {
+    /// A lock with a keypad.
+    LockId
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

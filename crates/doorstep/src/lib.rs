@@ -18,7 +18,8 @@
 //! codes (HO1, `docs/ho1.md`), made with [`handover::issue`] and checked with
 //! [`handover::device::Device`].
 //!
-//! [`otp`] is the method of authenticators: HOTP, TOTP and OCRA (`docs/otp.md`).
+//! [`otp`] is the method of authenticators: HOTP, TOTP and OCRA (`docs/otp.md`); [`keypad`] that of
+//! locks: PINs for a window (KP1, `docs/kp1.md`), judged by what [`clock`] believes.
 //!
 //! Without the default features `handover` and `otpauth` the crate needs no allocator.
 
@@ -49,6 +50,8 @@ pub mod crockford;
 #[cfg(feature = "handover")]
 pub mod handover;
 pub mod id;
+#[cfg(feature = "lock")]
+pub mod keypad;
 pub mod ledger;
 pub mod odds;
 #[cfg(feature = "otp")]

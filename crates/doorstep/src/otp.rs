@@ -44,6 +44,7 @@ pub const fn hint(refusal: &Refusal) -> &'static str {
         Refusal::AlreadyUsed { .. } => "each code works once; wait for the next one",
         Refusal::ClockUnset => "the clock of the verifier is not set; tell who runs it",
         Refusal::Expired { .. } => "that took too long; begin again",
+        Refusal::LedgerFull => "tell who runs the verifier; room comes back with time",
         Refusal::Mistyped => "type all the digits that the authenticator shows, and nothing else",
         Refusal::NotYetValid { .. } => "compare the clocks: this authenticator begins later",
         Refusal::Revoked => "the account is disabled; ask who runs it",

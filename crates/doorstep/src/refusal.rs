@@ -20,6 +20,8 @@ pub enum Refusal {
     },
     /// The code belongs to a device's offline check; the server does not take it.
     IssuedForOfflineUse,
+    /// What granting would have to be remembered has no room left.
+    LedgerFull,
     /// Not of the right shape, so it was neither counted nor compared.
     Mistyped,
     /// Its window has not begun.
@@ -56,6 +58,7 @@ impl Refusal {
             Self::ClockUnset => "clock_unset",
             Self::Expired { .. } => "expired",
             Self::IssuedForOfflineUse => "issued_for_offline_use",
+            Self::LedgerFull => "ledger_full",
             Self::Mistyped => "mistyped",
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::Revoked => "revoked",
@@ -81,6 +84,7 @@ impl Refusal {
             Self::IssuedForOfflineUse => {
                 "give this code to the driver at the door; only the driver's device takes it"
             }
+            Self::LedgerFull => "tell who runs this verifier; room comes back as codes expire",
             Self::Mistyped => "compare the code with the message and type all of it",
             Self::NotYetValid { .. } => "wait until the window begins",
             Self::Revoked => "the code was withdrawn; ask the dispatcher",
@@ -105,6 +109,7 @@ impl fmt::Display for Refusal {
             Self::ClockUnset => "the clock is not set",
             Self::Expired { .. } => "expired",
             Self::IssuedForOfflineUse => "issued for offline use",
+            Self::LedgerFull => "no room to remember it",
             Self::Mistyped => "mistyped",
             Self::NotYetValid { .. } => "not yet valid",
             Self::Revoked => "revoked",

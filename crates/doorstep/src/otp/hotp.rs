@@ -34,5 +34,5 @@ impl Hotp {
 }
 
 pub(crate) fn code(keyed: &Keyed, counter: u64, digits: Digits) -> Code {
-    Code::from_number(keyed.number(counter, digits), digits)
+    Code::from_number(keyed.number(counter, digits), digits.shape())
 }

@@ -321,7 +321,7 @@ pub fn respond(suite: &Suite, secret: &OtpSecret, input: &Input<'_>) -> Result<R
     let Some(digits) = suite.digits() else {
         return Ok(Response::Whole(whole));
     };
-    Ok(Response::Code(Code::from_number(reduce(bits(&whole), digits), digits)))
+    Ok(Response::Code(Code::from_number(reduce(bits(&whole), digits), digits.shape())))
 }
 
 fn bits(whole: &Whole) -> u32 {

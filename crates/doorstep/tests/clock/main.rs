@@ -5,3 +5,5 @@
 mod attacks;
 mod rules;
 mod support;
+#[cfg(feature = "otp")]
+mod totp;

@@ -127,6 +127,7 @@ const fn hint(refusal: &Refusal) -> &'static str {
         Refusal::Unknown | Refusal::WrongVerifier => "check that this is the right delivery",
         Refusal::AlreadyUsed { .. }
         | Refusal::ClockUnset
+        | Refusal::LedgerFull
         | Refusal::Mistyped
         | Refusal::Throttled { until: Some(_) } => refusal.hint(),
     }

@@ -1,0 +1,40 @@
+//! Doors that share a TOTP secret with their issuer: the steps that a belief allows, and what an
+//! accepted step tells the clock. The codes are judged by [`crate::otp::verify`], like any other.
+
+use super::{Clue, Interval};
+use crate::otp::OtpSecret;
+use crate::otp::totp::Totp;
+use crate::otp::verify::{Authenticator, Drift, Method};
+use crate::otp::window::{MAX_STEPS, Window};
+
+/// Half a step and the time to type, in seconds, after a step begins.
+const TYPED_AFTER: u64 = 9;
+
+/// The authenticator of a door at one moment: as many steps to either side as the time is uncertain, at
+/// least one and at most [`MAX_STEPS`]. The drift is the lock's own, and its belief follows it, so the
+/// authenticator remembers none. Codes further away take a resync.
+#[must_use]
+pub fn authenticator(secret: &OtpSecret, totp: Totp, now: &Interval) -> Authenticator {
+    let late = now.latest.since(now.probable);
+    let early = now.probable.since(now.earliest);
+    let steps = late.max(early).div_ceil(totp.period.get()).clamp(1, u64::from(MAX_STEPS));
+    let window = u8::try_from(steps).ok().and_then(Window::plus_minus);
+    let window = window.unwrap_or(Window::ONE_EACH);
+    Authenticator::new(secret, Method::Totp { totp, window, drift: Drift::NONE })
+}
+
+/// What an accepted step tells of the time. The code was made in its step, or by an authenticator that
+/// runs wrong, and typed a little later.
+#[must_use]
+pub fn clue(totp: &Totp, step: u64) -> Clue {
+    let period = totp.period.get();
+    let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+    // Steps repeat by 32 bits after millennia, and 0 is no name.
+    let code = seconds(step & u64::from(u32::MAX)).max(1);
+    Clue {
+        about: totp.begins(step).later(period / 2).later(TYPED_AFTER),
+        spread: seconds(period / 3),
+        reach: seconds(period.saturating_mul(2)),
+        code,
+    }
+}

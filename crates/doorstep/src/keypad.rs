@@ -1,0 +1,46 @@
+//! Keypad PINs for a window of time (KP1, `docs/kp1.md`): a booking opens a lock that has no network
+//! and a clock that drifts.
+//!
+//! The issuer derives everything from a lock's root key: [`issue::Booking`] rounds a booking outward
+//! to a [`tuple::Tuple`] of the lock's [`profile::Profile`] and writes its PIN. The lock compares
+//! what is typed with the PINs of all tuples that could be meant now, and judges the one it finds by
+//! its belief about the time and its marks ([`lock::Lock`]), over the crate's one pipeline.
+
+pub mod control;
+pub mod issue;
+pub mod key;
+pub mod lock;
+pub mod mark;
+pub mod odds;
+pub mod profile;
+pub mod record;
+mod scan;
+pub mod state;
+pub mod tuple;
+
+use crate::refusal::Refusal;
+
+/// What a guest at the keypad can do about a refusal. A keypad itself shows less: opened, refused,
+/// wait, clock unset, already used.
+#[must_use]
+pub const fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyUsed { .. } => "this PIN opened once and opens no more; ask for another",
+        Refusal::ClockUnset => "this lock lost the time; ask who runs it for a set-time code",
+        Refusal::Expired { .. } => "the booking is over; ask for a longer one",
+        Refusal::LedgerFull => {
+            "this lock has no room for it; ask for a PIN that is used many times"
+        }
+        Refusal::Mistyped => "type all the digits of the message, and nothing else",
+        Refusal::NotYetValid { .. } => "wait until the booking begins",
+        Refusal::Revoked => "the booking was cancelled; ask who made it",
+        Refusal::Superseded => "a newer PIN is in use; look for the last message",
+        Refusal::Throttled { .. } => "type the long code of the message instead, or wait",
+        Refusal::IssuedForOfflineUse
+        | Refusal::Unknown
+        | Refusal::WrongCode { .. }
+        | Refusal::WrongVerifier => {
+            "compare the digits with the message, and the door with the booking"
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! How likely a guess opens, computed from the profile and never from a table.
+
+use super::profile::Profile;
+use super::tuple::PinDigits;
+use crate::clock::MAX_UNCERTAINTY;
+use crate::throttle::Pace;
+
+/// The attempts at PINs: ten, and ten more a day.
+pub const PIN_PACE: Pace = Pace { burst: 10, refill: 8640 };
+
+/// Epochs that are accepted at once, while a change was announced.
+const EPOCHS: u64 = 2;
+
+/// How likely a robot that never stops may open a lock within a year, at the default digits.
+const BEARABLE: f64 = 0.01;
+
+const YEAR: u32 = 365 * 86_400;
+
+/// What a guesser gains at one lock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Odds {
+    /// The most tuples that are acceptable at once: at the largest uncertainty, over all classes,
+    /// lanes and accepted epochs.
+    pub acceptable: u64,
+    /// Chance that one guess opens.
+    pub guess: f64,
+    /// Chance that a robot that uses every attempt of a year opens.
+    pub robot_year: f64,
+}
+
+impl Odds {
+    /// The odds of a profile.
+    #[must_use]
+    pub fn new(profile: &Profile) -> Self {
+        Self::with_digits(profile, profile.digits())
+    }
+
+    /// The odds of a profile if its PINs had so many digits.
+    #[must_use]
+    pub fn with_digits(profile: &Profile, digits: PinDigits) -> Self {
+        let acceptable = acceptable(profile, MAX_UNCERTAINTY).saturating_mul(EPOCHS);
+        let guess = float(acceptable) / float(digits.pins());
+        let tries = u32::from(PIN_PACE.burst)
+            .saturating_add(YEAR.checked_div(PIN_PACE.refill).unwrap_or(0));
+        let mut missed = 1.0;
+        for _ in 0..tries {
+            missed *= (1.0 - guess).max(0.0);
+        }
+        Self { acceptable, guess, robot_year: 1.0 - missed }
+    }
+}
+
+/// The most tuples of one epoch that are acceptable at once, when the time is known within so many
+/// seconds either way.
+#[must_use]
+pub fn acceptable(profile: &Profile, uncertainty: u64) -> u64 {
+    let grace = profile.grace();
+    let margin = u64::from(grace.early).saturating_add(u64::from(grace.late));
+    let margin = margin.saturating_add(uncertainty.saturating_mul(2));
+    let starts = profile.classes().iter().map(|class| {
+        let quantum = u64::from(class.quantum).saturating_mul(60);
+        class.seconds().saturating_add(margin).checked_div(quantum).unwrap_or(0).saturating_add(1)
+    });
+    starts.fold(0_u64, u64::saturating_add).saturating_mul(u64::from(profile.lanes()))
+}
+
+/// The least number of digits that keeps a robot below 1 % a year; `None` when ten do not.
+#[must_use]
+pub fn default_digits(profile: &Profile) -> Option<PinDigits> {
+    let bearable = |digits: &PinDigits| Odds::with_digits(profile, *digits).robot_year < BEARABLE;
+    PinDigits::ALL.into_iter().find(bearable)
+}
+
+fn float(count: u64) -> f64 {
+    // At most 10^10, so both halves are exact.
+    let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
+    half(count >> 32_u8) * 4_294_967_296.0 + half(count & u64::from(u32::MAX))
+}

@@ -1,0 +1,257 @@
+//! What kinds of windows a lock takes, and how a booking is rounded outward to one of them.
+
+use super::odds;
+use super::tuple::{Class, Grace, PinDigits, Tuple};
+use crate::time::Window;
+
+/// The most classes of a profile.
+pub const MAX_CLASSES: usize = 32;
+
+/// The most lanes: holders times generations.
+pub const MAX_LANES: u8 = 16;
+
+/// The grids that a general profile's windows begin on, in minutes.
+const GRID: [u16; 8] = [15, 30, 60, 120, 180, 360, 720, 1440];
+
+/// The durations of courts and rooms by the hour, in minutes.
+const COURTS: [u32; 6] = [30, 60, 90, 120, 180, 240];
+
+/// The durations of a general profile, in minutes: from half an hour to 28 days.
+const GENERAL: [u32; 16] =
+    [30, 60, 90, 120, 180, 240, 360, 480, 720, 1440, 2880, 4320, 7200, 10_080, 20_160, 40_320];
+
+const DAY: u32 = 1440;
+
+/// What a lock is set up for. Holders and generations are settled for a lock's generation, since
+/// lanes are counted by them; classes may be added later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    classes: [Class; MAX_CLASSES],
+    count: usize,
+    holders: u8,
+    generations: u8,
+    exclusive: bool,
+    digits: PinDigits,
+}
+
+/// Why there is no such profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileError {
+    /// No class, or more than [`MAX_CLASSES`].
+    Classes(usize),
+    /// A class without duration or grid, or with a phase beyond its grid.
+    Class(Class),
+    /// Holders times generations is 0 or more than [`MAX_LANES`].
+    Lanes,
+    /// So many tuples are acceptable at once that not even ten digits keep a robot out.
+    Guessable,
+}
+
+impl core::fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Classes(count) => {
+                write!(f, "a profile has 1 to {MAX_CLASSES} classes, this one {count}")
+            }
+            Self::Class(class) => write!(
+                f,
+                "a class of {} minutes from each multiple of {} plus {} does not exist",
+                class.duration, class.quantum, class.phase
+            ),
+            Self::Lanes => write!(f, "holders times generations is 1 to {MAX_LANES}"),
+            Self::Guessable => {
+                f.write_str("too many windows at once; use fewer classes or coarser grids")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ProfileError {}
+
+/// A booking as a lock can take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fit {
+    /// The kind of window.
+    pub class: Class,
+    /// Which beginning.
+    pub index: u32,
+    /// The true window, which holds the one that was asked for.
+    pub window: Window,
+}
+
+impl Profile {
+    /// A profile of these classes with two holders and two generations. Its PINs have as many digits
+    /// as keep a robot that never stops below 1 % a year.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when that is none.
+    pub fn new(classes: &[Class], exclusive: bool) -> Result<Self, ProfileError> {
+        Self::with_lanes(classes, exclusive, 2, 2)
+    }
+
+    /// A profile for so many holders at once, whose PINs can be made anew so often less one.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when that is none.
+    pub fn with_lanes(
+        classes: &[Class],
+        exclusive: bool,
+        holders: u8,
+        generations: u8,
+    ) -> Result<Self, ProfileError> {
+        let Some(first) = classes.first() else { return Err(ProfileError::Classes(0)) };
+        let mut kept = [*first; MAX_CLASSES];
+        if classes.len() > MAX_CLASSES {
+            return Err(ProfileError::Classes(classes.len()));
+        }
+        for (place, class) in kept.iter_mut().zip(classes) {
+            if class.duration == 0 || class.phase >= class.quantum {
+                return Err(ProfileError::Class(*class));
+            }
+            *place = *class;
+        }
+        if !(1..=MAX_LANES).contains(&holders.saturating_mul(generations)) {
+            return Err(ProfileError::Lanes);
+        }
+        let [digits, ..] = PinDigits::ALL;
+        let profile =
+            Self { classes: kept, count: classes.len(), holders, generations, exclusive, digits };
+        let digits = odds::default_digits(&profile).ok_or(ProfileError::Guessable)?;
+        Ok(Self { digits, ..profile })
+    }
+
+    /// The same with another number of digits, for who weighs the odds ([`odds::Odds`]) otherwise.
+    #[must_use]
+    pub const fn with_digits(self, digits: PinDigits) -> Self {
+        Self { digits, ..self }
+    }
+
+    /// Courts and rooms by the hour: 30 minutes to 4 hours, beginning each quarter of an hour, one
+    /// party at a time.
+    ///
+    /// # Errors
+    /// None; [`ProfileError`] is that of [`Profile::new`].
+    pub fn courts() -> Result<Self, ProfileError> {
+        let class = Class { duration: 30, quantum: 15, phase: 0, one_time: false };
+        Self::new(&COURTS.map(|duration| Class { duration, ..class }), true)
+    }
+
+    /// From half an hour to 28 days, beginning on a grid of about an eighth of the duration.
+    ///
+    /// # Errors
+    /// As [`Profile::courts`].
+    pub fn general() -> Result<Self, ProfileError> {
+        let class = |duration: u32| {
+            let fits = |quantum: &&u16| u32::from(**quantum) <= duration / 8;
+            let quantum = GRID.iter().rfind(fits).copied().unwrap_or(15);
+            Class { duration, quantum, phase: 0, one_time: false }
+        };
+        Self::new(&GENERAL.map(class), false)
+    }
+
+    /// Nights, from the check-in hour of the first day to the check-out hour of the last, both in
+    /// minutes of the UTC day; one party at a time. With `check_out` at or before `check_in`, rounding
+    /// never gives the last guest the next guest's room. Where clocks change, take the earlier
+    /// check-in and the later check-out of the year.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when the hours are no hours, or there are no nights or too many.
+    pub fn stays(check_in: u16, check_out: u16, nights: u8) -> Result<Self, ProfileError> {
+        let gap = i32::from(check_in).saturating_sub(i32::from(check_out));
+        let day = u16::try_from(DAY).unwrap_or(u16::MAX);
+        let class = |nights: u32| {
+            let whole = nights.saturating_mul(DAY);
+            let duration = whole.saturating_sub_signed(gap);
+            Class { duration, quantum: day, phase: check_in, one_time: false }
+        };
+        let mut classes = [class(1); MAX_CLASSES];
+        for (place, nights) in classes.iter_mut().zip(1..) {
+            *place = class(nights);
+        }
+        let count = usize::from(nights);
+        let classes = classes.get(..count).ok_or(ProfileError::Classes(count))?;
+        if gap < 0 {
+            return Err(ProfileError::Class(class(1)));
+        }
+        Self::new(classes, true)
+    }
+
+    /// The classes.
+    #[must_use]
+    pub fn classes(&self) -> &[Class] {
+        self.classes.get(..self.count).unwrap_or_default()
+    }
+
+    /// How many holders a window can have.
+    #[must_use]
+    pub const fn holders(&self) -> u8 {
+        self.holders
+    }
+
+    /// How many PINs a holder can have, one after the other.
+    #[must_use]
+    pub const fn generations(&self) -> u8 {
+        self.generations
+    }
+
+    /// Whether one party at a time has the place: the first use of a PIN then ends all that began
+    /// earlier and overlap.
+    #[must_use]
+    pub const fn is_exclusive(&self) -> bool {
+        self.exclusive
+    }
+
+    /// Digits of a PIN.
+    #[must_use]
+    pub const fn digits(&self) -> PinDigits {
+        self.digits
+    }
+
+    /// How much earlier and later than its window a PIN is taken.
+    #[must_use]
+    pub const fn grace(&self) -> Grace {
+        Grace::PIN
+    }
+
+    /// Holders times generations.
+    #[must_use]
+    pub const fn lanes(&self) -> u8 {
+        self.holders.saturating_mul(self.generations)
+    }
+
+    /// The lane of a tuple.
+    pub(crate) const fn lane(&self, tuple: &Tuple) -> u8 {
+        tuple.holder.saturating_mul(self.generations).saturating_add(tuple.generation)
+    }
+
+    /// The holder and the generation of a lane.
+    pub(crate) fn of_lane(&self, lane: u8) -> (u8, u8) {
+        (
+            lane.checked_div(self.generations).unwrap_or(0),
+            lane.checked_rem(self.generations).unwrap_or(0),
+        )
+    }
+
+    /// The longest window, in seconds.
+    #[must_use]
+    pub fn longest(&self) -> u64 {
+        self.classes().iter().map(Class::seconds).max().unwrap_or(0)
+    }
+
+    /// Rounds a booking outward to the shortest window that holds it; `None` when none is long
+    /// enough, or used as often.
+    #[must_use]
+    pub fn fit(&self, wanted: &Window, one_time: bool) -> Option<Fit> {
+        let fits = self.classes().iter().filter(|class| class.one_time == one_time);
+        let fits = fits.filter_map(|class| {
+            let index = class.index_at(wanted.from())?;
+            let tuple = Tuple { class: *class, index, holder: 0, generation: 0 };
+            let window = Window::new(tuple.from(), tuple.until())?;
+            (window.until() >= wanted.until()).then_some(Fit { class: *class, index, window })
+        });
+        // Of equally long ones, the one that begins last.
+        fits.min_by_key(|fit| {
+            (fit.window.length(), u64::MAX.saturating_sub(fit.window.from().seconds()))
+        })
+    }
+}

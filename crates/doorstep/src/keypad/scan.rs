@@ -1,0 +1,126 @@
+//! The comparison of typed digits with every tuple that could be meant, in time that does not depend
+//! on what matches.
+
+use super::key::PinKey;
+use super::profile::Profile;
+use super::tuple::{Class, Form, Meeting, Tuple};
+use crate::clock::Interval;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+/// How far beyond what may open an authentic PIN is still recognised, in seconds: so that it is told
+/// from a wrong one, and the clock learns of it.
+pub(crate) const LOOK_AROUND: u64 = 4 * 60 * 60;
+
+/// Lanes of one HMAC.
+const BLOCK: u8 = 4;
+
+/// A tuple whose code was typed, and in which epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it means.
+    pub tuple: Tuple,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Which of its two codes it is.
+    pub form: Form,
+}
+
+/// What is compared.
+pub(crate) struct Scan<'a> {
+    pub(crate) profile: &'a Profile,
+    pub(crate) now: Interval,
+    pub(crate) form: Form,
+    /// The number of the PIN, and of what follows it in a long form.
+    pub(crate) typed: (u64, u64),
+}
+
+impl Scan<'_> {
+    /// The tuple that was meant: one that may open now, else one around it.
+    pub(crate) fn find(&self, epoch: u32, key: &PinKey) -> Hits {
+        let mut hits = Hits::default();
+        for (number, class) in (0..).zip(self.profile.classes()) {
+            let Some((first, last)) = self.beginnings(class) else { continue };
+            for index in first..=last {
+                let tuple = Tuple { class: *class, index, holder: 0, generation: 0 };
+                let near = tuple.meets(&self.now, self.profile.grace()) == Meeting::Now;
+                let hit = if near { &mut hits.near } else { &mut hits.around };
+                self.lanes(number, &tuple, epoch, key, hit);
+            }
+        }
+        hits
+    }
+
+    fn lanes(&self, class: u8, tuple: &Tuple, epoch: u32, key: &PinKey, hit: &mut Hit) {
+        let all = Choice::from(u8::from(self.form == Form::Pin));
+        for block in 0..self.profile.lanes().div_ceil(BLOCK) {
+            let lanes = block.saturating_mul(BLOCK)..self.profile.lanes();
+            for (lane, word) in lanes.zip(key.block(tuple, block)) {
+                let (pin, tail) = word.numbers(self.profile.digits());
+                let found = pin.ct_eq(&self.typed.0) & (all | tail.ct_eq(&self.typed.1));
+                hit.take(&Hit { found, epoch, class, index: tuple.index, lane });
+            }
+        }
+    }
+
+    /// The beginnings of a class, by their indices, that are near now or around it.
+    fn beginnings(&self, class: &Class) -> Option<(u32, u32)> {
+        let grace = self.profile.grace();
+        let back =
+            class.seconds().saturating_add(u64::from(grace.late)).saturating_add(LOOK_AROUND);
+        let ahead = u64::from(grace.early).saturating_add(LOOK_AROUND);
+        let first = class.index_at(self.now.earliest.earlier(back)).unwrap_or(0);
+        Some((first, class.index_at(self.now.latest.later(ahead))?))
+    }
+}
+
+/// What was found of each kind.
+#[derive(Default)]
+pub(crate) struct Hits {
+    near: Hit,
+    around: Hit,
+}
+
+impl Hits {
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self { near: self.near.or(other.near), around: self.around.or(other.around) }
+    }
+
+    pub(crate) fn found(self, profile: &Profile, form: Form) -> Option<Found> {
+        let Hit { found, epoch, class, index, lane } = self.near.or(self.around);
+        if !bool::from(found) {
+            return None;
+        }
+        let class = *profile.classes().get(usize::from(class))?;
+        let (holder, generation) = profile.of_lane(lane);
+        Some(Found { tuple: Tuple { class, index, holder, generation }, epoch, form })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Hit {
+    found: Choice,
+    epoch: u32,
+    class: u8,
+    index: u32,
+    lane: u8,
+}
+
+impl Default for Hit {
+    fn default() -> Self {
+        Self { found: Choice::from(0), epoch: 0, class: 0, index: 0, lane: 0 }
+    }
+}
+
+impl Hit {
+    fn take(&mut self, other: &Self) {
+        self.epoch.conditional_assign(&other.epoch, other.found);
+        self.class.conditional_assign(&other.class, other.found);
+        self.index.conditional_assign(&other.index, other.found);
+        self.lane.conditional_assign(&other.lane, other.found);
+        self.found |= other.found;
+    }
+
+    fn or(self, other: Self) -> Self {
+        if bool::from(self.found) { self } else { other }
+    }
+}

@@ -1,0 +1,265 @@
+//! What a PIN means: a window, a holder and a generation; and the digits that stand for it.
+
+use crate::clock::{Clue, Interval};
+use crate::code::{Code, Shape};
+use crate::time::Timestamp;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
+
+/// Words that one HMAC yields.
+pub(crate) const BLOCK: usize = 4;
+
+/// Digits that a long form adds.
+const LONG_DIGITS: u8 = 5;
+
+const MINUTE: u64 = 60;
+
+/// A kind of window: how long, and on which grid it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Class {
+    /// Minutes that a window lasts.
+    pub duration: u32,
+    /// Minutes from one beginning to the next.
+    pub quantum: u16,
+    /// Minutes after a multiple of the quantum, counted from 1970-01-01T00:00Z.
+    pub phase: u16,
+    /// Whether a PIN opens once.
+    pub one_time: bool,
+}
+
+impl Class {
+    /// The last beginning at or before `at`, by its index; `None` before the first.
+    #[must_use]
+    pub fn index_at(&self, at: Timestamp) -> Option<u32> {
+        let minutes = (at.seconds() / MINUTE).checked_sub(u64::from(self.phase))?;
+        u32::try_from(minutes.checked_div(u64::from(self.quantum))?).ok()
+    }
+
+    /// How long a window lasts, in seconds.
+    #[must_use]
+    pub fn seconds(&self) -> u64 {
+        u64::from(self.duration).saturating_mul(MINUTE)
+    }
+}
+
+/// How much earlier and later than its window a PIN is taken, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// Before its window.
+    pub early: u16,
+    /// After it.
+    pub late: u16,
+}
+
+impl Grace {
+    /// 10 minutes before and 5 after: what PINs have.
+    pub const PIN: Self = Self { early: 600, late: 300 };
+}
+
+/// One PIN's meaning. The lock and the issuer derive its digits from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tuple {
+    /// The kind of window.
+    pub class: Class,
+    /// Which beginning on the class's grid.
+    pub index: u32,
+    /// Which of several holders at once.
+    pub holder: u8,
+    /// 0, and one more each time the holder's PIN is made anew.
+    pub generation: u8,
+}
+
+/// Where a belief lies against a tuple's window with its grace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meeting {
+    /// The window begins later, by so many seconds.
+    Early(u64),
+    /// It may be now.
+    Now,
+    /// The window ended, so many seconds before.
+    Late(u64),
+}
+
+impl Tuple {
+    /// Bytes of an encoded tuple.
+    pub(crate) const LENGTH: usize = 15;
+
+    /// When the window begins.
+    #[must_use]
+    pub fn from(&self) -> Timestamp {
+        let grid = u64::from(self.index).saturating_mul(u64::from(self.class.quantum));
+        let minutes = grid.saturating_add(u64::from(self.class.phase));
+        Timestamp::from_seconds(minutes.saturating_mul(MINUTE))
+    }
+
+    /// The first second after the window.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.from().later(self.class.seconds())
+    }
+
+    /// Whether it may be a time at which the PIN is taken.
+    #[must_use]
+    pub fn meets(&self, now: &Interval, grace: Grace) -> Meeting {
+        let from = self.from().earlier(u64::from(grace.early));
+        let until = self.until().later(u64::from(grace.late));
+        if from > now.latest {
+            Meeting::Early(from.since(now.latest))
+        } else if until <= now.earliest {
+            Meeting::Late(now.earliest.since(until).saturating_add(1))
+        } else {
+            Meeting::Now
+        }
+    }
+
+    /// What its use tells of the time: guests come when their window begins, more or less.
+    #[must_use]
+    pub fn clue(&self) -> Clue {
+        let spread = (self.class.seconds() / 5).max(12 * MINUTE);
+        Clue {
+            about: self.from(),
+            spread: u32::try_from(spread).unwrap_or(u32::MAX),
+            reach: 600,
+            code: self.name(),
+        }
+    }
+
+    /// A name of 32 bits, never 0.
+    #[must_use]
+    pub fn name(&self) -> u32 {
+        let hash: [u8; 32] = Sha256::digest(self.to_bytes()).into();
+        let [a, b, c, d, ..] = hash;
+        u32::from_be_bytes([a, b, c, d]).max(1)
+    }
+
+    /// What is hashed for a block of lanes: `"KP1" || u32 duration || u16 quantum || u16 phase ||
+    /// u8 flags || u32 index || u8 block`. It says what the PIN means, and names no table that
+    /// somebody might edit.
+    pub(crate) fn message(&self, block: u8) -> [u8; 17] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, _, _] = self.to_bytes();
+        [b'K', b'P', b'1', a, b, c, d, e, f, g, h, i, j, k, l, m, block]
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let Class { duration, quantum, phase, one_time } = self.class;
+        let ([a, b, c, d], [e, f]) = (duration.to_be_bytes(), quantum.to_be_bytes());
+        let ([g, h], [i, j, k, l]) = (phase.to_be_bytes(), self.index.to_be_bytes());
+        let flags = u8::from(one_time);
+        [a, b, c, d, e, f, g, h, flags, i, j, k, l, self.holder, self.generation]
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, flags, i, j, k, l, holder, generation] = bytes;
+        let one_time = match flags {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let class = Class {
+            duration: u32::from_be_bytes([a, b, c, d]),
+            quantum: u16::from_be_bytes([e, f]),
+            phase: u16::from_be_bytes([g, h]),
+            one_time,
+        };
+        Some(Self { class, index: u32::from_be_bytes([i, j, k, l]), holder, generation })
+    }
+}
+
+/// Digits of a PIN: 6 to 10. The first is never 0, so that no PIN loses it in a message or is taken
+/// for a control code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PinDigits(u8);
+
+impl PinDigits {
+    /// From 6 to 10.
+    pub const ALL: [Self; 5] = [Self(6), Self(7), Self(8), Self(9), Self(10)];
+
+    /// `digits` digits; `None` outside 6 to 10.
+    #[must_use]
+    pub const fn new(digits: u8) -> Option<Self> {
+        match digits {
+            6..=10 => Some(Self(digits)),
+            _ => None,
+        }
+    }
+
+    /// The number of digits.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// How many PINs there are: nine tenths of the numbers of so many digits.
+    #[must_use]
+    pub const fn pins(self) -> u64 {
+        self.least().saturating_mul(9)
+    }
+
+    const fn least(self) -> u64 {
+        match self.0 {
+            6 => 100_000,
+            7 => 1_000_000,
+            8 => 10_000_000,
+            9 => 100_000_000,
+            _ => 1_000_000_000,
+        }
+    }
+
+    /// The shape of PINs, or of long forms.
+    pub(crate) fn shape(self, form: Form) -> Shape {
+        let length = match form {
+            Form::Pin => self.0,
+            Form::Long => self.0.saturating_add(LONG_DIGITS),
+        };
+        Shape::keypad(length).unwrap_or(Shape::DIGITS_10)
+    }
+}
+
+/// Which of a tuple's two codes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// The PIN that guests type.
+    Pin,
+    /// The PIN and five digits more, which nobody guesses: taken even when a passer-by used up the
+    /// attempts at PINs.
+    Long,
+}
+
+/// 64 bits of an HMAC: all that a tuple's codes are made of.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    pub(crate) const fn new(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The number of the PIN, and of the five digits that follow it in the long form. Each divisor
+    /// is a constant, so that none is divided by in time that depends on the word.
+    pub(crate) const fn numbers(self, digits: PinDigits) -> (u64, u64) {
+        let (quotient, rest) = match digits.0 {
+            6 => (self.0 / 900_000, self.0 % 900_000),
+            7 => (self.0 / 9_000_000, self.0 % 9_000_000),
+            8 => (self.0 / 90_000_000, self.0 % 90_000_000),
+            9 => (self.0 / 900_000_000, self.0 % 900_000_000),
+            _ => (self.0 / 9_000_000_000, self.0 % 9_000_000_000),
+        };
+        (digits.least().saturating_add(rest), quotient % 100_000)
+    }
+
+    /// The code in one of its forms.
+    pub(crate) fn code(self, digits: PinDigits, form: Form) -> Code {
+        let (pin, tail) = self.numbers(digits);
+        let number = match form {
+            Form::Pin => pin,
+            Form::Long => pin.saturating_mul(100_000).saturating_add(tail),
+        };
+        Code::from_number(number, digits.shape(form))
+    }
+}
+
+impl Zeroize for Word {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}

@@ -1,0 +1,99 @@
+//! Attackers who hold valid PINs, control the power, or type anything, at a whole lock.
+
+use crate::support::{CLOCK, DAY, Door, HOUR, NOON, at, lockers, once, wrong_code};
+use doorstep::clock::Event;
+use doorstep::keypad::state::State;
+use doorstep::keypad::tuple::Tuple;
+use doorstep::refusal::Refusal;
+
+fn door() -> Door {
+    Door::new(lockers(), NOON)
+}
+
+/// The floor never moves by typed codes, whatever they are and however often.
+#[test]
+fn typed_codes_never_move_the_floor() {
+    let mut door = door();
+    for day in 0..30_u64 {
+        let now = door.state.belief().probable().seconds();
+        let ahead = (now / 900) * 900;
+        for back in 0..8 {
+            let tuple = door.booking(ahead + 4 * HOUR - back * 900, HOUR);
+            let _ = door.open(&door.pin(&tuple, 0));
+        }
+        let counted = u64::from(door.tried);
+        let slow = |seconds: u64| seconds - seconds * 120 / 1_000_000;
+        door.wait(DAY);
+        let floor = door.state.belief().floor().seconds();
+        let most = NOON + slow(counted + (day + 1) * DAY);
+        assert!(floor.abs_diff(most) <= 1, "day {day}: {floor} {most}");
+    }
+}
+
+/// A spent PIN, the power cut, the clock gone: the mark and the floor stand.
+#[test]
+fn clock_set_back_revives_no_spent_pin() {
+    let mut door = door();
+    let tuple = door.booking(NOON, HOUR);
+    let tuple = Tuple { class: once(tuple.class), ..tuple };
+    let pin = door.pin(&tuple, 0);
+    door.open(&pin).unwrap();
+    let mut bytes = vec![0; State::<32>::LENGTH];
+    door.state.write(&mut bytes).unwrap();
+    door.state = State::read(CLOCK, &bytes).unwrap();
+    door.clock(Event::PowerLost);
+    assert_eq!(door.open(&pin), Err(Refusal::ClockUnset));
+    door.clock(Event::Token { time: at(NOON + 120), age: 1 });
+    assert!(matches!(door.open(&pin), Err(Refusal::AlreadyUsed { .. })));
+}
+
+/// Old PINs, typed every day to hold the clock back: an expired one opens at most the stated
+/// uncertainty after its grace.
+#[test]
+fn expired_pins_do_not_stretch_themselves() {
+    let mut door = door();
+    let stale = door.booking(NOON, HOUR);
+    for quarter in 0..96_u64 {
+        door.wait(900);
+        let now = NOON + (quarter + 1) * 900;
+        let late = now.saturating_sub(stale.until().seconds() + 300);
+        let opened = door.open(&door.pin(&stale, 0)).is_ok();
+        assert!(!(opened && late > 2 * 45 * 60), "{late} seconds late");
+        // Everything else he holds, to widen the belief and to pull it back.
+        for back in 1..6 {
+            let other = door.booking(now / 900 * 900 - back * 900, HOUR);
+            let _ = door.open(&door.pin(&other, 0));
+        }
+    }
+    assert!(door.open(&door.pin(&stale, 0)).is_err());
+}
+
+/// A robot gets ten attempts and ten a day, whatever it does with them.
+#[test]
+fn a_robot_is_throttled_for_a_year() {
+    let mut door = door();
+    let wrong: Vec<String> = door.wrong_pins().take(30).collect();
+    for day in 0..60_u64 {
+        for typed in &wrong {
+            door.wait(125);
+            let _ = door.open(typed);
+        }
+        door.wait(DAY - 30 * 126);
+        assert!(u64::from(door.tried) <= 10 + 10 * (day + 1), "day {day}: {}", door.tried);
+    }
+    assert!(door.tried >= 590, "{}", door.tried);
+}
+
+/// Whoever guesses with a right code in hand buys nothing with it.
+#[test]
+fn successes_buy_no_guesses() {
+    let mut door = door();
+    let pin = door.pin(&door.booking(NOON, HOUR), 0);
+    let wrong: Vec<String> = door.wrong_pins().take(12).collect();
+    let mut compared = 0;
+    for typed in &wrong {
+        compared += u32::from(wrong_code(door.open(typed)));
+        let _ = door.open(&pin);
+    }
+    assert_eq!(compared, 10);
+}

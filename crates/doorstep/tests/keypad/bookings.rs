@@ -1,0 +1,101 @@
+//! Bookings rounded outward: every offset, every length, every profile.
+
+use crate::support::{DAY, HOUR, NOON, at};
+use doorstep::keypad::profile::{MAX_CLASSES, Profile, ProfileError};
+use doorstep::keypad::tuple::Class;
+use doorstep::time::Window;
+use proptest::prelude::*;
+
+fn window(from: u64, until: u64) -> Window {
+    Window::new(at(from), at(until)).unwrap()
+}
+
+proptest! {
+    /// Of any time and offset from UTC, leap days and year ends among them: the true window holds what
+    /// was asked for, begins on its grid, and is less than a quantum too long at either end.
+    #[test]
+    fn the_true_window_holds_the_booking(from in 0..u64::from(u32::MAX), minutes in 1..=40_320_u64) {
+        let profile = Profile::general().unwrap();
+        let wanted = window(from, from + minutes * 60);
+        match profile.fit(&wanted, false) {
+            None => prop_assert!(minutes > 40_320 - 1440),
+            Some(fit) => {
+                prop_assert!(fit.window.from() <= wanted.from() && fit.window.until() >= wanted.until());
+                let quantum = u64::from(fit.class.quantum) * 60;
+                prop_assert_eq!(fit.window.from().seconds() % quantum, 0);
+                prop_assert!(wanted.from().since(fit.window.from()) < quantum);
+                let better = profile.classes().iter().any(|class| {
+                    let index = class.index_at(wanted.from()).unwrap();
+                    let tuple = doorstep::keypad::tuple::Tuple { class: *class, index, holder: 0, generation: 0 };
+                    class.seconds() < fit.class.seconds() && tuple.until() >= wanted.until()
+                });
+                prop_assert!(!better, "a shorter one holds it as well");
+            }
+        }
+    }
+}
+
+#[test]
+fn courts_on_the_quarter_hour_are_not_rounded_at_all() {
+    let courts = Profile::courts().unwrap();
+    for quarter in 0..96 {
+        for minutes in [30, 60, 90, 120, 180, 240] {
+            let from = NOON + quarter * 900;
+            let wanted = window(from, from + minutes * 60);
+            assert_eq!(courts.fit(&wanted, false).unwrap().window, wanted);
+        }
+    }
+    let odd = courts.fit(&window(NOON + 60, NOON + HOUR + 60), false).unwrap();
+    assert_eq!(odd.window, window(NOON, NOON + HOUR + 1800));
+    assert!(courts.fit(&window(NOON, NOON + 4 * HOUR + 1), false).is_none());
+    assert!(courts.fit(&window(NOON, NOON + HOUR), true).is_none(), "no single use here");
+}
+
+/// The last guest never gets the next guest's room: check-out is before check-in.
+#[test]
+fn stays_end_at_check_out() {
+    let stays = Profile::stays(14 * 60, 10 * 60, 21).unwrap();
+    let midnight = NOON - NOON % DAY;
+    for nights in 1..=21_u64 {
+        for early in [0, 1, 5] {
+            let from = midnight + 14 * HOUR + early * HOUR;
+            let wanted = window(from, midnight + nights * DAY + 10 * HOUR);
+            let fit = stays.fit(&wanted, false).unwrap();
+            assert_eq!(
+                fit.window,
+                window(midnight + 14 * HOUR, midnight + nights * DAY + 10 * HOUR)
+            );
+        }
+    }
+    // Over midnight of UTC, over a leap day, over the end of a year.
+    let east = Profile::stays(3 * 60, 60, 3).unwrap();
+    for (from, until) in [(1_835_406_000, 1_835_571_600), (1_830_308_400, 1_830_387_600)] {
+        let fit = east.fit(&window(from, until), false).unwrap();
+        assert_eq!(fit.window, window(from, until));
+    }
+    assert!(matches!(Profile::stays(600, 660, 3), Err(ProfileError::Class(_))));
+    assert!(Profile::stays(1440, 600, 3).is_err());
+    assert!(Profile::stays(840, 600, 0).is_err() && Profile::stays(840, 600, 33).is_err());
+}
+
+#[test]
+fn profiles_that_cannot_be_are_refused() {
+    let class = Class { duration: 60, quantum: 15, phase: 0, one_time: false };
+    assert_eq!(Profile::new(&[], false), Err(ProfileError::Classes(0)));
+    assert_eq!(Profile::new(&[class; MAX_CLASSES + 1], false), Err(ProfileError::Classes(33)));
+    for wrong in [
+        Class { duration: 0, ..class },
+        Class { quantum: 0, ..class },
+        Class { phase: 15, ..class },
+    ] {
+        assert_eq!(Profile::new(&[wrong], false), Err(ProfileError::Class(wrong)));
+    }
+    for (holders, generations) in [(0, 1), (1, 0), (17, 1), (5, 4)] {
+        assert_eq!(
+            Profile::with_lanes(&[class], false, holders, generations),
+            Err(ProfileError::Lanes)
+        );
+    }
+    let year = Class { duration: 525_600, quantum: 1, ..class };
+    assert_eq!(Profile::new(&[year; 32], false), Err(ProfileError::Guessable));
+}

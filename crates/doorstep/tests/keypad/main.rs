@@ -1,0 +1,12 @@
+//! Keypad PINs: every rule of the lock, its odds, and every vector.
+
+#![cfg(feature = "lock")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod attacks;
+mod bookings;
+mod control;
+mod door;
+mod marks;
+mod odds;
+mod support;
