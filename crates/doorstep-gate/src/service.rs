@@ -4,6 +4,7 @@
 use crate::config;
 use crate::error::GateError;
 use crate::name::Name;
+use doorstep::code::{Code, Shape};
 use doorstep_files::private;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +16,8 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 /// The service, and the key to talk to it with.
 pub struct Service {
     agent: ureq::Agent,
-    url: String,
+    verify: String,
+    recover: String,
     key: Zeroizing<String>,
 }
 
@@ -43,7 +45,7 @@ struct Answer {
     outcome: Outcome,
     #[serde(default)]
     reason: String,
-    words: Option<String>,
+    message: Option<String>,
     #[serde(default)]
     hint: String,
     known_device: Option<String>,
@@ -67,11 +69,14 @@ impl Service {
             .http_status_as_error(false)
             .max_redirects(0)
             .build();
-        let url = format!("{}/v1/accounts/verify", service.url.trim_end_matches('/'));
-        Ok(Self { agent: config.into(), url, key: private::read_secret(&service.key_file)? })
+        let path = |name: &str| format!("{}/v1/accounts/{name}", service.url.trim_end_matches('/'));
+        let (verify, recover) = (path("verify"), path("recover"));
+        let key = private::read_secret(&service.key_file)?;
+        Ok(Self { agent: config.into(), verify, recover, key })
     }
 
-    /// Asks. With `remember` a granted answer brings a token for this device.
+    /// Asks, about a code of an authenticator or a recovery code. With `remember` a granted answer
+    /// brings a token for this device.
     ///
     /// # Errors
     /// [`GateError::NoVerdict`] when it cannot be reached, takes too long, or answers anything else.
@@ -83,7 +88,10 @@ impl Service {
         remember: bool,
     ) -> Result<Verdict, GateError> {
         let mut body = json!({ "account": name.as_str(), "code": code });
-        if let Some(token) = known_device {
+        let recovers = Code::parse(code, Shape::RECOVERY).is_ok();
+        let url = if recovers { &self.recover } else { &self.verify };
+        // A recovery code takes no attempts, so that it does not matter whose they would be.
+        if let Some(token) = known_device.filter(|_| !recovers) {
             body["known_device"] = json!(token);
         }
         if remember {
@@ -91,7 +99,7 @@ impl Service {
         }
         let request = self
             .agent
-            .post(&self.url)
+            .post(url)
             .header("content-type", "application/json")
             .header("authorization", format!("Bearer {}", self.key.as_str()));
         let text = Zeroizing::new(body.to_string());
@@ -108,7 +116,7 @@ impl Service {
         Ok(match answer.outcome {
             Outcome::Granted => Verdict::Granted { known_device: answer.known_device },
             Outcome::Refused => {
-                let words = answer.words.unwrap_or_else(|| answer.reason.replace('_', " "));
+                let words = answer.message.unwrap_or_else(|| answer.reason.replace('_', " "));
                 Verdict::Refused { reason: answer.reason, words, hint: answer.hint }
             }
         })

@@ -7,7 +7,7 @@ use super::path::ReturnPath;
 use super::{Peer, Web, limits, lock};
 use crate::error::GateError;
 use crate::name::Name;
-use crate::service::Verdict;
+use crate::service::{Service, Verdict};
 use crate::verify::{DeviceToken, Granted, How};
 use axum::Extension;
 use axum::body::Bytes;
@@ -175,8 +175,8 @@ impl Web {
     ) -> Result<Result<Passed, Refused>, GateError> {
         let now = self.now();
         let name = Name::parse(&form.name);
-        let device =
-            Cookie::Device.read(headers, self.config.proxy.plain_http).and_then(DeviceToken::parse);
+        let shown = Cookie::Device.read(headers, self.config.proxy.plain_http);
+        let device = shown.and_then(DeviceToken::parse);
         let known = match (&name, &device) {
             (Some(name), Some(device)) if self.service.is_none() => {
                 self.reader().knows(name, device)?
@@ -191,35 +191,43 @@ impl Web {
         }
         let verdict = match &self.service {
             None => self.present_here(name.as_ref(), form, device.as_ref()),
-            Some(service) => {
-                let Some(name) = name else {
-                    return Ok(Err(self.refused(&Refusal::WrongCode { left: None })));
-                };
-                let token = device.as_ref().map(DeviceToken::expose);
-                match service.verify(&name, &form.code, token, token.is_none())? {
-                    Verdict::Granted { known_device } => {
-                        Ok(Ok(Passed { name, device: known_device.map(Zeroizing::new) }))
-                    }
-                    Verdict::Refused { reason, words, hint } => {
-                        let throttled = reason == "throttled";
-                        let status = if throttled {
-                            StatusCode::TOO_MANY_REQUESTS
-                        } else {
-                            StatusCode::FORBIDDEN
-                        };
-                        Ok(Err(Refused {
-                            status,
-                            notice: Notice::plain(&words, &hint),
-                            wait: None,
-                        }))
-                    }
-                }
-            }
+            Some(service) => self.ask(service, name, form, shown),
         };
         if matches!(verdict, Ok(Ok(_))) && !known {
             lock(&self.addresses).give_back(address, now);
         }
         verdict
+    }
+
+    fn ask(
+        &self,
+        service: &Service,
+        name: Option<Name>,
+        form: &Form,
+        device: Option<&str>,
+    ) -> Result<Result<Passed, Refused>, GateError> {
+        let unknown = || Ok(Err(self.refused(&Refusal::WrongCode { left: None })));
+        let Some(name) = name else { return unknown() };
+        let refused = |status, words: &str, hint: &str| {
+            Ok(Err(Refused { status, notice: Notice::plain(words, hint), wait: None }))
+        };
+        match service.verify(&name, &form.code, device, true) {
+            Ok(Verdict::Granted { known_device }) => {
+                tracing::info!(%name, "let in");
+                Ok(Ok(Passed { name, device: known_device.map(Zeroizing::new) }))
+            }
+            // Nobody learns here who has an account.
+            Ok(Verdict::Refused { reason, .. }) if reason == "unknown" => unknown(),
+            Ok(Verdict::Refused { reason, words, hint }) => match reason.as_str() {
+                "throttled" => refused(StatusCode::TOO_MANY_REQUESTS, &words, &hint),
+                _ => refused(StatusCode::FORBIDDEN, &words, &hint),
+            },
+            Err(error) => {
+                tracing::error!(%error, hint = error.hint(), "nobody is let in");
+                let hint = "try again in a moment, or tell who runs this gate";
+                refused(StatusCode::SERVICE_UNAVAILABLE, "codes cannot be checked now", hint)
+            }
+        }
     }
 
     fn present_here(
