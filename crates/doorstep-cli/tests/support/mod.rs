@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 pub(crate) mod desk;
+pub(crate) mod site;
 
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};

@@ -26,9 +26,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Response {
     blocking(move || {
-        let query = query.unwrap_or_default();
-        let back = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "return");
-        let back = back.map_or_else(ReturnPath::root, |(_, path)| ReturnPath::parse(&path));
+        let back = ReturnPath::of_query(query.as_deref().unwrap_or_default());
         let signed_in = web.session(&headers)?.map(|session| session.name);
         Ok(web.page(&headers, StatusCode::OK, None, signed_in.as_ref(), &back))
     })

@@ -28,6 +28,19 @@ impl ReturnPath {
         if plain && local && !ours { Self(text.to_owned()) } else { Self::root() }
     }
 
+    /// Takes the path that the query of the login page names. nginx cannot encode it, so that one
+    /// which begins with a slash is taken as it stands, with everything after it.
+    pub(super) fn of_query(query: &str) -> Self {
+        match query.strip_prefix("return=") {
+            Some(plain) if plain.starts_with('/') => Self::parse(plain),
+            Some(_) => {
+                let mut pairs = form_urlencoded::parse(query.as_bytes());
+                pairs.next().map_or_else(Self::root, |(_, path)| Self::parse(&path))
+            }
+            None => Self::root(),
+        }
+    }
+
     /// The path.
     pub(super) fn as_str(&self) -> &str {
         &self.0
@@ -85,6 +98,18 @@ mod tests {
             &format!("/{}", "a".repeat(LONGEST)),
         ] {
             assert_eq!(ReturnPath::parse(evil), ReturnPath::root(), "{evil:?}");
+        }
+        for (query, path) in [
+            ("return=/a?b=c&d=e", "/a?b=c&d=e"),
+            ("return=%2Fa%3Fb%3Dc%26d%3De", "/a?b=c&d=e"),
+            ("return=%2F%2Fevil.example", "/"),
+            ("return=//evil.example", "/"),
+            ("return=https://evil.example", "/"),
+            ("return=", "/"),
+            ("other=/a&return=/b", "/"),
+            ("", "/"),
+        ] {
+            assert_eq!(ReturnPath::of_query(query).as_str(), path, "{query}");
         }
         assert_eq!(ReturnPath::parse("/a?b=c&d").encoded(), "%2Fa%3Fb%3Dc%26d");
         assert_eq!(ReturnPath::parse("/a?b=c&d").escaped(), "/a?b=c&amp;d");
