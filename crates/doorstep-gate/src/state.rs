@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(crate) const DECOYS: u32 = 0xFFFF_FF00;
 
 /// After so many presentations the file is written anew, without them.
-pub(crate) const COMPACT_AFTER: u32 = 4096;
+pub(crate) const COMPACT_AFTER: u32 = 1024;
 
 /// One record of the state file.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
