@@ -1,8 +1,6 @@
 //! The module as libpam will find it. What it does at a login is tested beside the command, which
 //! makes its gates (`doorstep-cli/tests/gate_pam.rs`).
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 #[test]
 fn it_is_built_with_its_entry_points_and_the_name_of_libpam() {
     let file = std::env::current_exe().unwrap().with_file_name("libpam_doorstep.so");
