@@ -1,8 +1,6 @@
 //! The web gate behind real nginx and by the protocols of Caddy and Traefik: who is let in, who is
 //! not, and what a request cannot talk it into.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod support;
 
 use std::sync::Barrier;
