@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Runs servers, devices and authenticators as processes of their own, on made-up data in a\ntemporary directory, with a simulated clock. Exit status 1 when anything differs from what\nmust happen.\n\nExamples:\n  doorstep demo\n  doorstep demo deliveries\n  doorstep demo --fast --json\n  doorstep demo --keep demo-data"
+    after_help = "Runs servers, devices and authenticators as processes of their own, on made-up data in a\ntemporary directory, with a simulated clock. Exit status 1 when anything differs from what\nmust happen.\n\nExamples:\n  doorstep demo\n  doorstep demo logins\n  doorstep demo --fast --json\n  doorstep demo --keep demo-data"
 )]
 pub(crate) struct Args {
     /// One story alone

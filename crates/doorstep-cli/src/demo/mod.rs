@@ -1,7 +1,10 @@
 //! The demo: each story on real input, with every command run as a user would run it and every
 //! answer checked.
 
+mod browser;
 mod deliveries;
+mod logins;
+mod phone;
 mod report;
 mod stage;
 mod world;
@@ -19,20 +22,24 @@ use world::World;
 pub(crate) enum Story {
     /// A day of two drivers and their customers
     Deliveries,
+    /// A service and an authenticator, from enrolment to a gate without a network
+    Logins,
 }
 
 impl Story {
-    const ALL: &[Self] = &[Self::Deliveries];
+    const ALL: &[Self] = &[Self::Deliveries, Self::Logins];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Deliveries => "deliveries",
+            Self::Logins => "logins",
         }
     }
 
     fn tell(self, world: &mut World, report: &mut Report) -> Result<(), CliError> {
         match self {
             Self::Deliveries => deliveries::tell(world, report),
+            Self::Logins => logins::tell(world, report),
         }
     }
 }

@@ -98,11 +98,26 @@ impl World {
         command
     }
 
+    /// Sets the simulated time of all processes.
+    pub(super) fn set(&self, now: Timestamp) -> Result<(), CliError> {
+        clock::set(&self.path("data/clock"), now)
+    }
+
     /// Runs one command to its end and reads its answer, be it yes, no or an error.
     pub(super) fn run(&self, arguments: &[&str]) -> Result<Reply, CliError> {
+        self.run_with(&[], arguments)
+    }
+
+    /// The same with other settings in its environment.
+    pub(super) fn run_with(
+        &self,
+        environment: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Reply, CliError> {
         let line = typed(arguments);
         let output = self
             .command(arguments)
+            .envs(environment.iter().copied())
             .output()
             .map_err(|error| CliError::new(format!("cannot run `{line}`: {error}")))?;
         let json = serde_json::from_slice(&output.stdout).map_err(|_| {
@@ -122,15 +137,28 @@ impl World {
     }
 
     pub(super) fn start_server(&mut self) -> Result<(), CliError> {
+        let seed = self.seed.to_string();
+        self.seed += 1;
+        self.url = self.start(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--link-base",
+            LINK,
+            "--seed",
+            &seed,
+        ])?;
+        Ok(())
+    }
+
+    /// Starts a process that serves, in place of the one before, and says where it listens.
+    pub(super) fn start(&self, arguments: &[&str]) -> Result<String, CliError> {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.path("server.log"))
             .map_err(|error| CliError::io("open", &self.path("server.log"), &error))?;
-        let seed = self.seed.to_string();
-        self.seed += 1;
-        let serve = ["serve", "--listen", "127.0.0.1:0", "--link-base", LINK, "--seed", &seed];
-        let mut command = self.command(&serve);
+        let mut command = self.command(arguments);
         let stdout = {
             // Started and noted in one breath, so that no signal comes in between.
             let mut server = self.leavings.server();
@@ -145,11 +173,10 @@ impl World {
             let _ = BufReader::new(stdout).read_line(&mut line);
         }
         let listening: Value = serde_json::from_str(&line).unwrap_or_default();
-        self.url = listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
+        listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
             CliError::new("the server did not start")
-                .hint("run the demo with --keep DIR and read DIR/server.log")
-        })?;
-        Ok(())
+                .hint("run the demo with --keep DIR and read DIR/*/server.log")
+        })
     }
 
     /// Stops the server in order, as an operator would, and waits until it is gone.
