@@ -19,41 +19,47 @@ fn demo(arguments: &[&str], dir: &Path) -> (bool, String, String) {
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
 
-#[test]
-fn the_demo_goes_as_it_must_and_leaves_nothing_behind() {
+/// Runs a story, or all of them, and gives what came of each step.
+fn outcomes(story: &[&str]) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
-    let (ok, stdout, stderr) = demo(&["demo", "--fast", "--json"], dir.path());
+    let (ok, stdout, stderr) = demo(&[&["demo", "--fast", "--json"], story].concat(), dir.path());
     assert!(ok, "{stderr}");
     let document: Value =
         serde_json::from_str(&stdout).expect("one JSON document on standard output");
     assert_eq!(document["ok"], true);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left behind");
     let steps = document["steps"].as_array().unwrap();
-    let seen = |outcome: &str| steps.iter().filter(|step| step["actual"] == outcome).count();
-    for outcome in [
-        "granted",
-        "already_used",
-        "wrong_code",
-        "mistyped",
-        "expired",
-        "throttled",
-        "issued_for_offline_use",
-        "unreachable",
-        "already_sent",
-        "delivered",
-        "disputed",
-    ] {
-        assert!(seen(outcome) > 0, "the demo does not show {outcome}");
-    }
-    assert!(seen("wrong_code") >= 8, "five guesses, one at each other kind of door");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    steps.iter().map(|step| step["actual"].as_str().unwrap().to_owned()).collect()
+}
 
-    let (ok, again, _) = demo(&["demo", "--fast", "--json"], dir.path());
-    let outcomes = |text: &str| -> Vec<Value> {
-        let document: Value = serde_json::from_str(text).unwrap();
-        document["steps"].as_array().unwrap().iter().map(|step| step["actual"].clone()).collect()
-    };
-    assert!(ok);
-    assert_eq!(outcomes(&stdout), outcomes(&again), "it is seeded");
+fn shows(outcomes: &[String], wanted: &[&str]) {
+    for wanted in wanted {
+        assert!(outcomes.iter().any(|outcome| outcome == wanted), "it does not show {wanted}");
+    }
+}
+
+#[test]
+fn the_deliveries_go_as_they_must_each_time() {
+    let first = outcomes(&["deliveries"]);
+    shows(&first, &["granted", "already_used", "wrong_code", "mistyped", "expired", "throttled"]);
+    shows(&first, &["issued_for_offline_use", "unreachable", "already_sent"]);
+    shows(&first, &["delivered", "disputed"]);
+    let wrong = first.iter().filter(|outcome| *outcome == "wrong_code").count();
+    assert!(wrong >= 8, "five guesses, one at each other kind of door");
+    assert_eq!(outcomes(&["deliveries"]), first, "it is seeded");
+}
+
+#[test]
+fn the_logins_go_as_they_must() {
+    let steps = outcomes(&["logins"]);
+    shows(&steps, &["granted", "already_used", "wrong_code", "unknown", "throttled"]);
+    shows(&steps, &["drift", "-1 window", "unreachable", "shown", "kept back"]);
+}
+
+#[test]
+fn the_plain_demo_tells_every_story() {
+    let steps = outcomes(&[]);
+    shows(&steps, &["disputed", "drift"]);
 }
 
 #[test]
@@ -100,6 +106,81 @@ fn a_demo_that_is_told_to_stop_cleans_up_too() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "and so is the directory");
 }
 
+/// The seeds of the logins' story are in no file but those that are there to hold them, and on no
+/// command's line.
+#[test]
+fn nothing_that_the_logins_wrote_holds_a_seed_or_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("kept");
+    let keep = ["demo", "logins", "--fast", "--json", "--keep", kept.to_str().unwrap()];
+    let (ok, stdout, stderr) = demo(&keep, dir.path());
+    assert!(ok, "{stderr}");
+    let kept = kept.join("logins");
+    let out = dir.path().join("seeds.xml");
+    let (ok, _, stderr) = demo(
+        &[
+            "account",
+            "export",
+            "--format",
+            "pskc",
+            "--out",
+            out.to_str().unwrap(),
+            "--data",
+            kept.join("data").to_str().unwrap(),
+        ],
+        dir.path(),
+    );
+    assert!(ok, "{stderr}");
+    let exported = std::fs::read_to_string(out).unwrap();
+    let mut secrets: Vec<Vec<u8>> = Vec::new();
+    for seed in exported.split("PlainValue>").skip(1) {
+        let text = seed.split('<').next().unwrap();
+        let bytes = base64(text);
+        if bytes.len() >= 10 {
+            secrets.extend([base32(&bytes).into_bytes(), hex(&bytes).into_bytes(), bytes]);
+            secrets.push(text.as_bytes().to_vec());
+        }
+    }
+    assert!(secrets.len() >= 8, "the seeds of two authenticators: {}", secrets.len());
+    for name in ["api.key", "gate.key", "data/keys/master.key", "phone/passphrase", "browser.token"]
+    {
+        let text = std::fs::read(kept.join(name)).unwrap_or_else(|_| panic!("{name} is made"));
+        secrets.push(text.trim_ascii().to_vec());
+    }
+    let mut found = Vec::new();
+    files(&kept, &mut found);
+    found.retain(|path| !path.ends_with("phone/passphrase") && !path.ends_with("browser.token"));
+    for name in ["doorstep.db", "server.log", "vault", "gate.state"] {
+        assert!(found.iter().any(|path| path.ends_with(name)), "{name} is not scanned");
+    }
+    let mut written: Vec<(String, Vec<u8>)> = found
+        .iter()
+        .map(|path| (path.display().to_string(), std::fs::read(path).unwrap()))
+        .collect();
+    written.push(("standard output and arguments".to_owned(), stdout.into_bytes()));
+    for (path, content) in &written {
+        for secret in &secrets {
+            assert!(!holds(content, secret), "{path} holds a secret of {} bytes", secret.len());
+        }
+    }
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.decode(text.trim()).unwrap_or_default()
+}
+
+fn base32(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    let secret = doorstep::otp::OtpSecret::from_bytes(bytes).unwrap();
+    doorstep::otp::text::write_base32(&secret, &mut text).unwrap();
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Every file below `dir`, but for those that are there to hold secrets.
 fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -113,7 +194,9 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_secret(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "key" || extension == "ticket")
+    path.extension().is_some_and(|extension| {
+        ["key", "ticket", "secret"].iter().any(|secret| extension == *secret)
+    })
 }
 
 fn secrets_of(dir: &Path) -> Vec<(String, Vec<u8>)> {
@@ -136,8 +219,7 @@ fn secrets_of(dir: &Path) -> Vec<(String, Vec<u8>)> {
         {
             secrets.push((format!("{name}, its bytes"), raw));
         } else {
-            let hex: String = trimmed.iter().map(|byte| format!("{byte:02x}")).collect();
-            secrets.push((format!("{name}, in hexadecimal"), hex.into_bytes()));
+            secrets.push((format!("{name}, in hexadecimal"), hex(&trimmed).into_bytes()));
         }
         secrets.push((name.to_owned(), trimmed));
     }
@@ -213,7 +295,7 @@ fn nothing_that_the_demo_wrote_holds_a_key_or_a_code_that_was_not_sent() {
 #[test]
 fn the_lines_to_type_by_hand_do_what_they_say() {
     let dir = tempfile::tempdir().unwrap();
-    let (ok, stdout, _) = demo(&["demo", "--fast"], dir.path());
+    let (ok, stdout, _) = demo(&["demo", "deliveries", "--fast"], dir.path());
     assert!(ok);
     let (_, lines) = stdout.split_once("The same by hand, in an empty directory:\n").unwrap();
     assert_eq!(lines.trim_end().lines().count(), 10, "ten lines");
