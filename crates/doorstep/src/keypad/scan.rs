@@ -3,7 +3,7 @@
 
 use super::key::PinKey;
 use super::profile::Profile;
-use super::tuple::{Class, Form, Meeting, Tuple};
+use super::tuple::{Form, Meeting, Tuple};
 use crate::clock::Interval;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -37,13 +37,26 @@ pub(crate) struct Scan<'a> {
 impl Scan<'_> {
     /// The tuple that was meant: one that may open now, else one around it.
     pub(crate) fn find(&self, epoch: u32, key: &PinKey) -> Hits {
+        let grace = self.profile.grace();
+        let around = Interval {
+            earliest: self.now.earliest.earlier(LOOK_AROUND),
+            latest: self.now.latest.later(LOOK_AROUND),
+            ..self.now
+        };
         let mut hits = Hits::default();
         for (number, class) in (0..).zip(self.profile.classes()) {
-            let Some((first, last)) = self.beginnings(class) else { continue };
+            let back = class.seconds().saturating_add(u64::from(grace.late));
+            let first = class.index_at(around.earliest.earlier(back)).unwrap_or(0);
+            let Some(last) = class.index_at(around.latest.later(u64::from(grace.early))) else {
+                continue;
+            };
             for index in first..=last {
                 let tuple = Tuple { class: *class, index, holder: 0, generation: 0 };
-                let near = tuple.meets(&self.now, self.profile.grace()) == Meeting::Now;
-                let hit = if near { &mut hits.near } else { &mut hits.around };
+                let hit = match tuple.meets(&self.now, grace) {
+                    Meeting::Now => &mut hits.near,
+                    _ if tuple.meets(&around, grace) == Meeting::Now => &mut hits.around,
+                    Meeting::Early(_) | Meeting::Late(_) => continue,
+                };
                 self.lanes(number, &tuple, epoch, key, hit);
             }
         }
@@ -60,16 +73,6 @@ impl Scan<'_> {
                 hit.take(&Hit { found, epoch, class, index: tuple.index, lane });
             }
         }
-    }
-
-    /// The beginnings of a class, by their indices, that are near now or around it.
-    fn beginnings(&self, class: &Class) -> Option<(u32, u32)> {
-        let grace = self.profile.grace();
-        let back =
-            class.seconds().saturating_add(u64::from(grace.late)).saturating_add(LOOK_AROUND);
-        let ahead = u64::from(grace.early).saturating_add(LOOK_AROUND);
-        let first = class.index_at(self.now.earliest.earlier(back)).unwrap_or(0);
-        Some((first, class.index_at(self.now.latest.later(ahead))?))
     }
 }
 

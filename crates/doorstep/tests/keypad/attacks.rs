@@ -1,13 +1,13 @@
 //! Attackers who hold valid PINs, control the power, or type anything, at a whole lock.
 
-use crate::support::{CLOCK, DAY, Door, HOUR, NOON, at, lockers, once, wrong_code};
+use crate::support::{CLOCK, DAY, Door, HOUR, MIDNIGHT, at, lockers, once, wrong_code};
 use doorstep::clock::Event;
 use doorstep::keypad::state::State;
 use doorstep::keypad::tuple::Tuple;
 use doorstep::refusal::Refusal;
 
 fn door() -> Door {
-    Door::new(lockers(), NOON)
+    Door::new(lockers(), MIDNIGHT)
 }
 
 /// The floor never moves by typed codes, whatever they are and however often.
@@ -25,7 +25,7 @@ fn typed_codes_never_move_the_floor() {
         let slow = |seconds: u64| seconds - seconds * 120 / 1_000_000;
         door.wait(DAY);
         let floor = door.state.belief().floor().seconds();
-        let most = NOON + slow(counted + (day + 1) * DAY);
+        let most = MIDNIGHT + slow(counted + (day + 1) * DAY);
         assert!(floor.abs_diff(most) <= 1, "day {day}: {floor} {most}");
     }
 }
@@ -34,7 +34,7 @@ fn typed_codes_never_move_the_floor() {
 #[test]
 fn clock_set_back_revives_no_spent_pin() {
     let mut door = door();
-    let tuple = door.booking(NOON, HOUR);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     let tuple = Tuple { class: once(tuple.class), ..tuple };
     let pin = door.pin(&tuple, 0);
     door.open(&pin).unwrap();
@@ -43,7 +43,7 @@ fn clock_set_back_revives_no_spent_pin() {
     door.state = State::read(CLOCK, &bytes).unwrap();
     door.clock(Event::PowerLost);
     assert_eq!(door.open(&pin), Err(Refusal::ClockUnset));
-    door.clock(Event::Token { time: at(NOON + 120), age: 1 });
+    door.clock(Event::Token { time: at(MIDNIGHT + 120), age: 1 });
     assert!(matches!(door.open(&pin), Err(Refusal::AlreadyUsed { .. })));
 }
 
@@ -52,10 +52,10 @@ fn clock_set_back_revives_no_spent_pin() {
 #[test]
 fn expired_pins_do_not_stretch_themselves() {
     let mut door = door();
-    let stale = door.booking(NOON, HOUR);
+    let stale = door.booking(MIDNIGHT, HOUR);
     for quarter in 0..96_u64 {
         door.wait(900);
-        let now = NOON + (quarter + 1) * 900;
+        let now = MIDNIGHT + (quarter + 1) * 900;
         let late = now.saturating_sub(stale.until().seconds() + 300);
         let opened = door.open(&door.pin(&stale, 0)).is_ok();
         assert!(!(opened && late > 2 * 45 * 60), "{late} seconds late");
@@ -88,7 +88,7 @@ fn a_robot_is_throttled_for_a_year() {
 #[test]
 fn successes_buy_no_guesses() {
     let mut door = door();
-    let pin = door.pin(&door.booking(NOON, HOUR), 0);
+    let pin = door.pin(&door.booking(MIDNIGHT, HOUR), 0);
     let wrong: Vec<String> = door.wrong_pins().take(12).collect();
     let mut compared = 0;
     for typed in &wrong {

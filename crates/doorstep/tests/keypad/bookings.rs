@@ -1,6 +1,6 @@
 //! Bookings rounded outward: every offset, every length, every profile.
 
-use crate::support::{DAY, HOUR, NOON, at};
+use crate::support::{DAY, HOUR, MIDNIGHT, at};
 use doorstep::keypad::profile::{MAX_CLASSES, Profile, ProfileError};
 use doorstep::keypad::tuple::Class;
 use doorstep::time::Window;
@@ -40,34 +40,33 @@ fn courts_on_the_quarter_hour_are_not_rounded_at_all() {
     let courts = Profile::courts().unwrap();
     for quarter in 0..96 {
         for minutes in [30, 60, 90, 120, 180, 240] {
-            let from = NOON + quarter * 900;
+            let from = MIDNIGHT + quarter * 900;
             let wanted = window(from, from + minutes * 60);
             assert_eq!(courts.fit(&wanted, false).unwrap().window, wanted);
         }
     }
-    let odd = courts.fit(&window(NOON + 60, NOON + HOUR + 60), false).unwrap();
-    assert_eq!(odd.window, window(NOON, NOON + HOUR + 1800));
-    assert!(courts.fit(&window(NOON, NOON + 4 * HOUR + 1), false).is_none());
-    assert!(courts.fit(&window(NOON, NOON + HOUR), true).is_none(), "no single use here");
+    let odd = courts.fit(&window(MIDNIGHT + 60, MIDNIGHT + HOUR + 60), false).unwrap();
+    assert_eq!(odd.window, window(MIDNIGHT, MIDNIGHT + HOUR + 1800));
+    assert!(courts.fit(&window(MIDNIGHT, MIDNIGHT + 4 * HOUR + 1), false).is_none());
+    assert!(courts.fit(&window(MIDNIGHT, MIDNIGHT + HOUR), true).is_none(), "no single use here");
 }
 
 /// The last guest never gets the next guest's room: check-out is before check-in.
 #[test]
 fn stays_end_at_check_out() {
     let stays = Profile::stays(14 * 60, 10 * 60, 21).unwrap();
-    let midnight = NOON - NOON % DAY;
     for nights in 1..=21_u64 {
         for early in [0, 1, 5] {
-            let from = midnight + 14 * HOUR + early * HOUR;
-            let wanted = window(from, midnight + nights * DAY + 10 * HOUR);
+            let from = MIDNIGHT + 14 * HOUR + early * HOUR;
+            let wanted = window(from, MIDNIGHT + nights * DAY + 10 * HOUR);
             let fit = stays.fit(&wanted, false).unwrap();
             assert_eq!(
                 fit.window,
-                window(midnight + 14 * HOUR, midnight + nights * DAY + 10 * HOUR)
+                window(MIDNIGHT + 14 * HOUR, MIDNIGHT + nights * DAY + 10 * HOUR)
             );
         }
     }
-    // Over midnight of UTC, over a leap day, over the end of a year.
+    // Over MIDNIGHT of UTC, over a leap day, over the end of a year.
     let east = Profile::stays(3 * 60, 60, 3).unwrap();
     for (from, until) in [(1_835_406_000, 1_835_571_600), (1_830_308_400, 1_830_387_600)] {
         let fit = east.fit(&window(from, until), false).unwrap();

@@ -1,13 +1,13 @@
 //! Control codes: set the time, cancel a PIN, end an epoch.
 
-use crate::support::{DAY, Door, HOUR, NOON, at, lockers, wrong_code};
+use crate::support::{DAY, Door, HOUR, MIDNIGHT, at, lockers, wrong_code};
 use doorstep::clock::Event;
 use doorstep::keypad::control::Command;
 use doorstep::keypad::tuple::Tuple;
 use doorstep::refusal::Refusal;
 
 fn door() -> Door {
-    Door::new(lockers(), NOON)
+    Door::new(lockers(), MIDNIGHT)
 }
 
 #[test]
@@ -15,30 +15,30 @@ fn a_lost_clock_is_healed_by_a_set_time_code_and_by_no_old_one() {
     let mut door = door();
     door.clock(Event::PowerLost);
     let set = |now: u64| Command::set_time(at(now));
-    for old in [NOON - DAY, NOON - 300, NOON] {
+    for old in [MIDNIGHT - DAY, MIDNIGHT - 300, MIDNIGHT] {
         assert!(door.order(&door.control(0, &set(old))).is_err(), "{old}");
     }
-    let code = door.control(0, &set(NOON + 2 * DAY + 100));
+    let code = door.control(0, &set(MIDNIGHT + 2 * DAY + 100));
     assert_eq!(code.len(), 14);
     assert_eq!(
         door.order(&code),
-        Ok(Command::SetTime { index: u32::try_from((NOON + 2 * DAY) / 300).unwrap() })
+        Ok(Command::SetTime { index: u32::try_from((MIDNIGHT + 2 * DAY) / 300).unwrap() })
     );
-    assert_eq!(door.state.belief().floor(), at(NOON + 2 * DAY));
-    let tuple = door.booking(NOON + 2 * DAY, HOUR);
+    assert_eq!(door.state.belief().floor(), at(MIDNIGHT + 2 * DAY));
+    let tuple = door.booking(MIDNIGHT + 2 * DAY, HOUR);
     assert!(door.open(&door.pin(&tuple, 0)).is_ok());
     // The same code after the next cut.
     door.clock(Event::PowerLost);
     assert!(door.order(&code).is_err() && door.state.belief().is_lost());
     // One of another epoch.
-    assert!(wrong_code(door.order(&door.control(1, &set(NOON + 3 * DAY)))));
+    assert!(wrong_code(door.order(&door.control(1, &set(MIDNIGHT + 3 * DAY)))));
 }
 
 #[test]
 fn a_year_in_a_drawer_takes_two_set_time_codes() {
     let mut door = door();
     door.clock(Event::PowerLost);
-    let later = NOON + 800 * DAY;
+    let later = MIDNIGHT + 800 * DAY;
     let (first, second) = (Command::set_time(at(later - 300)), Command::set_time(at(later)));
     door.order(&door.control(0, &first)).unwrap();
     assert!(door.state.belief().is_lost());
@@ -51,7 +51,7 @@ fn a_year_in_a_drawer_takes_two_set_time_codes() {
 #[test]
 fn a_cancel_code_ends_one_holders_pin_and_no_other() {
     let mut door = door();
-    let tuple = door.booking(NOON, HOUR);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     let friend = Tuple { holder: 1, ..tuple };
     let cancel = |tuple| Command::Cancel { tuple, epoch: 0 };
     let code = door.control(0, &cancel(tuple));
@@ -70,18 +70,18 @@ fn a_cancel_code_ends_one_holders_pin_and_no_other() {
         "a newer one opens"
     );
     // A booking in the future, as far as its index reaches.
-    let future = door.booking(NOON + 90 * DAY, HOUR);
+    let future = door.booking(MIDNIGHT + 90 * DAY, HOUR);
     door.order(&door.control(0, &cancel(future))).unwrap();
     door.wait(90 * DAY);
-    door.clock(Event::Token { time: at(NOON + 90 * DAY + 60), age: 1 });
+    door.clock(Event::Token { time: at(MIDNIGHT + 90 * DAY + 60), age: 1 });
     assert_eq!(door.open(&door.pin(&future, 0)), Err(Refusal::Revoked));
 }
 
 #[test]
 fn when_there_is_no_room_a_cancellation_is_refused() {
-    let mut door: Door<4> = Door::new(lockers(), NOON);
+    let mut door: Door<4> = Door::new(lockers(), MIDNIGHT);
     let cancel = |hours: u64| {
-        let tuple = door.booking(NOON + hours * HOUR, HOUR);
+        let tuple = door.booking(MIDNIGHT + hours * HOUR, HOUR);
         door.control(0, &Command::Cancel { tuple, epoch: 0 })
     };
     let codes: Vec<String> = (0..5).map(cancel).collect();
@@ -95,7 +95,7 @@ fn when_there_is_no_room_a_cancellation_is_refused() {
 #[test]
 fn an_epoch_ends_at_once_or_with_the_first_pin_of_the_next() {
     let mut door = door();
-    let tuple = door.booking(NOON, HOUR);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     let (old, new) = (door.pin(&tuple, 0), door.pin(&tuple, 1));
     assert!(wrong_code(door.open(&new)), "the look-ahead is on only after an announced change");
     let announce = door.control(0, &Command::Announce { epoch: 1 });
@@ -115,7 +115,7 @@ fn an_epoch_ends_at_once_or_with_the_first_pin_of_the_next() {
 #[test]
 fn marks_end_with_their_epoch() {
     let mut door = door();
-    let tuple = door.booking(NOON, HOUR);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     door.order(&door.control(0, &Command::Cancel { tuple, epoch: 0 })).unwrap();
     door.order(&door.control(0, &Command::EndEpoch { epoch: 1 })).unwrap();
     assert_eq!(door.state.marks().iter().count(), 0);
@@ -129,7 +129,7 @@ fn guests_who_use_up_their_attempts_keep_no_staff_out() {
     for typed in wrong {
         door.open(&typed).unwrap_err();
     }
-    assert!(door.order(&door.control(0, &Command::set_time(at(NOON + 600)))).is_ok());
+    assert!(door.order(&door.control(0, &Command::set_time(at(MIDNIGHT + 600)))).is_ok());
     for mac in 0..10 {
         assert!(wrong_code(door.order(&format!("031{mac:07}"))), "{mac}");
     }

@@ -1,6 +1,6 @@
 //! What opens and what does not: windows, grace, belief, attempts.
 
-use crate::support::{CLOCK, DAY, Door, HOUR, NOON, at, lockers, text, wrong_code};
+use crate::support::{CLOCK, DAY, Door, HOUR, MIDNIGHT, at, lockers, text, wrong_code};
 use doorstep::clock::{Belief, Event};
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::key::RootKey;
@@ -18,28 +18,28 @@ fn courts(now: u64) -> Door {
 
 #[test]
 fn a_pin_opens_in_its_window_and_its_grace_and_not_beyond() {
-    let pin = courts(NOON).pin(&courts(NOON).booking(NOON, HOUR), 0);
+    let pin = courts(MIDNIGHT).pin(&courts(MIDNIGHT).booking(MIDNIGHT, HOUR), 0);
     let opens = |now: u64| courts(now).open(&pin);
     // A fresh clock is right within 4 seconds either way, and typing takes one.
-    for now in [NOON - 601, NOON, NOON + 1800, NOON + HOUR, NOON + HOUR + 290] {
-        assert!(opens(now).is_ok(), "{}", now.cast_signed() - NOON.cast_signed());
+    for now in [MIDNIGHT - 601, MIDNIGHT, MIDNIGHT + 1800, MIDNIGHT + HOUR, MIDNIGHT + HOUR + 290] {
+        assert!(opens(now).is_ok(), "{}", now.cast_signed() - MIDNIGHT.cast_signed());
     }
-    let from = at(NOON - 600);
-    for now in [NOON - 620, NOON - HOUR, NOON - 3 * HOUR] {
+    let from = at(MIDNIGHT - 600);
+    for now in [MIDNIGHT - 620, MIDNIGHT - HOUR, MIDNIGHT - 3 * HOUR] {
         assert_eq!(opens(now), Err(Refusal::NotYetValid { from }), "{now}");
     }
-    let until = at(NOON + HOUR + 300);
-    for now in [NOON + HOUR + 310, NOON + 2 * HOUR, NOON + 4 * HOUR] {
+    let until = at(MIDNIGHT + HOUR + 300);
+    for now in [MIDNIGHT + HOUR + 310, MIDNIGHT + 2 * HOUR, MIDNIGHT + 4 * HOUR] {
         assert_eq!(opens(now), Err(Refusal::Expired { until }), "{now}");
     }
     // Further away it is a wrong code like any other.
-    assert!(wrong_code(opens(NOON - 6 * HOUR)) && wrong_code(opens(NOON + 2 * DAY)));
+    assert!(wrong_code(opens(MIDNIGHT - 6 * HOUR)) && wrong_code(opens(MIDNIGHT + 2 * DAY)));
 }
 
 #[test]
 fn many_use_is_the_rule_and_a_success_costs_nothing() {
-    let mut door = courts(NOON);
-    let pin = door.pin(&door.booking(NOON, HOUR), 0);
+    let mut door = courts(MIDNIGHT);
+    let pin = door.pin(&door.booking(MIDNIGHT, HOUR), 0);
     for _ in 0..50 {
         door.open(&pin).unwrap();
     }
@@ -48,24 +48,27 @@ fn many_use_is_the_rule_and_a_success_costs_nothing() {
 
 #[test]
 fn a_pin_of_another_lock_epoch_holder_or_day_is_wrong() {
-    let door = courts(NOON);
-    let tuple = door.booking(NOON, HOUR);
+    let door = courts(MIDNIGHT);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     let other =
         Lock::new(RootKey::from_secret(Secret::from_bytes([8; 32])), Profile::courts().unwrap());
-    let mut elsewhere = Door { lock: other, ..courts(NOON) };
+    let mut elsewhere = Door { lock: other, ..courts(MIDNIGHT) };
     assert!(wrong_code(elsewhere.open(&door.pin(&tuple, 0))));
-    assert!(wrong_code(courts(NOON).open(&door.pin(&tuple, 1))), "the next epoch is not announced");
-    let tomorrow = door.booking(NOON + DAY, HOUR);
-    assert!(wrong_code(courts(NOON).open(&door.pin(&tomorrow, 0))));
+    assert!(
+        wrong_code(courts(MIDNIGHT).open(&door.pin(&tuple, 1))),
+        "the next epoch is not announced"
+    );
+    let tomorrow = door.booking(MIDNIGHT + DAY, HOUR);
+    assert!(wrong_code(courts(MIDNIGHT).open(&door.pin(&tomorrow, 0))));
     // A second holder's PIN opens too.
     let friend = Tuple { holder: 1, ..tuple };
-    assert_eq!(courts(NOON).open(&door.pin(&friend, 0)).unwrap().tuple, friend);
+    assert_eq!(courts(MIDNIGHT).open(&door.pin(&friend, 0)).unwrap().tuple, friend);
 }
 
 #[test]
 fn ten_vandal_codes_stop_pins_and_not_the_long_form() {
-    let mut door = courts(NOON);
-    let tuple = door.booking(NOON, HOUR);
+    let mut door = courts(MIDNIGHT);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     let wrong: Vec<String> = door.wrong_pins().take(11).collect();
     for typed in &wrong[..10] {
         assert!(wrong_code(door.open(typed)));
@@ -82,22 +85,22 @@ fn ten_vandal_codes_stop_pins_and_not_the_long_form() {
 
 #[test]
 fn a_long_form_is_compared_to_its_last_digit() {
-    let door = courts(NOON);
-    let long = door.long(&door.booking(NOON, HOUR), 0);
+    let door = courts(MIDNIGHT);
+    let long = door.long(&door.booking(MIDNIGHT, HOUR), 0);
     for place in [0, 8, 9, 13] {
         let mut other = long.clone();
         let digit = if &long[place..=place] == "7" { "8" } else { "7" };
         other.replace_range(place..=place, digit);
-        assert!(wrong_code(courts(NOON).open(&other)), "{place}");
+        assert!(wrong_code(courts(MIDNIGHT).open(&other)), "{place}");
     }
-    assert!(courts(NOON).open(&long).is_ok());
+    assert!(courts(MIDNIGHT).open(&long).is_ok());
 }
 
 /// Two windows may share a PIN by chance. One that may open now is meant, not one around it.
 #[test]
 fn a_pin_that_opens_now_is_not_taken_for_one_around_it() {
     let profile = Profile::courts().unwrap().with_digits(PinDigits::new(6).unwrap());
-    let near = |index: u32| (NOON / 900 - 3..=NOON / 900 + 1).contains(&u64::from(index));
+    let near = |index: u32| (MIDNIGHT / 900 - 3..=MIDNIGHT / 900 + 1).contains(&u64::from(index));
     let mut seen = [false; 2];
     for seed in 0..10_000_u64 {
         if seen == [true, true] {
@@ -108,7 +111,7 @@ fn a_pin_that_opens_now_is_not_taken_for_one_around_it() {
         let root = RootKey::from_secret(Secret::from_bytes(bytes));
         let lock = Lock::new(root.clone(), profile);
         let class = profile.classes()[1];
-        let around = u32::try_from(NOON / 900).unwrap();
+        let around = u32::try_from(MIDNIGHT / 900).unwrap();
         let mut pins = std::collections::HashMap::new();
         for index in around - 20..around + 14 {
             for lane in 0..4 {
@@ -120,7 +123,7 @@ fn a_pin_that_opens_now_is_not_taken_for_one_around_it() {
                     continue;
                 }
                 seen[usize::from(near(other))] = true;
-                let mut door: Door = Door { lock: lock.clone(), ..courts(NOON + 900 - 1) };
+                let mut door: Door = Door { lock: lock.clone(), ..courts(MIDNIGHT + 900 - 1) };
                 assert!(near(door.open(&pin).unwrap().tuple.index), "{seed} {pin}");
             }
         }
@@ -130,7 +133,7 @@ fn a_pin_that_opens_now_is_not_taken_for_one_around_it() {
 
 #[test]
 fn a_power_cut_gives_no_attempts_back() {
-    let mut door = courts(NOON);
+    let mut door = courts(MIDNIGHT);
     let wrong: Vec<String> = door.wrong_pins().take(11).collect();
     for typed in &wrong[..10] {
         door.open(typed).unwrap_err();
@@ -145,7 +148,7 @@ fn a_power_cut_gives_no_attempts_back() {
 
 #[test]
 fn the_same_wrong_code_again_costs_nothing_for_two_minutes() {
-    let mut door = courts(NOON);
+    let mut door = courts(MIDNIGHT);
     let wrong: Vec<String> = door.wrong_pins().take(6).collect();
     for _ in 0..30 {
         assert!(wrong_code(door.open(&wrong[0])));
@@ -164,21 +167,21 @@ fn the_same_wrong_code_again_costs_nothing_for_two_minutes() {
 
 #[test]
 fn a_lost_clock_opens_nothing_and_costs_nothing() {
-    let mut door = courts(NOON);
-    let tuple = door.booking(NOON, HOUR);
+    let mut door = courts(MIDNIGHT);
+    let tuple = door.booking(MIDNIGHT, HOUR);
     door.clock(Event::PowerLost);
     for typed in [door.pin(&tuple, 0), door.long(&tuple, 0)] {
         assert_eq!(door.open(&typed), Err(Refusal::ClockUnset));
     }
     assert_eq!(door.tried, 0);
-    door.clock(Event::Token { time: at(NOON + 60), age: 2 });
+    door.clock(Event::Token { time: at(MIDNIGHT + 60), age: 2 });
     assert!(door.open(&door.pin(&tuple, 0)).is_ok());
 }
 
 #[test]
 fn an_authentic_code_out_of_its_window_widens_the_belief_and_opens_nothing() {
-    let mut door = courts(NOON);
-    let early = door.booking(NOON + 2 * HOUR, HOUR);
+    let mut door = courts(MIDNIGHT);
+    let early = door.booking(MIDNIGHT + 2 * HOUR, HOUR);
     let before = door.state.belief().uncertainty();
     door.open(&door.pin(&early, 0)).unwrap_err();
     let after = door.state.belief().uncertainty();
@@ -189,8 +192,8 @@ fn an_authentic_code_out_of_its_window_widens_the_belief_and_opens_nothing() {
 
 #[test]
 fn only_digits_of_the_right_shape_are_read_and_nothing_else_costs() {
-    let mut door = courts(NOON);
-    let pin = door.pin(&door.booking(NOON, HOUR), 0);
+    let mut door = courts(MIDNIGHT);
+    let pin = door.pin(&door.booking(MIDNIGHT, HOUR), 0);
     assert_eq!(pin.len(), 9);
     let spaced = format!("{} {}-{}", &pin[..3], &pin[3..6], &pin[6..]);
     for typed in [
@@ -213,8 +216,8 @@ fn only_digits_of_the_right_shape_are_read_and_nothing_else_costs() {
 
 #[test]
 fn a_lost_append_is_decided_again() {
-    let mut door = courts(NOON);
-    let pin = door.pin(&door.booking(NOON, HOUR), 0);
+    let mut door = courts(MIDNIGHT);
+    let pin = door.pin(&door.booking(MIDNIGHT, HOUR), 0);
     let lock = door.lock.clone();
     let Ok(Entry::Pin(typed)) = lock.read(&pin) else { panic!("{pin}") };
     let (attempt, tried) = lock.begin(&door.state, 0, typed, door.head).unwrap();
@@ -229,7 +232,7 @@ proptest! {
     /// A journal folds into the same state however often it is folded, and a snapshot reads back.
     #[test]
     fn journals_fold_and_snapshots_read_back(choices in proptest::collection::vec((0..6_u8, 0..7200_u64), 0..25)) {
-        let mut door: Door = Door::new(lockers(), NOON);
+        let mut door: Door = Door::new(lockers(), MIDNIGHT);
         for (choice, seconds) in choices {
             door.wait(seconds);
             let now = door.state.belief().probable().seconds();
@@ -247,7 +250,7 @@ proptest! {
             };
             let _ = door.open(&typed);
         }
-        let mut folded = State::<32>::new(Belief::new(CLOCK, at(NOON)));
+        let mut folded = State::<32>::new(Belief::new(CLOCK, at(MIDNIGHT)));
         for record in &door.journal {
             let record = doorstep::keypad::record::Record::from_bytes(record).unwrap();
             folded = door.lock.then(&folded, &record);

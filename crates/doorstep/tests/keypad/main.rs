@@ -10,3 +10,4 @@ mod door;
 mod marks;
 mod odds;
 mod support;
+mod vectors;

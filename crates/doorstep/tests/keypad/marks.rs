@@ -1,7 +1,7 @@
 //! What is remembered of single PINs: single use, successors, exclusive places, and what happens when there is
 //! no room.
 
-use crate::support::{DAY, Door, HOUR, NOON, lockers, once};
+use crate::support::{DAY, Door, HOUR, MIDNIGHT, lockers, once};
 use doorstep::clock::Event;
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::tuple::Tuple;
@@ -18,8 +18,8 @@ fn used<T: std::fmt::Debug>(answer: Result<T, Refusal>) -> bool {
 
 #[test]
 fn single_use_opens_once_in_either_form() {
-    let mut door: Door = Door::new(lockers(), NOON);
-    let tuple = single(&door, NOON);
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    let tuple = single(&door, MIDNIGHT);
     let (pin, long) = (door.pin(&tuple, 0), door.long(&tuple, 0));
     assert!(door.open(&pin).is_ok());
     assert!(used(door.open(&pin)) && used(door.open(&long)));
@@ -32,8 +32,8 @@ fn single_use_opens_once_in_either_form() {
 
 #[test]
 fn the_first_use_of_a_newer_pin_ends_the_older_ones_of_its_holder() {
-    let mut door: Door = Door::new(lockers(), NOON);
-    let old = door.booking(NOON, HOUR);
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    let old = door.booking(MIDNIGHT, HOUR);
     let (new, friend) = (Tuple { generation: 1, ..old }, Tuple { holder: 1, ..old });
     assert!(door.open(&door.pin(&old, 0)).is_ok(), "until the newer one is used");
     assert!(door.open(&door.pin(&new, 0)).is_ok());
@@ -45,10 +45,10 @@ fn the_first_use_of_a_newer_pin_ends_the_older_ones_of_its_holder() {
 
 #[test]
 fn in_an_exclusive_place_the_next_party_ends_what_overlaps() {
-    let mut door: Door = Door::new(Profile::courts().unwrap(), NOON);
-    let long = door.booking(NOON - HOUR, 4 * HOUR);
-    let back_to_back = door.booking(NOON - HOUR, HOUR);
-    let (next, friend) = (door.booking(NOON, HOUR), Tuple { holder: 1, ..long });
+    let mut door: Door = Door::new(Profile::courts().unwrap(), MIDNIGHT);
+    let long = door.booking(MIDNIGHT - HOUR, 4 * HOUR);
+    let back_to_back = door.booking(MIDNIGHT - HOUR, HOUR);
+    let (next, friend) = (door.booking(MIDNIGHT, HOUR), Tuple { holder: 1, ..long });
     for tuple in [long, friend, back_to_back] {
         assert!(door.open(&door.pin(&tuple, 0)).is_ok());
     }
@@ -59,17 +59,17 @@ fn in_an_exclusive_place_the_next_party_ends_what_overlaps() {
     assert!(door.open(&door.pin(&back_to_back, 0)).is_ok(), "it does not overlap");
     // Two hours later the third party is in; what the second ended stays ended.
     door.wait(HOUR);
-    assert!(door.open(&door.pin(&door.booking(NOON + HOUR, HOUR), 0)).is_ok());
+    assert!(door.open(&door.pin(&door.booking(MIDNIGHT + HOUR, HOUR), 0)).is_ok());
     assert_eq!(door.open(&door.pin(&long, 0)), Err(Refusal::Superseded));
 }
 
 /// The third party comes early, while the first, whom the second ended, is still in its grace.
 #[test]
 fn what_one_party_ended_the_next_does_not_revive() {
-    let mut door: Door = Door::new(Profile::courts().unwrap(), NOON - HOUR);
-    let first = door.booking(NOON - 2 * HOUR, 2 * HOUR);
-    let second = door.booking(NOON - HOUR, HOUR);
-    let third = door.booking(NOON, HOUR);
+    let mut door: Door = Door::new(Profile::courts().unwrap(), MIDNIGHT - HOUR);
+    let first = door.booking(MIDNIGHT - 2 * HOUR, 2 * HOUR);
+    let second = door.booking(MIDNIGHT - HOUR, HOUR);
+    let third = door.booking(MIDNIGHT, HOUR);
     for tuple in [first, second] {
         assert!(door.open(&door.pin(&tuple, 0)).is_ok());
     }
@@ -86,10 +86,10 @@ fn what_one_party_ended_the_next_does_not_revive() {
 
 #[test]
 fn when_there_is_no_room_what_needs_a_mark_is_refused_and_the_rest_opens() {
-    let mut door: Door<8> = Door::new(lockers(), NOON);
+    let mut door: Door<8> = Door::new(lockers(), MIDNIGHT);
     let starts = [0, 900, 1800, 2700];
     let tuples = starts.iter().flat_map(|back| {
-        let tuple = single(&door, NOON - back);
+        let tuple = single(&door, MIDNIGHT - back);
         [tuple, Tuple { holder: 1, ..tuple }]
     });
     let tuples: Vec<Tuple> = tuples.collect();
@@ -100,9 +100,9 @@ fn when_there_is_no_room_what_needs_a_mark_is_refused_and_the_rest_opens() {
     for tuple in &tuples[6..] {
         assert_eq!(door.open(&door.pin(tuple, 0)), Err(Refusal::LedgerFull));
     }
-    let plain = door.booking(NOON, HOUR);
+    let plain = door.booking(MIDNIGHT, HOUR);
     assert!(door.open(&door.pin(&plain, 0)).is_ok(), "many-use needs no mark");
-    let newer = |back: u64| Tuple { generation: 1, ..door.booking(NOON - back, HOUR) };
+    let newer = |back: u64| Tuple { generation: 1, ..door.booking(MIDNIGHT - back, HOUR) };
     let newer: Vec<Tuple> = starts.iter().map(|back| newer(*back)).collect();
     assert!(
         door.open(&door.pin(&newer[0], 0)).is_ok() && door.open(&door.pin(&newer[1], 0)).is_ok()
@@ -114,8 +114,8 @@ fn when_there_is_no_room_what_needs_a_mark_is_refused_and_the_rest_opens() {
 
 #[test]
 fn marks_are_forgotten_by_the_trusted_floor_alone() {
-    let mut door: Door = Door::new(lockers(), NOON);
-    door.open(&door.pin(&single(&door, NOON), 0)).unwrap();
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    door.open(&door.pin(&single(&door, MIDNIGHT), 0)).unwrap();
     assert_eq!(door.state.marks().iter().count(), 1);
     // The estimate is poisoned a little forward, the window's end passes by it, and by the floor later.
     door.wait(HOUR + 290);
@@ -126,13 +126,16 @@ fn marks_are_forgotten_by_the_trusted_floor_alone() {
 
 #[test]
 fn a_clock_reset_revives_nothing() {
-    let mut door: Door = Door::new(lockers(), NOON);
-    let (once, many) = (single(&door, NOON), door.booking(NOON, HOUR));
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    let (once, many) = (single(&door, MIDNIGHT), door.booking(MIDNIGHT, HOUR));
     door.open(&door.pin(&once, 0)).unwrap();
     let (once, many) = (door.pin(&once, 0), door.pin(&many, 0));
     door.wait(3 * DAY);
-    door.clock(Event::Reset { time: crate::support::at(NOON), age: 1 });
-    assert_eq!((door.state.epoch(), door.state.belief().floor()), (1, crate::support::at(NOON)));
+    door.clock(Event::Reset { time: crate::support::at(MIDNIGHT), age: 1 });
+    assert_eq!(
+        (door.state.epoch(), door.state.belief().floor()),
+        (1, crate::support::at(MIDNIGHT))
+    );
     assert!(crate::support::wrong_code(door.open(&once)));
     assert!(crate::support::wrong_code(door.open(&many)));
     // One that is not believed does not end the epoch either.

@@ -1,6 +1,6 @@
 //! The odds, against the lock itself.
 
-use crate::support::{CLOCK, NOON, at, root};
+use crate::support::{CLOCK, MIDNIGHT, at, root};
 use doorstep::clock::{Belief, Event, Interval};
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::odds::{Odds, acceptable};
@@ -46,7 +46,7 @@ fn the_acceptable_are_never_more_than_counted_and_sometimes_as_many() {
             let mut most = 0;
             for quarter in 0..96 {
                 for second in [0, 1, 300, 600, 899] {
-                    let now = interval(NOON + quarter * 900 + second, uncertainty);
+                    let now = interval(MIDNIGHT + quarter * 900 + second, uncertainty);
                     let open = u64::try_from(open_tuples(&profile, &now).len()).unwrap();
                     assert!(open <= counted, "{open} {counted}");
                     most = most.max(open);
@@ -89,7 +89,7 @@ fn the_table_of_the_specification_is_what_is_computed() {
 #[test]
 fn guesses_hit_as_often_as_computed() {
     let profile = Profile::courts().unwrap().with_digits(PinDigits::new(6).unwrap());
-    let now = interval(NOON, 45 * 60);
+    let now = interval(MIDNIGHT, 45 * 60);
     let mut open = vec![false; 1_000_000];
     let (mut expected, mut hits) = (0.0, 0.0);
     for epoch in 0..40 {
@@ -114,7 +114,7 @@ fn guesses_hit_as_often_as_computed() {
 #[test]
 fn acceptance_is_bounded() {
     for profile in profiles() {
-        let mut belief = Belief::new(CLOCK, at(NOON));
+        let mut belief = Belief::new(CLOCK, at(MIDNIGHT));
         for week in 0..80 {
             belief = belief.then(&Event::Elapsed { seconds: 7 * 86_400 });
             let Some(now) = belief.now() else { continue };

@@ -14,8 +14,8 @@ use doorstep::refusal::Refusal;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
 
-/// A full hour, and a multiple of every grid.
-pub(crate) const NOON: u64 = 1_800_057_600;
+/// A multiple of every grid.
+pub(crate) const MIDNIGHT: u64 = 1_800_057_600;
 pub(crate) const HOUR: u64 = 3600;
 pub(crate) const DAY: u64 = 86_400;
 
@@ -48,6 +48,8 @@ pub(crate) struct Door<const N: usize = 32> {
     pub(crate) journal: Vec<[u8; RECORD_LENGTH]>,
     /// Attempts that were counted.
     pub(crate) tried: u32,
+    /// Seconds that typing takes.
+    pub(crate) pause: u32,
 }
 
 impl<const N: usize> Door<N> {
@@ -58,6 +60,7 @@ impl<const N: usize> Door<N> {
             head: Head::EMPTY,
             journal: Vec::new(),
             tried: 0,
+            pause: 1,
         }
     }
 
@@ -91,7 +94,7 @@ impl<const N: usize> Door<N> {
         let lock = self.lock.clone();
         let Entry::Pin(pin) = lock.read(typed)? else { panic!("{typed} is a control code") };
         let wrong = lock.wrong(&pin);
-        let (attempt, tried) = lock.begin(&self.state, 1, pin, self.head)?;
+        let (attempt, tried) = lock.begin(&self.state, self.pause, pin, self.head)?;
         let receipt = self.append(attempt.place(), &tried).unwrap();
         self.tried += 1;
         let matched = attempt.counted(receipt).unwrap().compare();
@@ -113,7 +116,7 @@ impl<const N: usize> Door<N> {
     pub(crate) fn order(&mut self, typed: &str) -> Result<Command, Refusal> {
         let lock = self.lock.clone();
         let Entry::Control(order) = lock.read(typed)? else { panic!("{typed} is a PIN") };
-        let (attempt, tried) = lock.begin_control(&self.state, 1, order, self.head)?;
+        let (attempt, tried) = lock.begin_control(&self.state, self.pause, order, self.head)?;
         let receipt = self.append(attempt.place(), &tried).unwrap();
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let (spending, obeyed) = lock.spend_control(&self.state, 0, &matched, self.head)?;
