@@ -138,6 +138,10 @@ fn hostile_files_add_nothing() {
     let png = doorstep_qr::Qr::of_text("https://example.com").unwrap().png(4);
     let steam = doorstep_qr::Qr::of_text(&format!("otpauth://steam/S:x?secret={SECRET}")).unwrap();
     let deep = "[".repeat(100_000);
+    let escapes = format!(
+        "{{\"version\":1,\"db\":{{\"version\":3,\"entries\":[{{\"type\":\"totp\",\"name\":\"a\\u001b[2J\",\
+         \"info\":{{\"secret\":\"{SECRET}\",\"algo\":\"SHA1\",\"digits\":6,\"period\":30}}}}]}}}}"
+    );
     for (name, content, why) in [
         ("empty", &b""[..], "nothing_found"),
         ("comments", b"# nothing\n\n", "nothing_found"),
@@ -146,12 +150,17 @@ fn hostile_files_add_nothing() {
         ("json", b"{}", "bad_import"),
         ("deep", format!("{{\"version\":1,\"db\":{deep}").as_bytes(), "bad_import"),
         ("newer", b"{\"version\":2,\"db\":{}}", "bad_import"),
+        ("escapes", escapes.as_bytes(), "unusable"),
         ("cut.png", &png[..60], "bad_image"),
         ("other.png", &png, "unusable"),
         ("steam.png", &steam.png(4), "unusable"),
     ] {
         desk.write(name, content);
-        assert_eq!(desk.run(&["import", name]).outcome(), why, "{name}");
+        let refused = desk.run(&["import", name]);
+        assert_eq!(refused.outcome(), why, "{name}");
+        let said = format!("{}{}", refused.json, refused.stderr);
+        let clean = !said.contains(SECRET) && !said.contains('\u{1b}') && !said.contains("u001b");
+        assert!(clean, "{name}: {said}");
     }
     assert_eq!(desk.run(&["import", "missing"]).status, 1);
     assert!(!desk.path("vault").exists());

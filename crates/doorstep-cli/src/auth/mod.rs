@@ -34,6 +34,8 @@ pub(crate) struct Refused {
     pub(crate) hint: String,
     /// What machines are told beside it.
     pub(crate) details: Value,
+    /// The same for people: whole lines.
+    pub(crate) listing: String,
 }
 
 impl Refused {
@@ -42,7 +44,8 @@ impl Refused {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) -> Self {
-        Self { reason, message: message.into(), hint: hint.into(), details: Value::Null }
+        let (message, hint) = (message.into(), hint.into());
+        Self { reason, message, hint, details: Value::Null, listing: String::new() }
     }
 
     /// The refusal as a command's answer.
@@ -51,7 +54,8 @@ impl Refused {
             "outcome": "refused", "reason": self.reason, "message": self.message,
             "hint": self.hint, "details": self.details,
         });
-        let text = format!("{BAD}refused{BAD:#}: {}\nhint: {}", self.message, self.hint);
+        let text =
+            format!("{BAD}refused{BAD:#}: {}\n{}hint: {}", self.message, self.listing, self.hint);
         Answer::refused(json, text)
     }
 }

@@ -61,7 +61,7 @@ impl Vault {
         }
         let key = Key::make(&chosen, clock.is_simulated(), &mut randomness::source(None));
         let vault = Self { path, key, authenticators: Vec::new() };
-        vault.write()?;
+        vault.write(&[])?;
         Ok((vault, true))
     }
 
@@ -104,8 +104,10 @@ impl Vault {
     ) -> Result<T, Stop> {
         let _alone = lock(&self.path)?;
         self.read_again()?;
-        let answer = change(&mut self.authenticators)?;
-        self.write()?;
+        let mut changed = self.authenticators.clone();
+        let answer = change(&mut changed)?;
+        self.write(&changed)?;
+        self.authenticators = changed;
         Ok(answer)
     }
 
@@ -114,7 +116,7 @@ impl Vault {
         let _alone = lock(&self.path)?;
         self.read_again()?;
         self.key = Key::make(passphrase, self.key.is_test(), &mut randomness::source(None));
-        Ok(self.write()?)
+        Ok(self.write(&self.authenticators)?)
     }
 
     fn read_again(&mut self) -> Result<(), Stop> {
@@ -137,8 +139,8 @@ impl Vault {
 
     /// Replaces the file. A crash leaves the old vault or the new one, and at worst a left-over
     /// beside it that the next change overwrites.
-    fn write(&self) -> Result<(), CliError> {
-        let content = write_all(&self.authenticators);
+    fn write(&self, authenticators: &[Authenticator]) -> Result<(), CliError> {
+        let content = write_all(authenticators);
         let sealed = self.key.seal(&content, &mut randomness::source(None));
         doorstep_files::private::write(&self.path, &sealed).map_err(|error| {
             CliError::new(format!("the vault was not written: {error}"))

@@ -102,7 +102,6 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     }
     let mut vault = args.at.open_or_make()?;
     vault.update(|authenticators| {
-        let before = authenticators.len();
         let fates = take_in(authenticators, &incoming);
         let known = fates.iter().find_map(|fate| match fate {
             Fate::Known(place) => authenticators.get(*place),
@@ -110,16 +109,12 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
         });
         match known {
             None => Ok(()),
-            Some(known) => {
-                let label = known.label();
-                authenticators.truncate(before);
-                Err(Refused::new(
-                    "duplicate",
-                    format!("the vault has {label} already, with the same secret"),
-                    "nothing was added; doorstep auth list shows what is there",
-                )
-                .into())
-            }
+            Some(known) => Err(Refused::new(
+                "duplicate",
+                format!("the vault has {} already, with the same secret", known.label()),
+                "nothing was added; doorstep auth list shows what is there",
+            )
+            .into()),
         }
     })?;
     let added: Vec<&Authenticator> =

@@ -74,10 +74,10 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
 fn some_refused(incoming: &[Incoming]) -> Refused {
     let refused = incoming.iter().filter(|one| one.read.is_err());
     let rows: Vec<Row> = refused.map(|one| Row::new(one, Fate::Refused, None)).collect();
-    let message =
-        format!("{} of {} cannot be used\n{}", rows.len(), incoming.len(), shown(&rows).trim_end());
+    let message = format!("{} of {} cannot be used", rows.len(), incoming.len());
     Refused {
         details: rows.iter().map(Row::to_json).collect(),
+        listing: shown(&rows),
         ..Refused::new("unusable", message, "nothing was added; --skip-refused takes the rest")
     }
 }
