@@ -362,6 +362,11 @@ fn duplicates_are_refused_by_name_and_weak_secrets_named() {
     let seen = desk.must(&["add", &seen]);
     assert!(seen.stderr.contains("seen by others"));
     assert_eq!(desk.names().len(), 5);
+    // One that is new and one that is known: all or nothing.
+    desk.must(&["export", "github", "bank", "--format", "migration", "--out", "both"]);
+    desk.must(&["remove", "github", "--yes"]);
+    assert_eq!(desk.run(&["add", "--uri-file", "both"]).outcome(), "duplicate");
+    assert_eq!(desk.names().len(), 4);
 }
 
 #[test]
