@@ -118,6 +118,8 @@ fn a_search_is_typed_a_code_changes_and_q_quits() {
 #[test]
 fn a_counter_moves_on_the_disk_and_on_the_screen() {
     let desk = Desk::with_all_kinds();
+    // All have the same secret: early in a step, no next code looks like that of the counter.
+    desk.set_clock(30);
     let mut watch = Watch::start(&desk);
     watch.shows("press n");
     watch.press("jn");
