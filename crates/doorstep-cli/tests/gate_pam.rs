@@ -226,22 +226,31 @@ fn killed_at(pam: &Service, code: &str, syscall: &str, nth: u32) -> Option<Strin
     killed.then(|| told(&output).1)
 }
 
+fn put_back(site: &Site, state: &[u8]) {
+    std::fs::remove_file(site.path("gate.state")).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.write(true).create_new(true).open(site.path("gate.state")).unwrap();
+    file.write_all(state).unwrap();
+}
+
 /// Kills logins at every write; `check` is told what was said by then. Each begins with the state
-/// file as it is now. How many were killed.
-fn kill_at_every_write(site: &Site, pam: &Service, code: &str, check: impl Fn(&str, &str)) -> u32 {
+/// file as it is now. Gives back where they were killed.
+fn kill_at_every_write(
+    site: &Site,
+    pam: &Service,
+    code: &str,
+    check: impl Fn(&str, &str),
+) -> Vec<String> {
     let fresh = std::fs::read(site.path("gate.state")).unwrap();
-    let mut kills = 0;
+    let mut kills = Vec::new();
     for syscall in WRITES {
         for nth in 1.. {
-            std::fs::remove_file(site.path("gate.state")).unwrap();
-            let mut options = std::fs::OpenOptions::new();
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file =
-                options.write(true).create_new(true).open(site.path("gate.state")).unwrap();
-            file.write_all(&fresh).unwrap();
+            put_back(site, &fresh);
             let Some(said) = killed_at(pam, code, syscall, nth) else { break };
-            kills += 1;
-            check(&format!("{syscall} {nth}"), &said);
+            let point = format!("{syscall} {nth}");
+            check(&point, &said);
+            kills.push(point);
         }
     }
     kills
@@ -264,10 +273,44 @@ fn killed_at_every_write_no_code_opens_twice_no_guess_is_free_and_nobody_is_lock
         assert!(!pam.granted("ana", &line(&code)), "{point}: granted twice");
         assert!(pam.granted("ana", &line(&next)), "{point}: the next code is refused");
     });
-    assert!(kills >= 10, "only {kills} kills: the trace missed the writes");
+    assert!(kills.len() >= 10, "the trace missed writes: {kills:?}");
+    // Flushed twice, each time before anything is said: the attempt, and the spending.
+    assert!(kills.contains(&"fdatasync 2".to_owned()), "{kills:?}");
     kill_at_every_write(&site, &pam, &guess, |point, said| {
         assert!(attempts() == 9 || !said.contains("wrong code"), "{point}: a free guess");
     });
+}
+
+#[test]
+fn a_full_disk_lets_nobody_in_and_loses_nothing() {
+    let site = Site::new(LOCAL);
+    let seed = site.enrolled("ana", NOON);
+    site.set_clock(NOON + 60);
+    let pam = Service::new(&site, "");
+    let code = site.code(&seed, NOON + 60);
+    let fresh = std::fs::read(site.path("gate.state")).unwrap();
+    let mut refused = 0;
+    for (syscall, error) in [("write", "ENOSPC"), ("fdatasync", "EIO"), ("flock", "ENOLCK")] {
+        for nth in 1..6 {
+            put_back(&site, &fresh);
+            let mut strace = Command::new("strace");
+            strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(site.path("gate.state"));
+            strace.arg("-e").arg(format!("inject={syscall}:error={error}:when={nth}"));
+            strace.arg("pamtester");
+            let child = pam.begin_with(strace, "ana", &line(&code));
+            let (granted, said) = told(&child.wait_with_output().unwrap());
+            let point = format!("{error} at {syscall} {nth}: {said}");
+            if granted {
+                assert!(!pam.granted("ana", &line(&code)), "{point}");
+                break;
+            }
+            refused += 1;
+            assert!(said.contains("out of order"), "{point}");
+            assert!(pam.granted("ana", &line(&code)), "{point}: the code was not used");
+            assert!(!pam.granted("ana", &line(&code)), "{point}");
+        }
+    }
+    assert!(refused >= 5, "only {refused} faults");
 }
 
 #[test]
@@ -293,7 +336,10 @@ fn killed_while_the_state_file_is_written_anew_nothing_is_forgotten() {
         assert!(!pam.granted("ana", &line(&code)), "{point}: first {first}, then again");
         assert_eq!(site.must(&["gate", "list"]).json["accounts"][0]["account"], "ana", "{point}");
     });
-    assert!(kills >= 14, "only {kills} kills: the trace missed the writes");
+    // The new file, and the name it takes.
+    for point in ["fsync 1", "fsync 2", "rename 1"] {
+        assert!(kills.contains(&point.to_owned()), "the trace missed {point}: {kills:?}");
+    }
     assert!(size() * 10 < before, "it was written anew: {} of {before} bytes", size());
 }
 

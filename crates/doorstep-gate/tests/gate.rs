@@ -423,10 +423,20 @@ fn a_state_file_written_anew_says_the_same() {
     let mut host = Host::new();
     let entry = host.enrolled("ana");
     let mut gate = host.open();
+    let begin = |gate: &mut Gate, seed: u64| {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        gate.begin_session(name("ana"), &TERMS, at(NOW), &mut rng).unwrap()
+    };
+    let all_out = begin(&mut gate, 1);
+    gate.sign_out(None).unwrap();
+    let ana_out = begin(&mut gate, 2);
+    gate.sign_out(Some(&name("ana"))).unwrap();
+    let ended = begin(&mut gate, 3);
+    gate.end_session(&ended, &TERMS).unwrap();
+    let open = begin(&mut gate, 4);
     gate.make_recovery_codes(&name("ana"), &mut host.rng).unwrap();
     let granted = present(&mut gate, "ana", &code(&entry, NOW + 60), NOW + 60).unwrap();
     let token = gate.remember(&granted, at(NOW + 60), &mut host.rng).unwrap();
-    gate.sign_out(None).unwrap();
     let guess = wrong(&entry, NOW);
     for _ in 0..4 {
         assert!(present(&mut gate, "eve", &guess, NOW + 60).is_err());
@@ -445,6 +455,12 @@ fn a_state_file_written_anew_says_the_same() {
             Err(Refusal::AlreadyUsed { .. }),
         ));
         assert!(gate.knows(&name("ana"), &token).unwrap());
+        for (session, holds) in
+            [(&all_out, false), (&ana_out, false), (&ended, false), (&open, true)]
+        {
+            let cookie = gate.write_session(session);
+            assert_eq!(gate.read_session(&cookie, &TERMS, at(NOW)).unwrap().is_some(), holds);
+        }
         gate.compact(at(NOW + 60)).unwrap();
     }
     assert_eq!(
