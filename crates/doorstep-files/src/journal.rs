@@ -294,17 +294,19 @@ mod tests {
     fn a_torn_end_is_cut_off_and_damage_before_it_is_refused() {
         let (_dir, path) = begun();
         let mut journal = Journal::<Lines>::open(&path).unwrap();
-        for record in ["second", "third"] {
+        let long = "third, and longer than what will be written over its torn half";
+        for record in ["second", long] {
             journal.session().unwrap().append(record.as_bytes()).unwrap();
         }
         let whole = fs::read(&path).unwrap();
-        let last = whole.len() - "third".len() - 16;
+        let last = whole.len() - long.len() - 16;
         for cut in last..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
             assert_eq!(lines(&path).len(), 2, "cut at {cut}");
             let mut journal = Journal::<Lines>::open(&path).unwrap();
-            journal.session().unwrap().append(b"other").unwrap();
-            assert_eq!(lines(&path)[2], b"other", "cut at {cut}");
+            // Shorter than what was torn, of which nothing may be left behind it.
+            journal.session().unwrap().append(b"x").unwrap();
+            assert_eq!(lines(&path)[2], b"x", "cut at {cut}");
         }
         for index in 0..last {
             let mut damaged = whole.clone();

@@ -106,6 +106,25 @@ fn a_code_is_accepted_once_also_after_a_restart_and_by_another_spelling() {
 }
 
 #[test]
+fn an_authenticator_opens_nothing_before_its_first_code() {
+    let mut host = Host::new();
+    host.enrolled("ana");
+    let mut gate = host.open();
+    let kind = Kind::Totp(Totp::default());
+    for who in ["ana", "bo"] {
+        let pending = gate.enrol(&name(who), kind, "tests", at(NOW), &mut host.rng).unwrap().entry;
+        let right = code(&pending, NOW + 60);
+        let refused = present(&mut gate, who, &right, NOW + 60).unwrap_err();
+        assert_eq!(refused, Refusal::WrongCode { left: Some(9) }, "{who}");
+        assert!(gate.activate(&name(who), &wrong(&pending, NOW), at(NOW + 60)).unwrap().is_err());
+        gate.activate(&name(who), &right, at(NOW + 60)).unwrap().unwrap();
+        let again = present(&mut gate, who, &right, NOW + 60);
+        assert!(matches!(again, Err(Refusal::AlreadyUsed { .. })), "{again:?}");
+        assert!(present(&mut gate, who, &code(&pending, NOW + 90), NOW + 90).is_ok());
+    }
+}
+
+#[test]
 fn empty_and_odd_texts_are_no_codes_and_cost_nothing() {
     let mut host = Host::new();
     host.enrolled("ana");
