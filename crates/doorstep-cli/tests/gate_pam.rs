@@ -408,6 +408,51 @@ fn the_service_decides_and_only_without_its_verdict_the_authenticator_of_this_ho
     assert!(pam.granted("ana", &format!("anything\n{next}\n")));
 }
 
+/// A proxy that says yes to everything; gives back its address.
+fn yes() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 8192];
+            while let Ok(1..) = std::io::Read::read(&mut stream, &mut request) {
+                let body =
+                    if request.starts_with(b"CONNECT") { "" } else { "{\"outcome\":\"granted\"}" };
+                let length = if body.is_empty() {
+                    String::new()
+                } else {
+                    format!("content-length: {}\r\n", body.len())
+                };
+                drop(stream.write_all(format!("HTTP/1.1 200 OK\r\n{length}\r\n{body}").as_bytes()));
+            }
+        }
+    });
+    address
+}
+
+#[test]
+fn who_calls_sudo_does_not_choose_who_answers() {
+    let mut shop = Shop::open();
+    let site = Site::new(&with_service(&shop, "local"));
+    at_service(&shop, &site, "ana");
+    let (pam, yes) = (Service::new(&site, ""), format!("http://{}", yes()));
+    for gone in [false, true] {
+        if gone {
+            shop.stop();
+        }
+        let mut command = Command::new("pamtester");
+        for name in
+            ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"]
+        {
+            command.env(name, &yes);
+        }
+        let child = pam.begin_with(command, "ana", "000000\n000000\n");
+        let (granted, said) = told(&child.wait_with_output().unwrap());
+        assert!(!granted, "{said}");
+    }
+}
+
 #[test]
 fn a_web_gate_asks_the_service_and_lets_nobody_new_in_without_it() {
     use support::site::Browser;

@@ -67,6 +67,8 @@ impl Service {
         let config = ureq::Agent::config_builder()
             .timeout_global(Some(service.timeout))
             .http_status_as_error(false)
+            // Whoever calls sudo chooses its environment, and with it the proxies named there.
+            .proxy(None)
             .max_redirects(0)
             .build();
         let path = |name: &str| format!("{}/v1/accounts/{name}", service.url.trim_end_matches('/'));
