@@ -31,6 +31,33 @@ fn enrolled(shop: &Shop, name: &str) -> String {
 }
 
 #[test]
+fn every_command_has_help() {
+    for verb in [
+        "add",
+        "list",
+        "show",
+        "enrol",
+        "activate",
+        "verify",
+        "resync",
+        "challenge",
+        "answer",
+        "recovery",
+        "recover",
+        "unlock",
+        "disable",
+        "enable",
+        "import",
+        "export",
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+        let output = command.args(["account", verb, "--help"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && text.contains("Usage: doorstep account"), "{verb}");
+    }
+}
+
+#[test]
 fn from_enrolment_to_a_login_and_a_lost_phone() {
     let shop = Shop::open();
     shop.must(&["account", "add", "Ana@example.com"]);

@@ -45,6 +45,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_database_of_the_first_schema_is_brought_up_to_date_and_keeps_what_it_holds() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.execute_batch("INSERT INTO meta VALUES ('a', 'b')").unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        assert!(matches!(require_known(&connection), Err(StoreError::Older { found: 1, .. })));
+        run(&mut connection, |_| Ok(())).unwrap();
+        require_known(&connection).unwrap();
+        let count = |table: &str| -> i64 {
+            let sql = format!("SELECT count(*) FROM {table}");
+            connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count("meta"), count("accounts"), count("unknown_accounts")), (1, 0, 1));
+    }
+
+    #[test]
     fn migrating_twice_changes_nothing() {
         let mut connection = Connection::open_in_memory().unwrap();
         run(&mut connection, |_| Ok(())).unwrap();
