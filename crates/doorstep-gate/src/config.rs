@@ -146,8 +146,15 @@ impl Config {
         if config.verify == Verify::Service && config.service.is_none() {
             return Err(wrong("verify = \"service\" needs a section [service]".to_owned()));
         }
-        if config.session.lifetime == 0 || config.limits.burst == 0 {
-            return Err(wrong("a lifetime or a burst of 0 would let nobody in".to_owned()));
+        let spans = [
+            ("session.lifetime", Some(config.session.lifetime)),
+            ("session.idle", config.session.idle),
+            ("limits.burst", Some(config.limits.burst.into())),
+            ("limits.refill", Some(config.limits.refill)),
+            ("service.timeout", config.service.as_ref().map(|service| service.timeout.as_secs())),
+        ];
+        if let Some((name, _)) = spans.iter().find(|(_, span)| *span == Some(0)) {
+            return Err(wrong(format!("{name} is 0, which would let nobody in")));
         }
         let is_origin = |origin: &String| {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
@@ -245,7 +252,10 @@ mod tests {
             ("verify = \"local\"\n[session]\nlifetme = \"1h\"", "line 3", "lifetme"),
             ("verify = \"local\"\n[session]\nlifetime = 3600", "line 3", "string"),
             ("verify = \"local\"\n[session]\nlifetime = \"-1h\"", "line 3", "span"),
-            ("verify = \"local\"\n[session]\nlifetime = \"0s\"", "", "nobody"),
+            ("verify = \"local\"\n[session]\nlifetime = \"0s\"", "", "session.lifetime"),
+            ("verify = \"local\"\n[session]\nidle = \"0s\"", "", "session.idle"),
+            ("verify = \"local\"\n[limits]\nrefill = \"500ms\"", "", "limits.refill"),
+            ("verify = \"local\"\n[proxy]\norigin = \"https://a.example/b\"", "", "origin"),
             ("verify = \"local\"\nwindow = \"+-11\"", "line 2", "window"),
             ("verify = \"service\"", "", "[service]"),
             ("verify = \"local\"\nverify = \"service\"", "line 2", "duplicate"),

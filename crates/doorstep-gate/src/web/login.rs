@@ -238,7 +238,12 @@ impl Web {
         let mut gate = self.writer();
         let granted = match gate.verify(name, &form.code, device, now)? {
             Ok(granted) => granted,
-            Err(refusal) => return Ok(Err(self.refused(&refusal))),
+            Err(refusal) => {
+                if let (Refusal::Throttled { .. }, Some(name)) = (&refusal, name) {
+                    tracing::warn!(%name, "too many attempts: somebody guesses");
+                }
+                return Ok(Err(self.refused(&refusal)));
+            }
         };
         let Granted { name, how, known } = &granted;
         if let How::RecoveryCode { left } = how {
