@@ -8,11 +8,11 @@ SECOND = 10**9
 NEVER = 2**64 - 1
 # bound, rate's standard deviation, wander and offset an hour
 OSCILLATORS = {
-    "crystal": (120, 20_000, 15_000, 41_667),
+    "crystal": (120, 20_000, 41_667, 41_667),
     "compensated": (6, 2_000, 267, 41_667),
     "calibrated": (1_500, 300_000, 1_000_000, 4_166_667),
 }
-WIDEST = 40 * 60
+MOST = 45 * 60
 
 
 def fine(seconds):
@@ -37,13 +37,14 @@ class Belief:
         return self.ceiling == NEVER
 
     def reach(self):
-        return 4 * isqrt(self.P) * 1_000_000
+        return min(4 * isqrt(self.P) * 1_000_000, MOST * SECOND)
 
     def interval(self):
         """Section 1: in nanoseconds, or None."""
         earliest = max(self.time - self.reach(), self.floor, 0)
         latest = min(self.time + self.reach(), self.ceiling)
-        if self.lost() or latest - earliest > 2 * 45 * 60 * SECOND:
+        needed = min(3 * isqrt(self.P) * 1_000_000, (self.ceiling - self.floor) // 2)
+        if self.lost() or needed > MOST * SECOND:
             return None
         return earliest, latest
 
@@ -96,10 +97,10 @@ class Belief:
             self.ceiling = NEVER
             return
         now = self.now()
-        self.ceiling = min(self.ceiling + 2 * WIDEST * SECOND, NEVER)
+        self.ceiling = min(self.ceiling + 2 * MOST * SECOND, NEVER)
         if now:
-            self.time = max(fine(now[0]), self.floor) + WIDEST * SECOND
-            self.C, self.P = 0, (WIDEST * 1_000 // 4) ** 2
+            self.time = max(fine(now[0]), self.floor) + MOST * SECOND
+            self.C, self.P = 0, (MOST * 1_000 // 4) ** 2
             self.limits()
 
     def signed(self, time):
@@ -166,7 +167,7 @@ class Belief:
             return
         self.remember(code)
         reach = self.reach() // 1_000_000
-        more = min(by * 1_000, 15 * 60 * 1_000 - self.widened, max(WIDEST * 1_000 - reach, 0))
+        more = min(by * 1_000, 15 * 60 * 1_000 - self.widened, max(MOST * 1_000 - reach, 0))
         self.P = max(self.P, (-(-(reach + more) // 4)) ** 2)
         self.widened += more
         self.limits()

@@ -72,7 +72,7 @@ impl Oscillator {
     /// What the filter assumes of a part that nothing is known of yet.
     const fn noise(self) -> estimate::Noise {
         match self {
-            Self::Crystal => estimate::Noise { rate: 20_000, wander: 15_000, offset: 41_667 },
+            Self::Crystal => estimate::Noise { rate: 20_000, wander: 41_667, offset: 41_667 },
             Self::Compensated => estimate::Noise { rate: 2_000, wander: 267, offset: 41_667 },
             Self::Calibrated => {
                 estimate::Noise { rate: 300_000, wander: 1_000_000, offset: 4_166_667 }
@@ -87,9 +87,9 @@ pub enum AfterPowerLoss {
     /// Nothing is granted until fresh time arrives. For locks whose batteries guests can reach, and
     /// for passes.
     NeedTime,
-    /// The power is trusted to have been off for at most 80 minutes. Whoever can cut the power can
+    /// The power is trusted to have been off for at most 90 minutes. Whoever can cut the power can
     /// then stretch a code by as long as the power is off.
-    Trust80Min,
+    Trust90Min,
 }
 
 impl AfterPowerLoss {
@@ -98,7 +98,7 @@ impl AfterPowerLoss {
     pub const fn name(self) -> &'static str {
         match self {
             Self::NeedTime => "need_time",
-            Self::Trust80Min => "trust_80min",
+            Self::Trust90Min => "trust_90min",
         }
     }
 }

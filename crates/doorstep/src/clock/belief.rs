@@ -22,18 +22,19 @@ const SET_STEP: u64 = 5 * 60;
 /// How old a nonce may be whose answer is believed, in seconds.
 const NONCE_LIFETIME: u32 = 10 * 60;
 
-/// The most that a power cut or codes may widen the uncertainty to: less than is granted on, so that
-/// something is left for the months until the next guest.
-const WIDEST: u64 = 40 * 60;
-
-/// How long `trust_80min` trusts the power to have been off at most.
-const TRUSTED_OFF: u64 = 2 * WIDEST;
+/// How long `trust_90min` trusts the power to have been off at most.
+const TRUSTED_OFF: u64 = 2 * MAX_UNCERTAINTY;
 
 /// By how much codes that came too early or too late may widen the uncertainty in a day.
 const WIDENED_A_DAY: u64 = 15 * 60;
 
-/// The belief reaches this many standard deviations either way.
+/// The belief reaches this many standard deviations either way, but never beyond
+/// [`MAX_UNCERTAINTY`].
 const DEVIATIONS: u64 = 4;
+
+/// As many have to be within [`MAX_UNCERTAINTY`] for anything to be granted. It is less than the belief
+/// reaches, so that a cut or dead codes, which widen it to the most, leave months until the next guest.
+const CERTAIN_DEVIATIONS: u64 = 3;
 
 /// Codes that are remembered, so that each moves the estimate once.
 const HEARD: usize = 8;
@@ -166,8 +167,10 @@ impl Belief {
         let reach = self.reach();
         let earliest = self.estimate.at.saturating_sub(reach).max(self.floor);
         let latest = self.estimate.at.saturating_add(reach).min(self.ceiling);
-        let most = MAX_UNCERTAINTY.saturating_mul(2).saturating_mul(SECOND);
-        let certain = latest.saturating_sub(earliest) <= most;
+        // What floor and ceiling leave may be certain enough, however wide the estimate has become.
+        let left = self.ceiling.saturating_sub(self.floor) / 2;
+        let needed = self.deviations(CERTAIN_DEVIATIONS).min(left);
+        let certain = needed <= MAX_UNCERTAINTY.saturating_mul(SECOND);
         (!self.is_lost() && certain).then_some(Interval {
             earliest: coarse(earliest),
             probable: coarse(self.estimate.at),
@@ -184,7 +187,7 @@ impl Belief {
     /// How uncertain the estimate is either way, in seconds, whether or not that is too much.
     #[must_use]
     pub fn uncertainty(&self) -> u64 {
-        self.reach() / SECOND
+        self.deviations(DEVIATIONS) / SECOND
     }
 
     /// By how many billionths a counted second is believed to be too short.
@@ -247,12 +250,12 @@ impl Belief {
         }
         let off = TRUSTED_OFF.saturating_mul(SECOND);
         let ceiling = self.ceiling.saturating_add(off);
-        // Off for 80 minutes at most since the earliest time it may have been, so that a second cut
+        // Off for 90 minutes at most since the earliest time it may have been, so that a second cut
         // adds nothing to the first.
         let Some(now) = self.now() else { return Self { ceiling, ..self } };
         let at = fine(now.earliest).max(self.floor).saturating_add(off / 2);
         let estimate = Estimate { at, offset_variance: 0, covariance: 0, ..self.estimate };
-        Self { ceiling, estimate: estimate.widened(deviation(WIDEST)), ..self }
+        Self { ceiling, estimate: estimate.widened(deviation(MAX_UNCERTAINTY)), ..self }
     }
 
     fn signed(self, time: u64) -> Self {
@@ -321,7 +324,7 @@ impl Belief {
         let more = u64::from(by)
             .saturating_mul(MILLISECONDS)
             .min(most(WIDENED_A_DAY, u64::from(self.widened)))
-            .min(most(WIDEST, reach));
+            .min(most(MAX_UNCERTAINTY, reach));
         let wider = i64::try_from(reach.saturating_add(more).div_ceil(DEVIATIONS));
         let estimate = self.estimate.widened(wider.unwrap_or(0));
         let widened = self.widened.saturating_add(more.try_into().unwrap_or(u32::MAX));
@@ -347,8 +350,13 @@ impl Belief {
 
     /// How far the belief reaches either way, in nanoseconds.
     fn reach(&self) -> u64 {
-        let deviation = u64::try_from(self.estimate.deviation()).unwrap_or(0);
-        deviation.saturating_mul(DEVIATIONS).saturating_mul(1_000_000)
+        self.deviations(DEVIATIONS).min(MAX_UNCERTAINTY.saturating_mul(SECOND))
+    }
+
+    /// So many standard deviations, in nanoseconds.
+    fn deviations(&self, count: u64) -> u64 {
+        let one = u64::try_from(self.estimate.deviation()).unwrap_or(0);
+        one.saturating_mul(count).saturating_mul(1_000_000)
     }
 
     /// The belief as it is stored. The layout is in `docs/clock.md`.

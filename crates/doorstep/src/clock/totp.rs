@@ -10,17 +10,26 @@ use crate::otp::window::{MAX_STEPS, Window};
 /// Half a step and the time to type, in seconds, after a step begins.
 const TYPED_AFTER: u64 = 9;
 
+/// The most steps to either side with eight digits or more, where 81 codes at once are bearable.
+const MANY_STEPS: u8 = 40;
+
 /// The authenticator of a door at one moment: as many steps to either side as the time is uncertain, at
-/// least one and at most [`MAX_STEPS`]. The drift is the lock's own, and its belief follows it, so the
-/// authenticator remembers none. Codes further away take a resync.
+/// least one. The drift is the lock's own, and its belief follows it, so the authenticator remembers
+/// none. Codes further away take a resync.
 #[must_use]
 pub fn authenticator(secret: &OtpSecret, totp: Totp, now: &Interval) -> Authenticator {
+    let window = Window::around(steps(&totp, now));
+    Authenticator::new(secret, Method::Totp { totp, window, drift: Drift::NONE })
+}
+
+/// How many steps to either side are taken: at most [`MAX_STEPS`], with eight digits or more 40.
+#[must_use]
+pub fn steps(totp: &Totp, now: &Interval) -> u8 {
     let late = now.latest.since(now.probable);
     let early = now.probable.since(now.earliest);
-    let steps = late.max(early).div_ceil(totp.period.get()).clamp(1, u64::from(MAX_STEPS));
-    let window = u8::try_from(steps).ok().and_then(Window::plus_minus);
-    let window = window.unwrap_or(Window::ONE_EACH);
-    Authenticator::new(secret, Method::Totp { totp, window, drift: Drift::NONE })
+    let steps = late.max(early).div_ceil(totp.period.get());
+    let most = if totp.digits.get() >= 8 { MANY_STEPS } else { MAX_STEPS };
+    u8::try_from(steps).unwrap_or(u8::MAX).clamp(1, most)
 }
 
 /// What an accepted step tells of the time. The code was made in its step, or by an authenticator that
@@ -37,4 +46,11 @@ pub fn clue(totp: &Totp, step: u64) -> Clue {
         reach: seconds(period.saturating_mul(2)),
         code,
     }
+}
+
+/// What the second code of a resync tells of it: two codes that follow each other are not guessed, so they
+/// may move the estimate by an hour.
+#[must_use]
+pub fn resync_clue(totp: &Totp, step: u64) -> Clue {
+    Clue { reach: 2 * 60 * 60, ..clue(totp, step) }
 }

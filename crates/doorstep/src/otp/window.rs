@@ -32,6 +32,13 @@ impl Window {
         Some(Self { back: halves, ahead: halves })
     }
 
+    /// As many steps to either side as a lock's own clock is uncertain.
+    #[cfg(feature = "lock")]
+    pub(crate) const fn around(steps: u8) -> Self {
+        let halves = steps.saturating_mul(2);
+        Self { back: halves, ahead: halves }
+    }
+
     /// Reads a window's name: `current`, `current+half-previous`, `current+previous`, `+-1` to
     /// `+-10`. `None` for other names.
     #[must_use]

@@ -23,7 +23,7 @@ fn power_cut_to_stretch_a_code() {
     // Where that was opted for, the stretch is what the documents say and no more.
     let cut = Belief::new(TRUSTING, at(NOON)).then(&elapsed(3600)).then(&Event::PowerLost);
     let now = cut.now().unwrap();
-    assert!(now.latest.since(at(NOON + 3600)) <= 80 * 60 + 1);
+    assert!(now.latest.since(at(NOON + 3600)) <= 90 * 60 + 1);
 }
 
 /// A clock set back by its battery revives nothing: the stored floor stands.
@@ -133,7 +133,7 @@ fn one_code_counts_once() {
     assert_eq!(after(widened, &[missed; 1000]), widened);
 }
 
-/// Whoever has many dead codes widens the belief by 15 minutes a day, never beyond 40 in all, and
+/// Whoever has many dead codes widens the belief by 15 minutes a day, never beyond 45 in all, and
 /// so never until the lock refuses everybody.
 #[test]
 fn dead_codes_widen_a_little_and_shut_nobody_out() {
@@ -147,7 +147,7 @@ fn dead_codes_widen_a_little_and_shut_nobody_out() {
             belief = belief.then(&Event::Missed { code, by: 3600 }).then(&elapsed(600));
         }
         assert!(belief.uncertainty() <= before + 15 * 60 + 5);
-        assert_eq!(belief.uncertainty() >= 40 * 60 - 1, day >= 2, "{day}");
+        assert_eq!(belief.uncertainty() >= 45 * 60 - 5, day >= 2, "{day}");
         assert!(belief.now().is_some(), "{day}");
         belief = belief.then(&elapsed(DAY));
     }

@@ -10,7 +10,7 @@ pub(crate) const DAY: u64 = 86_400;
 pub(crate) const NEED_TIME: Clock =
     Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
 pub(crate) const TRUSTING: Clock =
-    Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::Trust80Min };
+    Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::Trust90Min };
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -35,7 +35,7 @@ pub(crate) fn after(belief: Belief, events: &[Event]) -> Belief {
 }
 
 pub(crate) fn any_clock() -> impl Strategy<Value = Clock> {
-    let policies = [AfterPowerLoss::NeedTime, AfterPowerLoss::Trust80Min];
+    let policies = [AfterPowerLoss::NeedTime, AfterPowerLoss::Trust90Min];
     (0..3_usize, 0..2_usize).prop_map(move |(oscillator, policy)| Clock {
         oscillator: Oscillator::ALL[oscillator],
         after_power_loss: policies[policy],

@@ -78,7 +78,7 @@ fn profile(case: &Value) -> Profile {
 
 fn clock(case: &Value) -> Clock {
     let named = |one: &Oscillator| one.name() == text(&case["oscillator"]);
-    let policies = [AfterPowerLoss::NeedTime, AfterPowerLoss::Trust80Min];
+    let policies = [AfterPowerLoss::NeedTime, AfterPowerLoss::Trust90Min];
     Clock {
         oscillator: Oscillator::ALL.into_iter().find(named).unwrap(),
         after_power_loss: policies
