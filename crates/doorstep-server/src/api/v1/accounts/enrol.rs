@@ -79,27 +79,26 @@ pub(crate) async fn handler(
     let enrolment = request.read(false, None, "").map_err(Problem::fields)?;
     let now = context.now();
     let sealed = enrolment.seal(&context, now)?;
-    let (sealed, name, stored) = context
+    let account = id.clone();
+    let name = context.store.read(move |connection| find(connection, &account)).await?.name;
+    // Before anything is stored: what cannot be shown is not enrolled.
+    let enrolment = sealed.enrolment();
+    let warnings = enrolment.warnings.clone();
+    let provisioning = if enrolment.active { None } else { Some(provisioning(&sealed, &name)?) };
+    let stored = context
         .store
         .write(move |connection| {
             let account = find(connection, &id)?;
-            let stored = sealed.store(connection, account.seq, now)??;
-            Ok::<_, Problem>((sealed, account.name, stored))
+            sealed.store(connection, account.seq, now)?
         })
         .await?;
-    let enrolment = sealed.enrolment();
-    let provisioning =
-        if enrolment.active { None } else { Some(provisioning(&sealed, &name, stored.kind)?) };
-    let answer = EnrolledAuthenticator {
-        authenticator: AuthenticatorView::from(&stored),
-        warnings: enrolment.warnings.clone(),
-        provisioning,
-    };
+    let authenticator = AuthenticatorView::from(&stored);
+    let answer = EnrolledAuthenticator { authenticator, warnings, provisioning };
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
-fn provisioning(sealed: &Sealed, account: &str, kind: Kind) -> Result<Provisioning, Problem> {
-    let kind = match kind {
+fn provisioning(sealed: &Sealed, account: &str) -> Result<Provisioning, Problem> {
+    let kind = match sealed.enrolment().kind {
         Kind::Totp { totp, .. } => Some(otpauth::Kind::Totp(totp)),
         Kind::Hotp(hotp) => Some(otpauth::Kind::Hotp { hotp, counter: sealed.enrolment().counter }),
         Kind::Ocra { .. } => None,
@@ -123,14 +122,20 @@ fn provisioning(sealed: &Sealed, account: &str, kind: Kind) -> Result<Provisioni
             secret: sealed.secret.clone(),
             kind,
         };
-        // Names that were taken can be written; a URI of at most 2 KiB fits a QR code.
-        let uri = otpauth::write(&entry).map_err(|error| Problem::internal(&error))?;
-        let qr = Qr::of_text(&uri).map_err(|error| Problem::internal(&error))?;
+        let uri = otpauth::write(&entry).map_err(|_| unwritable())?;
+        let qr = Qr::of_text(&uri).map_err(|_| unwritable())?;
         shown.uri = Some(uri.to_string());
         shown.qr_svg = Some(qr.svg().to_string());
         shown.qr_png = Some(STANDARD.encode(&*qr.png(PIXELS)));
     }
     Ok(shown)
+}
+
+fn unwritable() -> Problem {
+    Problem::field(
+        "issuer",
+        "and the account's name together are too long for a QR code, or not read back by all programs",
+    )
 }
 
 /// Groups of four, for eyes and fingers.
@@ -290,6 +295,20 @@ mod tests {
             assert!(fields.contains(&&json!(field)) || field == "kind", "{body} {problem}");
         }
         assert_eq!(server.query("SELECT count(*) FROM authenticators"), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_shown_is_not_enrolled() {
+        let server = TestServer::new().await;
+        let account = server.account(&"山".repeat(120)).await;
+        let path = format!("/v1/accounts/{account}/authenticators");
+        let long = json!({"kind": "totp", "issuer": "山".repeat(64)});
+        let (status, problem) = server.post(&path, long).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("issuer")), "{problem}");
+        assert_eq!(server.query("SELECT count(*) FROM authenticators"), 0);
+        let spaced = server.enrol(&account, json!({"kind": "totp", "issuer": " Example "})).await;
+        let (entry, _) = otpauth::parse(spaced["provisioning"]["uri"].as_str().unwrap()).unwrap();
+        assert_eq!(entry.issuer, "Example");
     }
 
     #[tokio::test]

@@ -154,7 +154,7 @@ impl EnrolAuthenticator {
         if let Err(error) = text::label(&self.label) {
             faults.add("label", error);
         }
-        let issuer = self.issuer.take().unwrap_or_default();
+        let issuer = self.issuer.take().unwrap_or_default().trim().to_owned();
         if let Err(error) = text::label(&issuer) {
             faults.add("issuer", error);
         }
