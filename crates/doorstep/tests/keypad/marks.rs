@@ -3,7 +3,9 @@
 
 use crate::support::{DAY, Door, HOUR, MIDNIGHT, lockers, once};
 use doorstep::clock::Event;
+use doorstep::keypad::lock::Entry;
 use doorstep::keypad::profile::Profile;
+use doorstep::keypad::record::{Event as RecordEvent, Record, Source};
 use doorstep::keypad::tuple::Tuple;
 use doorstep::refusal::Refusal;
 
@@ -28,6 +30,58 @@ fn single_use_opens_once_in_either_form() {
     // The other holder's is another PIN.
     let other = door.pin(&Tuple { holder: 1, ..tuple }, 0);
     assert!(door.open(&other).is_ok() && used(door.open(&other)));
+}
+
+/// Two keypads on one lock's ledger: both found the PIN right, one is granted.
+#[test]
+fn of_two_that_spend_at_once_one_is_granted() {
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    let pin = door.pin(&single(&door, MIDNIGHT), 0);
+    let lock = door.lock.clone();
+    let mut matched = Vec::new();
+    for _ in 0..2 {
+        let Ok(Entry::Pin(typed)) = lock.read(&pin) else { panic!("{pin}") };
+        let (attempt, tried) = lock.begin(&door.state, 0, typed, door.head).unwrap();
+        let receipt = door.append(attempt.place(), &tried).unwrap();
+        matched.push(attempt.counted(receipt).unwrap().compare().unwrap());
+    }
+    let spend = |door: &Door, place: usize| lock.spend(&door.state, 0, &matched[place], door.head);
+    let (first, opened) = spend(&door, 0).unwrap();
+    let (second, also) = spend(&door, 1).unwrap();
+    let receipt = door.append(second.place(), &also).unwrap();
+    assert!(second.granted(receipt).is_ok());
+    assert!(door.append(first.place(), &opened).is_none(), "its place is taken");
+    assert!(used(spend(&door, 0)), "it is decided again, on the new state");
+    assert_eq!(door.state.bucket(Source::Pin).used(), 1, "and its attempt stays counted");
+}
+
+/// The power is cut after each record of a lock's journal: what was opened once never opens again.
+#[test]
+fn a_journal_cut_anywhere_grants_at_most_once() {
+    let mut door: Door = Door::new(lockers(), MIDNIGHT);
+    let old = door.booking(MIDNIGHT, HOUR);
+    let (once, newer) = (single(&door, MIDNIGHT), Tuple { generation: 1, ..old });
+    let (once, old, newer) = (door.pin(&once, 0), door.pin(&old, 0), door.pin(&newer, 0));
+    for typed in [&old, &once, &newer] {
+        door.open(typed).unwrap();
+    }
+    for cut in 0..=door.journal.len() {
+        let mut again: Door = Door::new(lockers(), MIDNIGHT);
+        let mut opened = Vec::new();
+        for record in &door.journal[..cut] {
+            let record = Record::from_bytes(record).unwrap();
+            again.note(&record);
+            if let RecordEvent::Opened { tuple, .. } = record.event {
+                opened.push(again.pin(&tuple, 0));
+            }
+        }
+        again.clock(Event::PowerLost);
+        let time = again.state.belief().floor().later(60);
+        again.clock(Event::Token { time, age: 1 });
+        assert_eq!(used(again.open(&once)), opened.contains(&once), "after {cut} records");
+        let ended = again.open(&old) == Err(Refusal::Superseded);
+        assert_eq!(ended, opened.contains(&newer), "after {cut} records");
+    }
 }
 
 #[test]
