@@ -1,10 +1,11 @@
 //! Keypad PINs for a window of time (KP1, `docs/kp1.md`): a booking opens a lock that has no network
 //! and a clock that drifts.
 //!
-//! The issuer derives everything from a lock's root key: [`issue::Booking`] rounds a booking outward
-//! to a [`tuple::Tuple`] of the lock's [`profile::Profile`] and writes its PIN. The lock compares
-//! what is typed with the PINs of all tuples that could be meant now, and judges the one it finds by
-//! its belief about the time and its marks ([`lock::Lock`]), over the crate's one pipeline.
+//! The issuer derives everything from a lock's root key: [`profile::Profile::fit`] rounds a booking
+//! outward to a window that the lock can take, and [`issue::Pin`] is the PIN of its
+//! [`tuple::Tuple`]. The lock compares what is typed with the PINs of all tuples that could be meant
+//! now, and judges the one it finds by its belief about the time and its marks ([`lock::Lock`]), over
+//! the crate's one pipeline.
 
 pub mod control;
 pub mod issue;
