@@ -24,10 +24,14 @@ struct Watch {
 
 impl Watch {
     fn start(desk: &Desk) -> Self {
+        Self::start_by(desk, "exec")
+    }
+
+    fn start_by(desk: &Desk, command: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_doorstep");
         let shell = format!(
             "stty cols 80 rows 24; echo before:$(stty -g); \
-             sh -c 'echo pid:$$; exec {program} auth watch'; \
+             sh -c 'echo pid:$$; {command} {program} auth watch'; \
              echo status:$?; echo after:$(stty -g)"
         );
         let mut command = Command::new("script");
@@ -73,8 +77,14 @@ impl Watch {
         after.split_whitespace().next().unwrap_or_default().to_owned()
     }
 
+    /// Whether the program is there.
+    fn runs(&self) -> bool {
+        let line = std::fs::read(format!("/proc/{}/cmdline", self.word("pid")));
+        line.is_ok_and(|line| !line.is_empty())
+    }
+
     /// Waits for the end: status 0, and the terminal as it was.
-    fn ends(mut self) {
+    fn ends(&mut self) {
         wait("the end", || self.child.try_wait().unwrap().is_some());
         wait("the last line", || !self.word("after").is_empty());
         assert_eq!(self.word("status"), "0", "{}", self.seen());
@@ -83,6 +93,17 @@ impl Watch {
         assert_eq!(seen.matches(ENTER_SCREEN).count(), 1);
         assert_eq!(seen.matches(LEAVE_SCREEN).count(), 1);
         assert!(seen.rfind("\u{1b}[?25h") > seen.rfind("\u{1b}[?25l"), "the cursor is back");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing behind.
+        if self.runs() {
+            let _ = Command::new("kill").args(["-KILL", &self.word("pid")]).status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -112,6 +133,35 @@ fn a_search_is_typed_a_code_changes_and_q_quits() {
     watch.press("\r");
     watch.shows("q quit");
     watch.press("q");
+    watch.ends();
+}
+
+/// A window that is closed takes its terminal along. Nothing may be left running then, not even what
+/// no signal reaches.
+#[test]
+fn a_terminal_that_is_gone_ends_it() {
+    for command in ["exec", "exec setsid"] {
+        let desk = Desk::with_all_kinds();
+        let mut watch = Watch::start_by(&desk, command);
+        watch.shows("3 of 3");
+        assert!(watch.runs(), "{}", watch.seen());
+        watch.child.kill().unwrap();
+        watch.child.wait().unwrap();
+        wait("its end", || !watch.runs());
+    }
+}
+
+/// Half of a key, as Alt and a bracket send it, keeps neither the lock nor a signal waiting.
+#[test]
+fn half_a_key_holds_nothing_up() {
+    let desk = Desk::with_all_kinds();
+    let mut watch = Watch::start(&desk);
+    watch.shows("3 of 3");
+    watch.press("\u{1b}[");
+    desk.set_clock(600);
+    watch.shows("locked");
+    let told = Command::new("kill").args(["-HUP", &watch.word("pid")]).status().unwrap();
+    assert!(told.success());
     watch.ends();
 }
 
@@ -150,7 +200,7 @@ fn it_locks_and_opens_again_by_the_passphrase() {
 #[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     let desk = Desk::with_all_kinds();
-    let watch = Watch::start(&desk);
+    let mut watch = Watch::start(&desk);
     watch.shows("3 of 3");
     let killed = Command::new("kill").args(["-TERM", &watch.word("pid")]).status().unwrap();
     assert!(killed.success());

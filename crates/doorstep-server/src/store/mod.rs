@@ -32,6 +32,9 @@ use writer::Writer;
 
 /// How long a connection waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages that the writer keeps in memory, in KiB: with a million accounts the inner pages of their
+/// trees and many of the others.
+const WRITER_CACHE: i64 = 64 * 1024;
 /// Connections that only read; SQLite lets them run beside the writer.
 const READERS: usize = 4;
 
@@ -150,6 +153,8 @@ impl Store {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let mut connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         make_durable(&connection)?;
+        // Negative: in KiB, not in pages.
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE)?;
         migrate::run(&mut connection, |_| Ok(()))?;
         let readers = (0..READERS)
             .map(|_| open(path, OpenFlags::SQLITE_OPEN_READ_ONLY))

@@ -12,16 +12,18 @@ use crate::text::parse_span;
 use anstyle::Style;
 use crossterm::event::{self, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::{cursor, queue, terminal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep auth watch\n  doorstep auth watch --lock-after 1m\n\nKeys: q or Esc quits, / searches, arrows or j and k select, n shows the next code of a counter,\nh hides the codes. After some minutes without a key it locks and asks for the passphrase.";
 
-/// How long a key may wait for the screen, and the time for its place on it.
+/// How long the time may wait for its place on the screen.
 const TICK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let mut screen = Screen::new(open.unwrap_or_default(), clock.now()?, lock_after);
     let mut terminal = Terminal::take()?;
     screen.handle(terminal.size());
+    let keys = read_keys();
     let mut events = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         events.push(Event::Tick(clock.now()?));
@@ -86,17 +89,44 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
             }
         }
         terminal.draw(&screen.view())?;
-        let gone = |error| CliError::new(format!("the terminal is gone: {error}"));
-        if event::poll(TICK).map_err(gone)? {
-            let event = event::read().map_err(gone)?;
-            if matches!(event, event::Event::Resize(..)) {
-                // What is shown may have been wrapped or cut.
-                terminal.shown = Zeroizing::default();
+        match keys.recv_timeout(TICK) {
+            Ok(event) => {
+                let event = event.map_err(|error| gone(&error))?;
+                if matches!(event, event::Event::Resize(..)) {
+                    // What is shown may have been wrapped or cut.
+                    terminal.shown = Zeroizing::default();
+                }
+                events.extend(translate(&event));
             }
-            events.extend(translate(&event));
+            // The window was closed: nobody is there to be told.
+            Err(RecvTimeoutError::Timeout) if hung_up() => break,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     Ok(Answer::new(Value::Null, ""))
+}
+
+/// Reads keys on a thread of its own. The library that does it waits without end for the rest of a
+/// key that came in part, and reads the end of a closed terminal for ever; neither may keep the
+/// screen from locking or this program from ending.
+fn read_keys() -> Receiver<std::io::Result<event::Event>> {
+    let (send, keys) = channel();
+    std::thread::spawn(move || while send.send(event::read()).is_ok() {});
+    keys
+}
+
+/// Whether the terminal is there no more.
+fn hung_up() -> bool {
+    let stdin = std::io::stdin();
+    let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut terminal, Some(&Timespec::default())).is_ok()
+        && terminal.iter().any(|terminal| terminal.revents().intersects(gone))
+}
+
+fn gone(error: &std::io::Error) -> CliError {
+    CliError::new(format!("the terminal is gone: {error}"))
 }
 
 fn reopen(args: &Args, passphrase: &Zeroizing<String>, vault: &mut Option<Vault>) -> Event {
@@ -207,7 +237,7 @@ impl Terminal {
                 )
             })
             .and_then(|()| out.flush())
-            .map_err(|error| CliError::new(format!("the terminal is gone: {error}")))?;
+            .map_err(|error| gone(&error))?;
         self.shown = frame;
         Ok(())
     }
