@@ -142,7 +142,16 @@ fn hostile_files_add_nothing() {
         "{{\"version\":1,\"db\":{{\"version\":3,\"entries\":[{{\"type\":\"totp\",\"name\":\"a\\u001b[2J\",\
          \"info\":{{\"secret\":\"{SECRET}\",\"algo\":\"SHA1\",\"digits\":6,\"period\":30}}}}]}}}}"
     );
+    let reorders = escapes.replace("\\u001b[2J", "\u{202E}evil");
+    let hidden = escapes.replace("\\u001b[2J", "\u{200B}");
+    // Cut at the limit, its first line would be taken in and its last one lost.
+    let longest = 32 << 20;
+    let uri = format!("otpauth://totp/a?secret={SECRET}\n");
+    let long = format!("{uri}{}{uri}", "#\n".repeat((longest - uri.len()) / 2));
     for (name, content, why) in [
+        ("long", long.as_bytes(), "failed"),
+        ("reorders", reorders.as_bytes(), "unusable"),
+        ("hidden", hidden.as_bytes(), "unusable"),
         ("empty", &b""[..], "nothing_found"),
         ("comments", b"# nothing\n\n", "nothing_found"),
         ("words", b"hello", "unusable"),
@@ -159,7 +168,8 @@ fn hostile_files_add_nothing() {
         let refused = desk.run(&["import", name]);
         assert_eq!(refused.outcome(), why, "{name}");
         let said = format!("{}{}", refused.json, refused.stderr);
-        let clean = !said.contains(SECRET) && !said.contains('\u{1b}') && !said.contains("u001b");
+        let marks = ["\u{1b}", "u001b", "\u{202E}", "u202e", "\u{200B}", "u200b", SECRET];
+        let clean = marks.iter().all(|mark| !said.contains(mark));
         assert!(clean, "{name}: {said}");
     }
     assert_eq!(desk.run(&["import", "missing"]).status, 1);

@@ -147,10 +147,16 @@ pub(crate) fn label(issuer: &str, account: &str) -> String {
     }
 }
 
+/// Whether a character changes how others are shown: controls, and the marks that reorder text.
+pub(crate) fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
 fn names(issuer: &str, account: &str) -> Result<(String, String), BadName> {
     let (issuer, account) = (issuer.trim(), account.trim());
-    if [issuer, account].iter().any(|name| name.chars().any(char::is_control)) {
-        return Err(BadName("a control character in its name"));
+    if [issuer, account].iter().any(|name| name.chars().any(hides)) {
+        return Err(BadName("a character in its name that hides or reorders others"));
     }
     if issuer.len() > MAX_NAME || account.len() > MAX_NAME {
         return Err(BadName("its name is longer than 200 bytes"));

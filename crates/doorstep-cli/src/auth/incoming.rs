@@ -1,9 +1,13 @@
 //! What other programs hand over: URIs, lists of them, and images of QR codes, read as hostile input.
 
-use super::authenticator::{Authenticator, BadName, label};
+use super::authenticator::{Authenticator, BadName, hides, label};
 use crate::error::CliError;
 use doorstep::otp::migration;
 use doorstep::otp::otpauth::{self, Entry, Warning};
+use doorstep_qr::MAX_FILE;
+use std::io::Read as _;
+use std::path::Path;
+use zeroize::Zeroizing;
 
 /// One authenticator that was handed over, or why it cannot be used.
 #[derive(Debug)]
@@ -30,7 +34,26 @@ impl Incoming {
 
 /// A name without what would move a terminal's cursor or hide the rest of the line.
 fn safe(name: &str) -> String {
-    name.chars().take(120).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    name.chars().take(120).map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Reads what was exported, or a picture, from a file, or from standard input for `-`. Longer than
+/// any of them is refused, never cut.
+pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
+    let mut content = Zeroizing::new(Vec::new());
+    let longest = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
+    let beyond = longest.saturating_add(1);
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(beyond).read_to_end(&mut content)
+    } else {
+        std::fs::File::open(path).and_then(|open| open.take(beyond).read_to_end(&mut content))
+    };
+    read.map_err(|error| CliError::io("read", path, &error))?;
+    if content.len() > MAX_FILE {
+        return Err(CliError::new(format!("{} is larger than 32 MiB", path.display()))
+            .hint("name an export, or an image of a QR code"));
+    }
+    Ok(content)
 }
 
 const fn explain(warning: Warning) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::At;
 use crate::auth::authenticator::{Authenticator, BadName, Ocra};
-use crate::auth::incoming::{Fate, Incoming, of_image, of_uri, take_in};
+use crate::auth::incoming::{Fate, Incoming, of_image, of_uri, read_file, take_in};
 use crate::auth::{Refused, Stop};
 use crate::commands::code::{algorithm, read_line, secret_of, warn};
 use crate::error::CliError;
@@ -128,10 +128,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
 
 fn read(args: &Args) -> Result<Vec<Incoming>, CliError> {
     if let Some(image) = &args.image {
-        let file = std::fs::read(image)
-            .map(Zeroizing::new)
-            .map_err(|error| CliError::io("read the image", image, &error))?;
-        return of_image(&file);
+        return of_image(&read_file(image)?);
     }
     if let Some(secret) = &args.fields.secret_file {
         return Ok(vec![args.fields.read(secret)?]);

@@ -11,11 +11,10 @@ use crate::output::{Answer, BOLD};
 use crate::randomness;
 use doorstep::otp::migration::{self, BadMigration};
 use doorstep::otp::otpauth::{self, Entry};
+use doorstep_files::{FileError, private};
 use doorstep_qr::Qr;
 use serde_json::json;
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -199,15 +198,11 @@ fn draw(
 
 /// Writes a new file that only its owner reads.
 fn write(path: &Path, content: &[u8]) -> Result<PathBuf, CliError> {
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(path),
-        _ => CliError::io("write", path, &error),
+    private::create(path, content).map_err(|error| match error {
+        FileError::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists => exists(path),
+        FileError::Io { source, .. } => CliError::io("write", path, &source),
+        other => CliError::new(other.to_string()),
     })?;
-    file.write_all(content)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| CliError::io("write", path, &error))?;
     Ok(path.to_owned())
 }
 

@@ -2,20 +2,15 @@
 
 use super::At;
 use crate::auth::aegis::{self, Aegis, BadAegis};
-use crate::auth::incoming::{Fate, Incoming, is_image, of_image, of_lines, take_in};
+use crate::auth::incoming::{Fate, Incoming, is_image, of_image, of_lines, read_file, take_in};
 use crate::auth::passphrase::Source;
 use crate::auth::{Refused, Stop};
 use crate::error::CliError;
 use crate::output::{Answer, table};
 use serde_json::{Value, json};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep auth import aegis-export.json\n  doorstep auth import uris.txt              one otpauth or migration URI a line\n  doorstep auth import google-authenticator.png\n\nEither everything that can be used is added, or nothing is. Steam codes follow no standard and\nare refused; --skip-refused takes the rest. What the vault has already is left as it is.";
-
-/// Longer files are no exports, and no photographs.
-const LONGEST: u64 = 32 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -123,13 +118,7 @@ fn read(args: &Args) -> Result<Vec<Incoming>, Stop> {
             .hint("give the others in files")
             .into());
     }
-    let mut file = Zeroizing::new(Vec::new());
-    let read = if args.file == stdin {
-        std::io::stdin().lock().take(LONGEST).read_to_end(&mut file)
-    } else {
-        std::fs::File::open(&args.file).and_then(|open| open.take(LONGEST).read_to_end(&mut file))
-    };
-    read.map_err(|error| CliError::io("read", &args.file, &error))?;
+    let file = read_file(&args.file)?;
     if is_image(&file) {
         return Ok(of_image(&file)?);
     }
