@@ -54,6 +54,20 @@ def seeds():
                 for action, step in zip(actions, steps)
             ]
             yield "typed", b"\n".join(lines)
+    # At the lock of the vectors, which have power cuts and fresh time in between.
+    kinds = {"elapsed": 16, "power_lost": 17, "signed": 18, "token": 19, "reset": 20}
+    for case in json.loads((VECTORS / "kp1/doors.json").read_text())["cases"]:
+        lines = b""
+        for step in case["before"] + [{"typed": case["typed"]}]:
+            if "typed" in step:
+                lines += (b"\0" + step["typed"].encode()[:31]).ljust(32, b"\0")
+                continue
+            line = struct.pack(">BBI", 1, kinds[step["event"]], 0)
+            if step["event"] != "power_lost":
+                line += struct.pack(">Q", step.get("seconds", step.get("time", 0)))
+            line += struct.pack(">I", step["age"]) if "age" in step else b""
+            lines += line.ljust(32, b"\0")
+        yield "lock", lines
 
 
 for target, seed in seeds():
