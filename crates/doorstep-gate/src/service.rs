@@ -5,6 +5,8 @@ use crate::config;
 use crate::error::GateError;
 use crate::name::Name;
 use doorstep::code::{Code, Shape};
+use doorstep::refusal::Refusal;
+use doorstep::time::Timestamp;
 use doorstep_files::private;
 use serde::Deserialize;
 use serde_json::json;
@@ -30,14 +32,7 @@ pub enum Verdict {
         known_device: Option<String>,
     },
     /// It is not let in.
-    Refused {
-        /// The stable name of the reason.
-        reason: String,
-        /// The reason in words.
-        words: String,
-        /// What to do next.
-        hint: String,
-    },
+    Refused(Refusal),
 }
 
 #[derive(Deserialize)]
@@ -45,10 +40,25 @@ struct Answer {
     outcome: Outcome,
     #[serde(default)]
     reason: String,
-    message: Option<String>,
-    #[serde(default)]
-    hint: String,
+    until: Option<jiff::Timestamp>,
+    accepted_at: Option<jiff::Timestamp>,
     known_device: Option<String>,
+}
+
+impl Answer {
+    /// By its reason alone: the service's words tell more than a stranger may know.
+    fn refusal(&self) -> Refusal {
+        let seconds = |at: jiff::Timestamp| u64::try_from(at.as_second()).unwrap_or(0);
+        let time = |at: Option<jiff::Timestamp>| at.map(seconds).map(Timestamp::from_seconds);
+        match (self.reason.as_str(), time(self.accepted_at)) {
+            ("already_used", Some(at)) => Refusal::AlreadyUsed { at },
+            ("mistyped", _) => Refusal::Mistyped,
+            ("revoked", _) => Refusal::Revoked,
+            ("throttled", _) => Refusal::Throttled { until: time(self.until) },
+            ("unknown", _) => Refusal::Unknown,
+            _ => Refusal::WrongCode { left: None },
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -89,6 +99,9 @@ impl Service {
         known_device: Option<&str>,
         remember: bool,
     ) -> Result<Verdict, GateError> {
+        if is_id(name) {
+            return Ok(Verdict::Refused(Refusal::Unknown));
+        }
         let mut body = json!({ "account": name.as_str(), "code": code });
         let recovers = Code::parse(code, Shape::RECOVERY).is_ok();
         let url = if recovers { &self.recover } else { &self.verify };
@@ -117,10 +130,13 @@ impl Service {
             .map_err(|_| GateError::NoVerdict("its answer is not understood".to_owned()))?;
         Ok(match answer.outcome {
             Outcome::Granted => Verdict::Granted { known_device: answer.known_device },
-            Outcome::Refused => {
-                let words = answer.message.unwrap_or_else(|| answer.reason.replace('_', " "));
-                Verdict::Refused { reason: answer.reason, words, hint: answer.hint }
-            }
+            Outcome::Refused => Verdict::Refused(answer.refusal()),
         })
     }
+}
+
+/// Whether the service would take a name for the id of an account, which would then have two names
+/// and two users of a system.
+fn is_id(name: &Name) -> bool {
+    name.as_str().starts_with("acc_") && name.as_str().len() == 30
 }

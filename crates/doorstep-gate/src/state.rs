@@ -9,8 +9,9 @@ use doorstep_files::journal::Folded;
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 
-/// Numbers from here on are decoys, which stand in for names that nobody has.
-pub(crate) const DECOYS: u32 = 0xFFFF_FF00;
+/// Numbers from here on are decoys, which stand in for names that nobody has: so many that nobody
+/// uses up the attempts of many, to see then which names share them.
+pub(crate) const DECOYS: u32 = 0xFFFF_0000;
 
 /// After so many presentations the file is written anew, without them.
 pub(crate) const COMPACT_AFTER: u32 = 1024;
@@ -117,9 +118,12 @@ impl GateState {
     pub(crate) fn summary(&self, now: Timestamp) -> Vec<Vec<u8>> {
         let mut entries = vec![Entry::Gate(self.about.clone())];
         entries.extend(self.accounts.values().cloned().map(Entry::Account));
+        // One that has all its attempts is as good as fresh.
+        let tried = |decoy: &&Account| decoy.attempts.bucket().filled(now).used() > 0;
         entries.extend(
             self.decoys
                 .values()
+                .filter(tried)
                 .map(|decoy| Entry::Decoy(decoy.number, decoy.attempts, decoy.chain)),
         );
         if self.epoch > 0 {

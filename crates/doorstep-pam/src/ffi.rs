@@ -54,7 +54,14 @@ struct PamConversation {
     data: *mut c_void,
 }
 
+/// The beginning of `struct passwd`, which is the same everywhere.
+#[repr(C)]
+struct User {
+    name: *const c_char,
+}
+
 unsafe extern "C" {
+    fn pam_modutil_getpwnam(handle: *mut PamHandle, user: *const c_char) -> *const User;
     fn pam_get_user(
         handle: *mut PamHandle,
         user: *mut *const c_char,
@@ -185,6 +192,17 @@ impl Person {
 }
 
 impl Conversation for Person {
+    fn canonical(&self, user: &str) -> Option<String> {
+        let user = CString::new(user).ok()?;
+        // SAFETY: the handle is libpam's, which frees the answer when the login ends.
+        let found = unsafe { pam_modutil_getpwnam(self.0, user.as_ptr()).as_ref() }?;
+        if found.name.is_null() {
+            return None;
+        }
+        // SAFETY: the name of a `struct passwd` ends with zero.
+        unsafe { CStr::from_ptr(found.name) }.to_str().ok().map(str::to_owned)
+    }
+
     fn ask(&self, prompt: &str) -> Option<Zeroizing<String>> {
         let typed = self.converse(PAM_PROMPT_ECHO_OFF, prompt)?;
         str::from_utf8(&typed).ok().map(|text| Zeroizing::new(text.to_owned()))

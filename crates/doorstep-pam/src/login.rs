@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 
 /// What a login says to the person and to the log.
 pub(crate) trait Conversation {
+    /// A user's name in its one spelling; `None` for who is no user of this system.
+    fn canonical(&self, user: &str) -> Option<String>;
     /// Asks, without showing what is typed; `None` when nobody answers.
     fn ask(&self, prompt: &str) -> Option<Zeroizing<String>>;
     /// Tells the person something.
@@ -68,13 +70,16 @@ fn attempt(user: &str, arguments: &[&str], person: &impl Conversation) -> Result
     let mut gate = Gate::open(&config)?;
     // A clock that cannot be used is better known before anybody types.
     now(&options, &gate)?;
-    let name = Name::exact(user);
+    // Some systems know other spellings of a name, and would let them have attempts of their own.
+    let canonical = person.canonical(user);
+    let name = Name::exact(canonical.as_deref().unwrap_or(user));
     let service = config.service.as_ref().map(Service::open).transpose()?;
-    let enrolled = match &name {
-        Some(name) => gate.has_authenticator(name)?,
+    let unenrolled = match name.as_ref().filter(|_| canonical.is_some()) {
+        Some(name) => !gate.has_authenticator(name)?,
+        // What is no name here, or nobody's, is refused below.
         None => false,
     };
-    if options.optional_for_unenrolled && service.is_none() && !enrolled {
+    if options.optional_for_unenrolled && service.is_none() && unenrolled {
         person.log(&format!("{}: let in without a code, having no authenticator", shown(user)));
         return Ok(Outcome::NotNeeded);
     }
@@ -82,9 +87,12 @@ fn attempt(user: &str, arguments: &[&str], person: &impl Conversation) -> Result
     if let (Some(service), Some(name)) = (&service, &name) {
         match service.verify(name, &typed, None, false) {
             Ok(Verdict::Granted { .. }) => return Ok(Outcome::Granted),
-            Ok(Verdict::Refused { reason, words, hint }) => {
-                person.log(&format!("{}: refused by the service: {reason}", shown(user)));
-                person.tell(&format!("Not let in: {words}. {hint}"));
+            Ok(Verdict::Refused(refusal)) => {
+                person.log(&format!("{}: refused by the service: {}", shown(user), refusal.code()));
+                let now = now(&options, &gate)?;
+                let refusal = gate.disguise(Some(name), &typed, refusal, now)?;
+                compact(&mut gate, now, person);
+                tell(&refusal, now, person);
                 return Ok(Outcome::Refused);
             }
             // Only a verdict is one. Without it the code that was typed is not used here: it is
@@ -102,28 +110,32 @@ fn attempt(user: &str, arguments: &[&str], person: &impl Conversation) -> Result
         }
     }
     let now = now(&options, &gate)?;
-    match gate.verify(name.as_ref(), &typed, None, now)? {
-        Ok(_) => {
-            if let Err(error) = gate.compact(now) {
-                person.log(&format!("the state file grows: {error}; {}", error.hint()));
-            }
-            Ok(Outcome::Granted)
-        }
+    let verdict = gate.verify(name.as_ref(), &typed, None, now)?;
+    compact(&mut gate, now, person);
+    match verdict {
+        Ok(_) => Ok(Outcome::Granted),
         Err(refusal) => {
             person.log(&format!("{}: refused: {}", shown(user), refusal.code()));
-            person.tell(&format!("Not let in: {}. {}", words(&refusal, now), hint(&refusal)));
+            tell(&refusal, now, person);
             Ok(Outcome::Refused)
         }
     }
 }
 
-fn words(refusal: &Refusal, now: Timestamp) -> String {
-    match refusal {
+fn compact(gate: &mut Gate, now: Timestamp, person: &impl Conversation) {
+    if let Err(error) = gate.compact(now) {
+        person.log(&format!("the state file grows: {error}; {}", error.hint()));
+    }
+}
+
+fn tell(refusal: &Refusal, now: Timestamp, person: &impl Conversation) {
+    let words = match refusal {
         Refusal::Throttled { until: Some(until) } => {
             format!("{refusal}, for {} minutes more", until.since(now).div_ceil(60))
         }
         _ => refusal.to_string(),
-    }
+    };
+    person.tell(&format!("Not let in: {words}. {}", hint(refusal)));
 }
 
 /// What was typed; `None` for nothing, and for what is too long to be a code.

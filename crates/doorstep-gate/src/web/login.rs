@@ -6,6 +6,7 @@ use super::page::{self, Notice};
 use super::path::ReturnPath;
 use super::{Peer, Web, limits, lock};
 use crate::error::GateError;
+use crate::gate::Gate;
 use crate::name::Name;
 use crate::service::{Service, Verdict};
 use crate::verify::{DeviceToken, Granted, How};
@@ -15,6 +16,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use doorstep::refusal::Refusal;
+use doorstep::time::Timestamp;
 use std::borrow::Cow;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -204,26 +206,28 @@ impl Web {
         form: &Form,
         device: Option<&str>,
     ) -> Result<Result<Passed, Refused>, GateError> {
-        let unknown = || Ok(Err(self.refused(&Refusal::WrongCode { left: None })));
-        let Some(name) = name else { return unknown() };
-        let refused = |status, words: &str, hint: &str| {
-            Ok(Err(Refused { status, notice: Notice::plain(words, hint), wait: None }))
+        let verdict = match &name {
+            Some(name) => service.verify(name, &form.code, device, true),
+            None => Ok(Verdict::Refused(Refusal::Unknown)),
         };
-        match service.verify(&name, &form.code, device, true) {
-            Ok(Verdict::Granted { known_device }) => {
+        match (verdict, name) {
+            (Ok(Verdict::Granted { known_device }), Some(name)) => {
                 tracing::info!(%name, "let in");
                 Ok(Ok(Passed { name, device: known_device.map(Zeroizing::new) }))
             }
-            // Nobody learns here who has an account.
-            Ok(Verdict::Refused { reason, .. }) if reason == "unknown" => unknown(),
-            Ok(Verdict::Refused { reason, words, hint }) => match reason.as_str() {
-                "throttled" => refused(StatusCode::TOO_MANY_REQUESTS, &words, &hint),
-                _ => refused(StatusCode::FORBIDDEN, &words, &hint),
-            },
-            Err(error) => {
+            (Ok(Verdict::Granted { .. }), None) => Err(GateError::Defect("a yes to nobody")),
+            (Ok(Verdict::Refused(refusal)), name) => {
+                let (now, mut gate) = (self.now(), self.writer());
+                let refusal = gate.disguise(name.as_ref(), &form.code, refusal, now)?;
+                note(name.as_ref(), &refusal);
+                compact(&mut gate, now);
+                Ok(Err(self.refused(&refusal)))
+            }
+            (Err(error), _) => {
                 tracing::error!(%error, hint = error.hint(), "nobody is let in");
                 let hint = "try again in a moment, or tell who runs this gate";
-                refused(StatusCode::SERVICE_UNAVAILABLE, "codes cannot be checked now", hint)
+                let notice = Notice::plain("codes cannot be checked now", hint);
+                Ok(Err(Refused { status: StatusCode::SERVICE_UNAVAILABLE, notice, wait: None }))
             }
         }
     }
@@ -236,12 +240,12 @@ impl Web {
     ) -> Result<Result<Passed, Refused>, GateError> {
         let now = self.now();
         let mut gate = self.writer();
-        let granted = match gate.verify(name, &form.code, device, now)? {
+        let verdict = gate.verify(name, &form.code, device, now)?;
+        compact(&mut gate, now);
+        let granted = match verdict {
             Ok(granted) => granted,
             Err(refusal) => {
-                if let (Refusal::Throttled { .. }, Some(name)) = (&refusal, name) {
-                    tracing::warn!(%name, "too many attempts: somebody guesses");
-                }
+                note(name, &refusal);
                 return Ok(Err(self.refused(&refusal)));
             }
         };
@@ -253,12 +257,15 @@ impl Web {
         let device = if *known {
             None
         } else {
-            let token = gate.remember(&granted, now, &mut *lock(&self.rng))?;
-            Some(Zeroizing::new(token.expose().to_owned()))
+            match gate.remember(&granted, now, &mut *lock(&self.rng)) {
+                Ok(token) => Some(Zeroizing::new(token.expose().to_owned())),
+                Err(error) => {
+                    // The code is spent; the session needs nothing more of the file.
+                    tracing::error!(%error, hint = error.hint(), "a browser will not be known again");
+                    None
+                }
+            }
         };
-        if let Err(error) = gate.compact(now) {
-            tracing::error!(%error, hint = error.hint(), "the state file grows and could not be written anew");
-        }
         Ok(Ok(Passed { name: granted.name, device }))
     }
 
@@ -289,5 +296,17 @@ impl Web {
             _ => (StatusCode::FORBIDDEN, None),
         };
         Refused { status, notice: Notice::of(refusal), wait }
+    }
+}
+
+fn compact(gate: &mut Gate, now: Timestamp) {
+    if let Err(error) = gate.compact(now) {
+        tracing::error!(%error, hint = error.hint(), "the state file grows and could not be written anew");
+    }
+}
+
+fn note(name: Option<&Name>, refusal: &Refusal) {
+    if let (Refusal::Throttled { .. }, Some(name)) = (refusal, name) {
+        tracing::warn!(%name, "too many attempts: somebody guesses");
     }
 }
