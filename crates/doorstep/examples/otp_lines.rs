@@ -49,7 +49,7 @@ fn answer(line: &str) -> Option<String> {
             let challenge = Challenge::parse(&suite, question)?;
             let question = match Some(own).filter(there) {
                 None => Question::one_way(&challenge),
-                Some(own) => Question::mutual(&challenge, &Challenge::parse(&suite, own)?),
+                Some(own) => Question::mutual(&suite, &challenge, &Challenge::parse(&suite, own)?)?,
             };
             let pin = match (suite.pin(), Some(pin).filter(there)) {
                 (Some(algorithm), Some(pin)) => Some(PinHash::derive(algorithm, pin)),

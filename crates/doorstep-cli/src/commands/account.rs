@@ -4,6 +4,7 @@ mod enrol;
 mod export;
 mod find;
 mod import;
+mod new_file;
 mod pskc;
 mod recovery;
 mod show;
@@ -106,9 +107,6 @@ pub(crate) enum Command {
         /// What the session is about, for a suite with S
         #[arg(long, value_name = "TEXT")]
         session: Option<String>,
-        /// The other side's challenge: the server answers it, and the other side then both
-        #[arg(long, value_name = "CHALLENGE")]
-        client_challenge: Option<String>,
     },
     /// Verify the answer to a challenge
     #[command(after_help = "Example:\n  doorstep account answer chl_01k… 237653")]
@@ -230,16 +228,14 @@ pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
             let path = format!("/v1/authenticators/{}/resync", escape(&id));
             Ok(outcome(client.post(&path, &json!({ "codes": [first, second] }))?))
         }
-        Command::Challenge { authenticator, lifetime, session, client_challenge, of } => {
+        Command::Challenge { authenticator, lifetime, session, of } => {
             let client = of.connection.open()?;
             let wanted = |one: &Value| one["state"] != "disabled" && one["kind"] == "ocra";
             let id = find::authenticator(&client, &of.account, authenticator, wanted)?;
             let mut body = json!({});
-            for (name, value) in [
-                ("lifetime", lifetime.map(Value::from)),
-                ("session", session.map(Value::from)),
-                ("client_challenge", client_challenge.map(Value::from)),
-            ] {
+            for (name, value) in
+                [("lifetime", lifetime.map(Value::from)), ("session", session.map(Value::from))]
+            {
                 if let Some(value) = value {
                     body[name] = value;
                 }

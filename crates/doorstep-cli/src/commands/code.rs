@@ -227,7 +227,12 @@ pub(crate) fn response(
     let asked = challenge(question)?;
     let question = match &beside.own {
         None => Question::one_way(&asked),
-        Some(own) => Question::mutual(&asked, &challenge(own)?),
+        Some(own) => Question::mutual(suite, &asked, &challenge(own)?).ok_or_else(|| {
+            CliError::new("a challenge of mutual authentication is too short").hint(format!(
+                "both sides' have {} symbols in this suite",
+                suite.challenge_length()
+            ))
+        })?,
     };
     let pin = match (suite.pin(), &beside.pin_file) {
         (Some(algorithm), Some(file)) => Some(PinHash::derive(algorithm, &read_line(file, "PIN")?)),

@@ -13,8 +13,6 @@ pub(crate) struct Challenge {
     /// The authenticator's number in it.
     pub(crate) number: u16,
     pub(crate) challenge: String,
-    /// The other side's, when both authenticate.
-    pub(crate) client: Option<String>,
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) window: Window,
     pub(crate) answered_at: Option<Timestamp>,
@@ -23,12 +21,12 @@ pub(crate) struct Challenge {
 pub(crate) fn insert(connection: &Connection, new: &Challenge) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO challenges (id, account, number, challenge, client, session, created_at, expires_at)
-             VALUES (:id, :account, :number, :challenge, :client, :session, :from, :until)",
+            "INSERT INTO challenges (id, account, number, challenge, session, created_at, expires_at)
+             VALUES (:id, :account, :number, :challenge, :session, :from, :until)",
         )?
         .execute(named_params! {
             ":id": new.id, ":account": new.account, ":number": new.number,
-            ":challenge": new.challenge, ":client": new.client, ":session": new.session,
+            ":challenge": new.challenge, ":session": new.session,
             ":from": At(new.window.from()), ":until": At(new.window.until()),
         })?;
     Ok(())
@@ -36,8 +34,8 @@ pub(crate) fn insert(connection: &Connection, new: &Challenge) -> Result<(), Sto
 
 pub(crate) fn find(connection: &Connection, id: &str) -> Result<Option<Challenge>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, account, number, challenge, client, session, created_at, expires_at,
-             answered_at FROM challenges WHERE id = ?1",
+        "SELECT id, account, number, challenge, session, created_at, expires_at, answered_at
+             FROM challenges WHERE id = ?1",
     )?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(read).transpose()
@@ -49,11 +47,10 @@ fn read(row: &Row<'_>) -> Result<Challenge, StoreError> {
         account: row.get(1)?,
         number: row.get(2)?,
         challenge: row.get(3)?,
-        client: row.get(4)?,
-        session: row.get(5)?,
-        window: Window::new(row.get::<_, At>(6)?.0, row.get::<_, At>(7)?.0)
+        session: row.get(4)?,
+        window: Window::new(row.get::<_, At>(5)?.0, row.get::<_, At>(6)?.0)
             .ok_or(StoreError::Corrupt { column: "challenges.expires_at" })?,
-        answered_at: row.get::<_, Option<At>>(8)?.map(|at| at.0),
+        answered_at: row.get::<_, Option<At>>(7)?.map(|at| at.0),
     })
 }
 

@@ -113,9 +113,16 @@ impl Question {
     /// The question of mutual authentication. The server answers the client's challenge followed
     /// by its own; the client answers the server's challenge followed by its own. So `asked` is
     /// the challenge of the other side, `own` that of the side which computes.
+    ///
+    /// `None` unless both are as long as the suite says. They are joined without their lengths, so
+    /// that of shorter ones another pair, or a single challenge, would make the same question.
     #[must_use]
-    pub fn mutual(asked: &Challenge, own: &Challenge) -> Self {
-        Self::of(asked.format, asked.symbols().iter().chain(own.symbols()).copied())
+    pub fn mutual(suite: &Suite, asked: &Challenge, own: &Challenge) -> Option<Self> {
+        let whole = |one: &Challenge| {
+            one.length == suite.challenge_length() && one.format == suite.format()
+        };
+        let symbols = asked.symbols().iter().chain(own.symbols()).copied();
+        (whole(asked) && whole(own)).then(|| Self::of(asked.format, symbols))
     }
 
     fn of(format: Format, symbols: impl Iterator<Item = u8>) -> Self {

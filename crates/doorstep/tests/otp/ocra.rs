@@ -240,13 +240,27 @@ fn both_sides_know_each_other() {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let client = Challenge::make(&suite, &mut rng);
     let server = Challenge::make(&suite, &mut rng);
-    let by_server = shown(&suite, &Input::new(&Question::mutual(&client, &server)));
-    let by_client = shown(&suite, &Input::new(&Question::mutual(&server, &client)));
+    let mutual = |asked, own| Question::mutual(&suite, asked, own).unwrap();
+    let by_server = shown(&suite, &Input::new(&mutual(&client, &server)));
+    let by_client = shown(&suite, &Input::new(&mutual(&server, &client)));
     assert_ne!(by_server, by_client, "an answer cannot be sent back");
     let mut desk = Desk::new("OCRA-1:HOTP-SHA256-8:QA08", None);
-    let question = Question::mutual(&server, &client);
+    let question = mutual(&server, &client);
     assert!(desk.answer(question, None, &by_server, NOON).is_err());
     assert!(desk.answer(question, None, &by_client, NOON).is_ok());
+}
+
+/// Joined without their lengths, "1" and "2345678" would be one question with "12" and "345678".
+#[test]
+fn short_challenges_do_not_make_a_question_of_two() {
+    let suite = Suite::parse("OCRA-1:HOTP-SHA1-6:QN08").unwrap();
+    let challenge = |text| Challenge::parse(&suite, text).unwrap();
+    for (asked, own) in [("1", "2345678"), ("12345678", "1"), ("1234567", "12345678")] {
+        assert_eq!(Question::mutual(&suite, &challenge(asked), &challenge(own)), None);
+    }
+    assert!(Question::mutual(&suite, &challenge("12345678"), &challenge("87654321")).is_some());
+    let letters = Suite::parse("OCRA-1:HOTP-SHA1-6:QA08").unwrap();
+    assert_eq!(Question::mutual(&letters, &challenge("12345678"), &challenge("87654321")), None);
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn response(vector: &Value, session: Option<&[u8]>) -> String {
     let question = if asked.len() > usize::from(suite.challenge_length()) {
         let (first, second) = asked.split_at(asked.len() / 2);
         let challenge = |text| Challenge::parse(&suite, text).unwrap();
-        Question::mutual(&challenge(first), &challenge(second))
+        Question::mutual(&suite, &challenge(first), &challenge(second)).unwrap()
     } else {
         Question::one_way(&Challenge::parse(&suite, asked).unwrap())
     };

@@ -1,6 +1,7 @@
 //! `doorstep account enrol`: an authenticator, its QR code and its secret, shown once.
 
 use super::find;
+use super::new_file::NewFile;
 use super::text;
 use crate::commands::Connection;
 use crate::commands::code::{read_line, warn};
@@ -9,10 +10,9 @@ use crate::output::{Answer, BOLD, GOOD};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
-use doorstep_files::private;
 use doorstep_qr::Qr;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
@@ -78,13 +78,9 @@ pub(crate) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Answer, CliError> {
-    for path in [&args.svg, &args.png].into_iter().flatten() {
-        // Before the secret is drawn: it is shown only once.
-        if path.symlink_metadata().is_ok() {
-            return Err(CliError::new(format!("{} is there already", path.display()))
-                .hint("name a new file"));
-        }
-    }
+    // Before the secret is drawn: it is shown only once.
+    let svg_file = args.svg.as_deref().map(NewFile::make).transpose()?;
+    let png_file = args.png.as_deref().map(NewFile::make).transpose()?;
     let body = body(args)?;
     let client = args.connection.open()?;
     let path = find::path(&client, &args.account, "/authenticators")?;
@@ -93,22 +89,17 @@ pub(super) fn run(args: &Args) -> Result<Answer, CliError> {
         warn("this secret is shorter than the 128 bits that RFC 4226 asks for");
     }
     let shown = &enrolled["provisioning"];
-    if let (Some(path), Some(svg)) = (&args.svg, shown["qr_svg"].as_str()) {
-        write(path, svg.as_bytes())?;
+    if let (Some(file), Some(svg)) = (svg_file, shown["qr_svg"].as_str()) {
+        file.fill(svg.as_bytes())?;
     }
-    if let (Some(path), Some(png)) = (&args.png, shown["qr_png"].as_str()) {
+    if let (Some(file), Some(png)) = (png_file, shown["qr_png"].as_str()) {
         let png = STANDARD
             .decode(png)
             .map_err(|_| CliError::new("the server's answer holds something that is no PNG"))?;
-        write(path, &png)?;
+        file.fill(&png)?;
     }
     let told = told(args, &enrolled)?;
     Ok(Answer::new(enrolled, told))
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<(), CliError> {
-    private::create(path, content)
-        .map_err(|error| CliError::new(error.to_string()).hint("name a new file"))
 }
 
 fn body(args: &Args) -> Result<Value, CliError> {

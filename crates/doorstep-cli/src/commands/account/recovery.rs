@@ -1,22 +1,16 @@
 //! `doorstep account recovery`: a sheet of recovery codes to print and to keep.
 
+use super::new_file::NewFile;
 use super::{Account, find};
 use crate::error::CliError;
 use crate::output::{Answer, GOOD};
-use doorstep_files::private;
 use serde_json::{Value, json};
 use std::path::Path;
 use zeroize::Zeroizing;
 
 pub(super) fn run(of: &Account, html: Option<&Path>) -> Result<Answer, CliError> {
-    if let Some(path) = html
-        && path.symlink_metadata().is_ok()
-    {
-        // Before the old codes are void.
-        return Err(
-            CliError::new(format!("{} is there already", path.display())).hint("name a new file")
-        );
-    }
+    // Before the old codes are void.
+    let file = html.map(NewFile::make).transpose()?;
     let client = of.connection.open()?;
     let account = client.get(&find::path(&client, &of.account, "")?)?;
     let name = account["name"].as_str().unwrap_or_default();
@@ -24,19 +18,18 @@ pub(super) fn run(of: &Account, html: Option<&Path>) -> Result<Answer, CliError>
     let made = client.post(&path, &Value::Null)?;
     let codes: Vec<&str> =
         made["codes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let Some(file) = html else {
+    let (Some(path), Some(file)) = (html, file) else {
         let sheet = sheet(name, &codes);
         return Ok(Answer::new(made, sheet));
     };
     let page = Zeroizing::new(page(name, &codes));
-    private::create(file, page.as_bytes())
-        .map_err(|error| CliError::new(error.to_string()).hint(error.hint()))?;
+    file.fill(page.as_bytes())?;
     let told = format!(
         "{GOOD}made{GOOD:#} {} recovery codes in {}; print it, then delete it",
         codes.len(),
-        file.display()
+        path.display()
     );
-    Ok(Answer::new(json!({ "file": file, "codes": codes.len() }), told))
+    Ok(Answer::new(json!({ "file": path, "codes": codes.len() }), told))
 }
 
 fn sheet(name: &str, codes: &[&str]) -> String {

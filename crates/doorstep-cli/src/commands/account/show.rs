@@ -65,9 +65,6 @@ pub(super) fn challenge(challenge: Value) -> Answer {
         text(&challenge, "challenge"),
         text(&challenge, "expires_at")
     );
-    if let Some(response) = challenge["server_response"].as_str() {
-        told.push_str(&format!("the server's response: {BOLD}{response}{BOLD:#}\n"));
-    }
     told.push_str(&format!("then: doorstep account answer {} RESPONSE", text(&challenge, "id")));
     Answer::new(challenge, told)
 }

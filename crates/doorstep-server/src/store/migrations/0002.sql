@@ -67,8 +67,6 @@ CREATE TABLE challenges (
     account     INTEGER NOT NULL,
     number      INTEGER NOT NULL,
     challenge   TEXT    NOT NULL,
-    -- The other side's challenge, when both authenticate.
-    client      TEXT,
     session     BLOB,
     created_at  INTEGER NOT NULL,
     expires_at  INTEGER NOT NULL,

@@ -1,7 +1,6 @@
 //! Makes a challenge for an OCRA authenticator to answer.
 
 use super::{find, wrong_state};
-use crate::authenticators::{pin, secret};
 use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
@@ -12,10 +11,9 @@ use crate::utc::Utc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use doorstep::otp::ocra::Challenge;
 use doorstep::otp::ocra::suite::Suite;
-use doorstep::otp::ocra::{Challenge, Input, Question, Response, respond};
-use doorstep::otp::totp::Totp;
-use doorstep::time::{Timestamp, Window};
+use doorstep::time::Window;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -34,9 +32,6 @@ pub(crate) struct CreateChallenge {
     /// What the session is about, for a suite with `S`: text of at most as many bytes as the suite
     /// says.
     session: Option<String>,
-    /// The other side's own challenge, if the server is to authenticate as well. Its response is in
-    /// the answer; the other side then answers both challenges, the server's first.
-    client_challenge: Option<String>,
 }
 
 /// A challenge, to be answered once.
@@ -52,9 +47,6 @@ pub(crate) struct ChallengeView {
     suite: String,
     /// From when on no answer is taken.
     expires_at: Utc,
-    /// The server's response to `client_challenge`: check it before you answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    server_response: Option<String>,
 }
 
 /// Makes a challenge.
@@ -81,23 +73,13 @@ pub(crate) async fn handler(
         .write(move |connection| {
             let (_, row) = find(connection, &id)?;
             let suite = suite_of(&row)?;
-            let client = client_challenge(&suite, request.client_challenge.as_deref())?;
             check_session(&suite, request.session.as_deref())?;
             let challenge = inner.with_rng(|rng| Challenge::make(&suite, rng));
-            let server_response = match &client {
-                None => None,
-                Some(client) => {
-                    let question = Question::mutual(client, &challenge);
-                    let session = request.session.as_deref().map(str::as_bytes);
-                    Some(response(&inner, &row, &suite, &question, session, now)?)
-                }
-            };
             let new = challenges::Challenge {
                 id: inner.with_rng(|rng| make_id("chl", now, rng)),
                 account: row.account,
                 number: row.number,
                 challenge: challenge.as_str().to_owned(),
-                client: request.client_challenge,
                 session: request.session.map(String::into_bytes),
                 window,
                 answered_at: None,
@@ -108,7 +90,6 @@ pub(crate) async fn handler(
                 challenge: new.challenge,
                 suite: suite.as_str().to_owned(),
                 expires_at: Utc(window.until()),
-                server_response,
             })
         })
         .await?;
@@ -128,16 +109,6 @@ fn suite_of(row: &Authenticator) -> Result<Suite, Problem> {
     }
 }
 
-fn client_challenge(suite: &Suite, text: Option<&str>) -> Result<Option<Challenge>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    if suite.has_counter() {
-        let message = "the server does not answer in a suite with a counter";
-        return Err(Problem::field("client_challenge", message));
-    }
-    let read = Challenge::parse(suite, text).map(Some);
-    read.ok_or_else(|| Problem::field("client_challenge", "does not fit the suite"))
-}
-
 fn check_session(suite: &Suite, session: Option<&str>) -> Result<(), Problem> {
     match (suite.session(), session) {
         (None, None) => Ok(()),
@@ -146,28 +117,5 @@ fn check_session(suite: &Suite, session: Option<&str>) -> Result<(), Problem> {
             Err(Problem::field("session", format!("has to have 1 to {most} bytes in this suite")))
         }
         (None, Some(_)) => Err(Problem::field("session", "has no place in this suite")),
-    }
-}
-
-/// The server's response to the other side's challenge, which comes first in the question.
-fn response(
-    context: &Context,
-    row: &Authenticator,
-    suite: &Suite,
-    question: &Question,
-    session: Option<&[u8]>,
-    now: Timestamp,
-) -> Result<String, Problem> {
-    let pin = pin(&context.keys, row)?;
-    let time_step = suite.period().and_then(|period| Totp { period, ..Totp::default() }.step(now));
-    let input = Input { counter: None, question, pin: pin.as_ref(), session, time_step };
-    match respond(suite, &secret(&context.keys, row)?, &input) {
-        Ok(Response::Code(code)) => {
-            Ok(code.expose().iter().map(|symbol| char::from(*symbol)).collect())
-        }
-        // A suite without digits is not enrolled, and every input was checked.
-        Ok(Response::Whole(_)) | Err(_) => {
-            Err(Problem::field("client_challenge", "does not fit the suite"))
-        }
     }
 }
