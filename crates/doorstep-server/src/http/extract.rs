@@ -58,7 +58,7 @@ pub(crate) fn parse_json<T: DeserializeOwned>(
         let field = error.path().to_string();
         let error = error.into_inner();
         if error.is_data() {
-            let message = without_position(&error);
+            let message = without_value(&error);
             return Problem::fields(vec![FieldError { row, field, message }]);
         }
         Problem::new(Code::MalformedBody, format!("not JSON: {error}"))
@@ -69,10 +69,19 @@ pub(crate) fn parse_json<T: DeserializeOwned>(
     Ok(value.0)
 }
 
-/// The field says where already, and in a list the line would count from the row's start.
-fn without_position(error: &serde_json::Error) -> String {
+/// What is wrong with a field, without the value, which may be a secret in the wrong place: its type
+/// and what was expected. The field says where already, and in a list the line would count from the
+/// row's start.
+fn without_value(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map(|(message, _)| message.to_owned()).unwrap_or(text)
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        None => text.to_owned(),
+    }
 }
 
 /// The query string.
@@ -177,4 +186,64 @@ pub(crate) async fn not_found() -> Problem {
 pub(crate) async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "this path does not have this method")
         .hint("GET /v1/openapi.json lists what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn faults_name_the_field_and_what_was_expected() {
+        let server = TestServer::new().await;
+        for (body, field, message) in [
+            (json!({"name": 5}), "name", "invalid type: integer, expected a string"),
+            (json!({"name": "x, expected y", "at": "5\""}), "at", "unknown field, expected `name`"),
+            (json!({}), ".", "missing field `name`"),
+            (json!("name"), ".", "invalid type: string, expected an object"),
+        ] {
+            let (_, problem) = server.post("/v1/accounts", body).await;
+            let error = &problem["errors"][0];
+            assert_eq!((&error["field"], &error["message"]), (&json!(field), &json!(message)));
+        }
+    }
+
+    /// Every field of every request about accounts, with a secret where something else belongs.
+    #[tokio::test]
+    async fn no_value_is_repeated() {
+        const CANARY: &str = "JBSWY3DPEHPK3PXP";
+        let server = TestServer::new().await;
+        let document: Value = serde_json::from_str(&crate::openapi_json()).unwrap();
+        let mut tried = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let about_accounts =
+                ["accounts", "authenticators", "challenges"].iter().any(|name| path.contains(name));
+            let schema = &methods["post"]["requestBody"]["content"]["application/json"]["schema"];
+            let Some(name) = schema["$ref"].as_str().filter(|_| about_accounts) else { continue };
+            let path = path.replace("{id}", "acc_0");
+            let schema = &document["components"]["schemas"][name.rsplit('/').next().unwrap()];
+            let authenticator = &document["components"]["schemas"]["EnrolAuthenticator"];
+            let mut bodies: Vec<Value> = Vec::new();
+            for value in [json!(CANARY), json!([CANARY]), json!({"x": CANARY}), json!(338_314)] {
+                for field in schema["properties"].as_object().unwrap().keys() {
+                    bodies.push(json!({ field.as_str(): value }));
+                }
+                for field in authenticator["properties"].as_object().unwrap().keys() {
+                    let mut authenticator = json!({"kind": "totp"});
+                    authenticator[field] = value.clone();
+                    bodies
+                        .push(json!({"rows": [{"account": "a", "authenticator": authenticator}]}));
+                }
+                bodies.push(value);
+            }
+            for body in bodies {
+                let (status, problem) = server.post(&path, body.clone()).await;
+                let problem = problem.to_string();
+                let repeated = problem.contains(CANARY) || problem.contains("338314");
+                assert!(status < 400 || !repeated, "{path} {body} {problem}");
+                tried += 1;
+            }
+        }
+        assert!(tried > 500, "{tried}");
+    }
 }
