@@ -263,6 +263,49 @@ fn recovery_codes_are_printed_on_a_sheet() {
 }
 
 #[test]
+fn what_is_shown_once_has_its_file_before_it_is_made() {
+    let shop = Shop::open();
+    shop.must(&["account", "add", "ana"]);
+    let code = shop.must(&["account", "recovery", "ana"]).json["codes"][0].clone();
+    let nowhere = shop.run(&["account", "recovery", "ana", "--html", "nowhere/sheet.html"]);
+    assert_eq!(nowhere.status, 1);
+    assert!(nowhere.stderr.contains("\nhint: "), "{}", nowhere.stderr);
+    let recover = ["account", "recover", "ana", code.as_str().unwrap()];
+    assert_eq!(shop.must(&recover).outcome(), "granted", "the old codes still work");
+    for option in ["--png", "--svg"] {
+        assert_eq!(shop.run(&["account", "enrol", "ana", option, "nowhere/qr"]).status, 1);
+    }
+    let half = ["account", "enrol", "ana", "--svg", "qr.svg", "--png", "nowhere/qr"];
+    assert_eq!(shop.run(&half).status, 1);
+    let refused = ["account", "enrol", "ana", "--digits", "9", "--svg", "qr.svg"];
+    assert_eq!(shop.run(&refused).status, 1);
+    let shown = shop.must(&["account", "show", "ana"]).json;
+    assert_eq!(shown["authenticators"], json!([]));
+    assert!(!shop.path("qr.svg").exists(), "no empty file stays");
+}
+
+#[test]
+fn a_file_is_imported_once_and_no_column_is_repeated() {
+    let shop = Shop::open();
+    let csv = format!("account,secret,encoding,kind\nana,{HEX},hex,hotp\n");
+    std::fs::write(shop.path("tokens.csv"), csv).unwrap();
+    shop.must(&["account", "import", "tokens.csv"]);
+    let again = shop.run(&["account", "import", "tokens.csv"]);
+    assert_eq!(again.status, 1);
+    assert!(again.stderr.contains("line 2, secret: the account has this"), "{}", again.stderr);
+    for column in ["encoding", "kind", "digits", "period", "counter", "algorithm"] {
+        for (secret, there) in [("JBSWY3DPEHPK3PXP", "hex"), (HEX, "totp")] {
+            let csv = format!("account,{column},secret\nbo,{secret},{there}\n");
+            std::fs::write(shop.path("swapped.csv"), csv).unwrap();
+            let swapped = shop.run(&["account", "import", "swapped.csv"]);
+            assert_eq!(swapped.status, 1, "{column}");
+            let told = format!("{}{}", swapped.json, swapped.stderr).to_uppercase();
+            assert!(!told.contains(secret), "{column}: {told}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_there_is_told_with_a_hint() {
     let shop = Shop::open();
     shop.must(&["account", "add", "ana"]);

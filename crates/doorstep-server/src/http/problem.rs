@@ -68,6 +68,8 @@ codes! {
     DeviceNotReady = "device_not_ready", CONFLICT, "the device cannot take deliveries";
     /// The device came back with less than it had before. It needs a new enrolment.
     DeviceRolledBack = "device_rolled_back", CONFLICT, "the device was set back";
+    /// The account has an authenticator with this secret.
+    DuplicateSecret = "duplicate_secret", CONFLICT, "the secret is enrolled already";
     /// Another account has this name.
     DuplicateName = "duplicate_name", CONFLICT, "the name is taken";
     /// Another delivery has this reference.

@@ -98,8 +98,9 @@ fn every_authenticator_of_an_account_is_taken_and_spent_alone() {
     assert!(account.present(0, &code(STEP + 1), NOON).is_ok());
 }
 
+/// Callers keep a secret from being enrolled twice; this is no more than what is left without that.
 #[test]
-fn a_code_is_taken_once_even_if_one_secret_was_enrolled_twice() {
+fn a_code_is_taken_once_by_two_that_are_judged_alike() {
     let twin = || Authenticator::totp(&secret(), Totp::default());
     let mut account = Account::new(vec![twin(), twin()]);
     assert_eq!(account.present(0, &code(STEP), NOON).unwrap().authenticator, 1);

@@ -85,11 +85,12 @@ pub(crate) async fn handler(
     let enrolment = sealed.enrolment();
     let warnings = enrolment.warnings.clone();
     let provisioning = if enrolment.active { None } else { Some(provisioning(&sealed, &name)?) };
+    let inner = Arc::clone(&context);
     let stored = context
         .store
         .write(move |connection| {
             let account = find(connection, &id)?;
-            sealed.store(connection, account.seq, now)?
+            sealed.store(&inner.keys, connection, account.seq, now)?
         })
         .await?;
     let authenticator = AuthenticatorView::from(&stored);

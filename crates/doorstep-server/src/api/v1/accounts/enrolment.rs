@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::http::extract::optional_secret_text;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::ids::make_id;
+use crate::keys::Keys;
 use crate::seal::SealError;
 use crate::store::StoreError;
 use crate::store::authenticators::{Authenticator, Kind, State};
@@ -22,6 +23,7 @@ use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::Deserialize;
 use std::num::NonZeroU64;
+use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 use zeroize::Zeroize as _;
 
@@ -340,6 +342,7 @@ impl Sealed {
     /// Stores it as the account's next authenticator.
     pub(crate) fn store(
         &self,
+        keys: &Keys,
         connection: &Connection,
         account: i64,
         now: Timestamp,
@@ -347,6 +350,9 @@ impl Sealed {
         let others = crate::store::authenticators::of_account(connection, account)?;
         if others.iter().filter(|other| other.state != State::Disabled).count() >= MOST {
             return Ok(Err(too_many()));
+        }
+        if let Some(twin) = others.iter().find(|other| self.is_twin_of(keys, other)) {
+            return Ok(Err(duplicate_secret(twin)));
         }
         // Numbers of disabled ones stay taken.
         let number = others.last().map_or(1, |last| last.number.saturating_add(1));
@@ -369,9 +375,23 @@ impl Sealed {
         Ok(Ok(authenticator))
     }
 
+    /// Whether it has the secret of `other`. Two with one secret would each take a code of it once.
+    fn is_twin_of(&self, keys: &Keys, other: &Authenticator) -> bool {
+        // One that does not open takes no codes.
+        let secret = authenticators::secret(keys, other);
+        secret.is_ok_and(|secret| bool::from(secret.ct_eq(&self.secret)))
+    }
+
     pub(crate) const fn enrolment(&self) -> &Enrolment {
         &self.enrolment
     }
+}
+
+fn duplicate_secret(twin: &Authenticator) -> Problem {
+    let state = twin.state.as_str();
+    let message = format!("the account has this secret already, in {} ({state})", twin.id);
+    Problem::new(Code::DuplicateSecret, message)
+        .hint("a secret is enrolled once in an account, so that its codes are taken once")
 }
 
 fn too_many() -> Problem {

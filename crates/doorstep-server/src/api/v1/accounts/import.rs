@@ -4,8 +4,9 @@
 use super::enrolment::{EnrolAuthenticator, Sealed};
 use crate::context::Context;
 use crate::http::extract::{ApiJson, parse_json};
-use crate::http::problem::{FieldError, Problem, ProblemBody};
+use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
 use crate::ids::make_id;
+use crate::keys::Keys;
 use crate::store::StoreError;
 use crate::store::accounts::{self, Named};
 use crate::text;
@@ -101,8 +102,11 @@ pub(crate) async fn handler(
     if !errors.is_empty() {
         return Err(Problem::fields(errors));
     }
-    let (ids, accounts_made) =
-        context.store.write(move |connection| insert_all(connection, &rows, now)).await?;
+    let inner = Arc::clone(&context);
+    let (ids, accounts_made) = context
+        .store
+        .write(move |connection| insert_all(&inner.keys, connection, &rows, now))
+        .await?;
     let answer = ImportedAccounts { imported: ids.len(), accounts_made, ids, warnings };
     Ok((StatusCode::CREATED, Json(answer)))
 }
@@ -139,6 +143,7 @@ fn read(
 }
 
 fn insert_all(
+    keys: &Keys,
     connection: &Connection,
     rows: &[Row],
     now: Timestamp,
@@ -154,13 +159,19 @@ fn insert_all(
                 made.ok_or(StoreError::Corrupt { column: "accounts.name_key" })?
             }
         };
-        match row.sealed.store(connection, account, now)? {
+        match row.sealed.store(keys, connection, account, now)? {
             Ok(authenticator) => ids.push(authenticator.id),
-            Err(problem) => errors.push(FieldError {
-                row: Some(index),
-                field: "account".to_owned(),
-                message: problem.into_detail(),
-            }),
+            Err(problem) => {
+                let field = match problem.code() {
+                    Code::DuplicateSecret => "authenticator.secret",
+                    _ => "account",
+                };
+                errors.push(FieldError {
+                    row: Some(index),
+                    field: field.to_owned(),
+                    message: problem.into_detail(),
+                });
+            }
         }
     }
     if !errors.is_empty() {
@@ -183,13 +194,20 @@ mod tests {
                "authenticator": {"kind": "hotp", "label": label, "secret": HEX, "encoding": "hex"}})
     }
 
+    /// With a secret of its own.
+    fn other(account: &str, n: u8) -> Value {
+        let mut row = row(account, &n.to_string());
+        row["authenticator"]["secret"] = json!(format!("{n:02x}").repeat(20));
+        row
+    }
+
     #[tokio::test]
     async fn tokens_are_taken_in_with_their_accounts_and_are_active() {
         let server = TestServer::new().await;
         server.account("Ana").await;
         let mut old = row("bo", "old app");
         old["authenticator"] = json!({"kind": "totp", "secret": "JBSWY3DPEHPK3PXP"});
-        let rows = json!({"rows": [row("ana", "T-1"), row("ANA", "T-2"), old]});
+        let rows = json!({"rows": [row("ana", "T-1"), other("ANA", 2), old]});
         let (status, made) = server.post("/v1/accounts/import", rows).await;
         assert_eq!(
             (status, &made["imported"], &made["accounts_made"]),
@@ -198,6 +216,51 @@ mod tests {
         assert_eq!(made["warnings"], json!([{"row": 2, "code": "weak_secret"}]), "{made}");
         assert_eq!(server.verify("ana", &hotp(HEX, 0)).await["outcome"], "granted");
         assert_eq!(server.query("SELECT count(*) FROM accounts"), 2);
+    }
+
+    #[tokio::test]
+    async fn one_secret_is_enrolled_once_in_an_account() {
+        let server = TestServer::new().await;
+        let twin = |row: usize| json!({"rows": [other("ana", 1), other("ana", 2), row_of(row)]});
+        fn row_of(n: usize) -> Value {
+            [row("ana", "T-1"), other("ANA", 1), other("bo", 1)][n].clone()
+        }
+        let (status, problem) = server.post("/v1/accounts/import", twin(1)).await;
+        assert_eq!(status, 422, "{problem}");
+        let error = &problem["errors"][0];
+        assert_eq!(
+            (&error["row"], &error["field"]),
+            (&json!(2), &json!("authenticator.secret")),
+            "{problem}"
+        );
+        assert_eq!(server.query("SELECT count(*) FROM accounts"), 0);
+        assert_eq!(server.post("/v1/accounts/import", twin(2)).await.0, 201, "of two people");
+        let (status, problem) = server.post("/v1/accounts/import", twin(0)).await;
+        assert_eq!((status, &problem["errors"][0]["row"]), (422, &json!(0)), "imported again");
+        assert!(problem["errors"][0]["message"].as_str().unwrap().contains("aut_"), "{problem}");
+        let file = json!({"rows": [row("ana", "T-1")]});
+        assert_eq!(server.post("/v1/accounts/import", file.clone()).await.0, 201);
+        let (_, shown) = server.get("/v1/accounts?name=ana").await;
+        let id = shown["data"][0]["id"].as_str().unwrap().to_owned();
+        assert_eq!(server.verify("ana", &hotp(HEX, 0)).await["outcome"], "granted");
+        // By every way in, in every spelling and in every state of the first.
+        let path = format!("/v1/accounts/{id}/authenticators");
+        let base32 = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        for kind in [
+            json!({"kind": "hotp", "secret": base32}),
+            json!({"kind": "hotp", "secret": base32, "active": true, "digits": 8}),
+            json!({"kind": "totp", "secret": base32, "window": "+-10"}),
+            json!({"kind": "ocra", "secret": base32, "suite": "OCRA-1:HOTP-SHA1-6:QN08"}),
+        ] {
+            let (status, problem) = server.post(&path, kind).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("duplicate_secret")));
+            assert!(!problem.to_string().contains(base32));
+        }
+        server.execute("UPDATE authenticators SET state = 'disabled'");
+        assert_eq!(server.post("/v1/accounts/import", file.clone()).await.0, 422, "disabled");
+        server.execute("UPDATE authenticators SET state = 'pending'");
+        assert_eq!(server.post("/v1/accounts/import", file).await.0, 422, "pending");
+        assert_eq!(server.verify("ana", &hotp(HEX, 0)).await["outcome"], "refused");
     }
 
     #[tokio::test]
@@ -230,7 +293,7 @@ mod tests {
             );
             assert!(!problem.to_string().contains(HEX));
         }
-        let nine: Vec<Value> = (0..9).map(|n| row("a", &n.to_string())).collect();
+        let nine: Vec<Value> = (0..9).map(|n| other("a", n)).collect();
         let (status, problem) = server.post("/v1/accounts/import", json!({"rows": nine})).await;
         assert_eq!((status, &problem["errors"][0]["row"]), (422, &json!(8)), "{problem}");
         for rows in [json!({"rows": []}), json!({"rows": {}}), json!([])] {
