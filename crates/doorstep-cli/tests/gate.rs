@@ -393,6 +393,22 @@ fn a_real_gate_takes_no_simulated_clock_and_nothing_is_made_twice() {
         assert!(refused.stderr.contains("takes no simulated clock"), "{}", refused.stderr);
     }
     assert_eq!(real(&["gate", "list"], false).json["accounts"].as_array().unwrap().len(), 0);
+
+    // Whatever the umask, it does not refuse its own settings; and what an init left over is named.
+    std::fs::create_dir(site.path("open")).unwrap();
+    let open = |before: &str| {
+        let script =
+            format!("umask 002; {before} exec \"$0\" --json gate init --file open/gate.toml");
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_doorstep")]);
+        support::reply(&command.current_dir(site.path("")).output().unwrap())
+    };
+    assert_eq!(open("").status, 0);
+    let again = open("rm open/gate.state;");
+    let said = &again.stderr;
+    assert!(again.status == 1 && said.contains("gate.key") && said.contains("remove it"), "{said}");
+    assert_eq!(open("rm open/gate.key;").status, 0);
+    assert_eq!(open("rm open/gate.*; chmod 775 open;").status, 1);
 }
 
 #[test]

@@ -47,12 +47,21 @@ impl Service {
         self.begin_with(Command::new("pamtester"), user, typed)
     }
 
-    fn begin_with(&self, mut command: Command, user: &str, typed: &str) -> Child {
-        command.args([self.0.as_str(), user, "authenticate"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("pamtester is needed: apt-get install pamtester");
+    fn begin_with(&self, command: Command, user: &str, typed: &str) -> Child {
+        let mut child = self.spawn(command, user);
         drop(child.stdin.take().unwrap().write_all(typed.as_bytes()));
         child
+    }
+
+    /// A login at which nothing was typed yet.
+    fn wait_for(&self, user: &str) -> Child {
+        self.spawn(Command::new("pamtester"), user)
+    }
+
+    fn spawn(&self, mut command: Command, user: &str) -> Child {
+        command.args([self.0.as_str(), user, "authenticate"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("pamtester is needed: apt-get install pamtester")
     }
 
     /// Whether the user is let in who types these lines, and what is said.
@@ -186,19 +195,18 @@ fn one_of_many_processes_with_one_code_is_let_in_and_different_users_all_are() {
     site.set_clock(NOON + 60);
     let pam = Service::new(&site, "");
     let granted = |jobs: Vec<(String, String)>| {
-        // All of them stand at the lock before one goes on.
-        let state = std::fs::File::open(site.path("gate.state")).unwrap();
-        state.lock().unwrap();
-        let children: Vec<_> =
-            jobs.iter().map(|(user, code)| pam.begin(user, &line(code))).collect();
-        let inode =
-            format!(":{} ", std::os::unix::fs::MetadataExt::ino(&state.metadata().unwrap()));
-        wait("all processes to stand at the lock", || {
-            let locks = std::fs::read_to_string("/proc/locks").unwrap();
-            let waiting = locks.lines().filter(|line| line.contains("->") && line.contains(&inode));
-            waiting.count() == children.len()
-        });
-        state.unlock().unwrap();
+        // All of them have opened the state file, and ask, before anything is typed.
+        let mut children: Vec<_> = jobs.iter().map(|(user, _)| pam.wait_for(user)).collect();
+        let asks = |child: &Child| {
+            let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+            let state = site.path("gate.state");
+            open.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+                .any(|file| file == state)
+        };
+        wait("all processes to ask for a code", || children.iter().all(asks));
+        for (child, (_, code)) in children.iter_mut().zip(&jobs) {
+            child.stdin.take().unwrap().write_all(line(code).as_bytes()).unwrap();
+        }
         children
             .into_iter()
             .filter_map(|child| told(&child.wait_with_output().unwrap()).0.then_some(()))
@@ -415,6 +423,28 @@ fn the_service_decides_and_only_without_its_verdict_the_authenticator_of_this_ho
     let next = site.code(&host_seed, NOON + 90);
     site.set_clock(NOON + 90);
     assert!(pam.granted("ana", &format!("anything\n{next}\n")));
+}
+
+#[test]
+fn whoever_guesses_elsewhere_does_not_lock_a_host_out_that_the_service_knows() {
+    let shop = Shop::open();
+    let site = Site::new(&with_service(&shop, "local"));
+    let seed = at_service(&shop, &site, "ana");
+    let pam = Service::new(&site, "");
+    shop.advance("60s");
+    site.set_clock(NOON + 60);
+    assert!(pam.granted("ana", &line(&site.code(&seed, NOON + 60))));
+    shop.advance("60s");
+    site.set_clock(NOON + 120);
+    let guess = site.wrong(&seed, NOON + 120);
+    let body = json!({ "account": "ana", "code": guess });
+    for _ in 0..10 {
+        assert_eq!(ask(&shop, "/v1/accounts/verify", &body)["reason"], "wrong_code");
+    }
+    assert_eq!(ask(&shop, "/v1/accounts/verify", &body)["reason"], "throttled");
+    assert!(pam.granted("ana", &line(&site.code(&seed, NOON + 120))));
+    let state = std::fs::read(site.path("gate.state")).unwrap();
+    assert!(!state.windows(6).any(|window| window == b"known_"), "the token is sealed");
 }
 
 /// A proxy that says yes to everything; gives back its address.

@@ -61,6 +61,18 @@ pub enum FileError {
         /// What the system says.
         source: io::Error,
     },
+    /// Another process has locked it and does not go on.
+    #[error("{} is locked by another process", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is one already.
+    #[error("there is a {} already", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
@@ -76,12 +88,10 @@ pub enum FileError {
 impl FileError {
     pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| {
-            if source.kind() == io::ErrorKind::NotFound {
-                Self::Missing { path }
-            } else {
-                Self::Io { doing, path, source }
-            }
+        move |source| match source.kind() {
+            io::ErrorKind::NotFound => Self::Missing { path },
+            io::ErrorKind::AlreadyExists => Self::Exists { path },
+            _ => Self::Io { doing, path, source },
         }
     }
 
@@ -107,6 +117,12 @@ impl FileError {
             }
             Self::InDoubt { .. } => {
                 "whether it was recorded is not known; look before anything is done"
+            }
+            Self::Busy { .. } => {
+                "see which process has it open (fuser FILE), and end the one that hangs"
+            }
+            Self::Exists { .. } => {
+                "nothing is overwritten; remove it if what was to make it never finished"
             }
             Self::Io { .. } => "check the file, its directory and the disk",
         }

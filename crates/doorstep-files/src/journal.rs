@@ -7,10 +7,16 @@
 use crate::error::FileError;
 use crate::{frame, private};
 use doorstep::ledger::Head;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a lock that another process holds is tried again, and after which pause: five seconds,
+/// for which only a process holds it that does not go on.
+const TRIES: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A state that a journal is folded into.
 pub trait Folded: Sized {
@@ -82,13 +88,14 @@ impl<S: Folded> Journal<S> {
         Ok(&self.state)
     }
 
-    /// Keeps every other process from appending, and takes in what they did. Waits for its turn.
+    /// Keeps every other process from appending, and takes in what they did. Waits for its turn, but
+    /// not for ever.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// As [`Journal::open`], and [`FileError::Busy`].
     pub fn session(&mut self) -> Result<Session<'_, S>, FileError> {
         loop {
-            self.file.lock().map_err(FileError::io("lock", &self.path))?;
+            self.lock()?;
             let named =
                 fs::symlink_metadata(&self.path).map_err(FileError::io("look at", &self.path))?;
             let ours = self.file.metadata().map_err(FileError::io("look at", &self.path))?;
@@ -101,6 +108,19 @@ impl<S: Folded> Journal<S> {
         let session = Session { journal: self };
         session.journal.read_on()?;
         Ok(session)
+    }
+
+    fn lock(&self) -> Result<(), FileError> {
+        for _ in 0..TRIES {
+            match self.file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => {
+                    return Err(FileError::io("lock", &self.path)(error));
+                }
+            }
+        }
+        Err(FileError::Busy { path: self.path.clone() })
     }
 
     fn content<R: AsRef<[u8]>>(records: &[R]) -> Vec<u8> {
@@ -288,6 +308,17 @@ mod tests {
         assert_eq!(lines(&path), [b"summary".to_vec(), b"last".to_vec()]);
         assert_eq!(one.refresh().unwrap().0.len(), 2, "by whom it was written anew as well");
         assert!(!path.with_file_name("journal.new").exists());
+    }
+
+    #[test]
+    fn a_lock_that_is_never_given_back_ends_in_an_error() {
+        let (_dir, path) = begun();
+        let mut one = Journal::<Lines>::open(&path).unwrap();
+        let mut other = Journal::<Lines>::open(&path).unwrap();
+        let held = one.session().unwrap();
+        assert!(matches!(other.session(), Err(FileError::Busy { .. })));
+        drop(held);
+        assert!(other.session().is_ok());
     }
 
     #[test]

@@ -94,12 +94,14 @@ pub fn write(path: &Path, content: &[u8]) -> Result<(), FileError> {
 /// Writes a private file that must not be there yet.
 ///
 /// # Errors
-/// [`FileError::Io`], also when something is there: it is left as it is.
+/// [`FileError::Exists`] when something is there: it is left as it is.
 pub fn create(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = file.map_err(FileError::io("make", path))?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.map_err(FileError::io("write", path))
+    written
+        .and_then(|()| File::open(directory_of(path))?.sync_all())
+        .map_err(FileError::io("write", path))
 }
 
 /// A fresh private file beside `path`. One that a crash left over is dropped.
@@ -231,6 +233,16 @@ mod tests {
             assert!(matches!(open(&path), Err(FileError::Foreign { owner: 12345, .. })));
             assert!(matches!(read_trusted(&path), Err(FileError::Foreign { .. })));
         }
+    }
+
+    #[test]
+    fn what_is_there_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        create(&path, b"first").unwrap();
+        assert!(matches!(create(&path, b"other"), Err(FileError::Exists { .. })));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use doorstep::otp::window::Window;
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
 use doorstep_files::journal::{Journal, Session};
-use doorstep_files::private;
 use doorstep_files::seal::Place;
+use doorstep_files::{FileError, private};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -74,13 +74,12 @@ impl Gate {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(), GateError> {
         for path in [&config.key, &config.state] {
+            private::refuse_open_directory(path)?;
             if path.symlink_metadata().is_ok() {
-                return Err(GateError::Unfit(
-                    "there is a gate already: its files are never overwritten",
-                ));
+                return Err(FileError::Exists { path: path.clone() }.into());
             }
         }
-        private::refuse_open_directory(&config.state)?;
+        // Of two that get here at once, one makes the key and goes on.
         let keys = Keys::create(&config.key, rng)?;
         let about = About { test, check: keys.check, made: now.seconds() };
         Journal::<GateState>::create(&config.state, &[Entry::Gate(about).to_bytes()])?;

@@ -40,7 +40,7 @@ impl Keys {
             let _ = write!(text, "{byte:02x}");
         }
         text.push('\n');
-        private::write(path, text.as_bytes())?;
+        private::create(path, text.as_bytes())?;
         Ok(Self::derive(&master))
     }
 

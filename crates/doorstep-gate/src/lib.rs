@@ -14,6 +14,7 @@ pub mod name;
 pub mod service;
 pub mod session;
 mod state;
+mod token;
 pub mod verify;
 #[cfg(feature = "web")]
 pub mod web;

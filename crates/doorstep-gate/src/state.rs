@@ -52,6 +52,9 @@ pub(crate) enum Entry {
     /// What is left of a decoy.
     #[n(7)]
     Decoy(#[n(0)] u32, #[n(1)] Attempts, #[n(2)] Chain),
+    /// By what the service knows this host as a device of an account, sealed.
+    #[n(8)]
+    Token(#[n(0)] Name, #[cbor(n(1), with = "minicbor::bytes")] Vec<u8>),
 }
 
 impl Entry {
@@ -88,6 +91,7 @@ pub(crate) struct GateState {
     pub(crate) epoch: u64,
     pub(crate) epochs: BTreeMap<Name, u64>,
     pub(crate) ended: BTreeMap<[u8; 16], u64>,
+    pub(crate) tokens: BTreeMap<Name, Vec<u8>>,
     /// Presentations since the file was written anew.
     pub(crate) presented: u32,
 }
@@ -132,6 +136,8 @@ impl GateState {
         entries.extend(
             self.epochs.iter().map(|(name, epoch)| Entry::Epoch(Some(name.clone()), *epoch)),
         );
+        let token = |(name, sealed): (&Name, &Vec<u8>)| Entry::Token(name.clone(), sealed.clone());
+        entries.extend(self.tokens.iter().map(token));
         let open = self.ended.iter().filter(|(_, until)| **until >= now.seconds());
         entries.extend(open.map(|(session, until)| Entry::Ended(*session, *until)));
         entries.iter().map(Entry::to_bytes).collect()
@@ -170,6 +176,9 @@ impl GateState {
             Entry::Ended(session, until) => {
                 self.ended.insert(session, until);
             }
+            Entry::Token(name, sealed) => {
+                self.tokens.insert(name, sealed);
+            }
             Entry::Decoy(number, attempts, chain) => {
                 let decoy = Account { attempts, chain, ..decoy(number, self.about.made) };
                 self.decoys.insert(number, decoy);
@@ -200,6 +209,7 @@ impl Folded for GateState {
             epoch: 0,
             epochs: BTreeMap::new(),
             ended: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             presented: 0,
         };
         for record in rest {

@@ -11,6 +11,8 @@ use doorstep_gate::config::Config;
 use doorstep_gate::gate::Gate;
 use doorstep_gate::name::Name;
 use doorstep_gate::service::{Service, Verdict};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
 /// What a login says to the person and to the log.
@@ -85,8 +87,18 @@ fn attempt(user: &str, arguments: &[&str], person: &impl Conversation) -> Result
     }
     let Some(mut typed) = answer(person, "doorstep code: ") else { return Ok(Outcome::Refused) };
     if let (Some(service), Some(name)) = (&service, &name) {
-        match service.verify(name, &typed, None, false) {
-            Ok(Verdict::Granted { .. }) => return Ok(Outcome::Granted),
+        let token = gate.service_token(name)?;
+        let token = token.as_deref().map(String::as_str);
+        match service.verify(name, &typed, token, true) {
+            Ok(Verdict::Granted { known_device }) => {
+                let kept = known_device
+                    .map(Zeroizing::new)
+                    .map(|token| gate.keep_service_token(name, &token, &mut UnwrapErr(SysRng)));
+                if let Some(Err(error)) = kept {
+                    person.log(&format!("the service will not know this host: {error}"));
+                }
+                return Ok(Outcome::Granted);
+            }
             Ok(Verdict::Refused(refusal)) => {
                 person.log(&format!("{}: refused by the service: {}", shown(user), refusal.code()));
                 let now = now(&options, &gate)?;

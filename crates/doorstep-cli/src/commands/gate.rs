@@ -9,12 +9,11 @@ use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use crate::randomness::{self, Source};
 use doorstep::time::Timestamp;
+use doorstep_files::private;
 use doorstep_gate::GateError;
 use doorstep_gate::config::Config;
 use doorstep_gate::gate::Gate;
 use serde_json::json;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -103,10 +102,7 @@ fn make(at: &At, args: &InitArgs) -> Result<Answer, CliError> {
         return Err(told(&GateError::Real));
     }
     if at.file.symlink_metadata().is_err() {
-        let mut options = OpenOptions::new();
-        let made = options.write(true).create_new(true).open(&at.file);
-        made.and_then(|mut file| file.write_all(SETTINGS.as_bytes()))
-            .map_err(|error| CliError::io("write", &at.file, &error))?;
+        write_new(&at.file, SETTINGS.as_bytes())?;
     }
     let config = Config::read(&at.file).map_err(|error| told(&error))?;
     Gate::create(&config, args.test, clock.now()?, &mut randomness::source(None))
@@ -172,9 +168,5 @@ fn told(error: &GateError) -> CliError {
 
 /// Writes a new file that only its owner reads.
 fn write_new(path: &Path, content: &[u8]) -> Result<(), CliError> {
-    let mut options = OpenOptions::new();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options.write(true).create_new(true).open(path);
-    made.and_then(|mut file| file.write_all(content))
-        .map_err(|error| CliError::io("write", path, &error))
+    private::create(path, content).map_err(|error| told(&error.into()))
 }
