@@ -1,7 +1,9 @@
 //! One presentation of a code to an account: counted, compared, spent and stored within one job of
 //! the writer, for every endpoint that takes codes.
 
+use crate::context::Context;
 use crate::http::auth::hash;
+use crate::ids::make_token;
 use crate::store::StoreError;
 use crate::store::accounts::{self, Account};
 use crate::store::known_devices::{self, KnownDevice};
@@ -57,9 +59,10 @@ impl<'c> Presentation<'c> {
         self.head
     }
 
-    /// Whether a known device presents.
-    pub(crate) const fn is_known(&self) -> bool {
-        self.device.is_some()
+    /// Draws the token of a device that is known from now on, if it is to be and is not yet.
+    pub(crate) fn token(&self, context: &Context, remember: bool) -> Option<String> {
+        let wanted = remember && self.device.is_none();
+        wanted.then(|| context.with_rng(|rng| make_token("known_", rng)))
     }
 
     /// Attempts that the presenter has left.

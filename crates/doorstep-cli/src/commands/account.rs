@@ -61,6 +61,8 @@ pub(crate) enum Command {
         /// Seconds of a step, as the program says; the usual ones are tried by default
         #[arg(long)]
         period: Option<u64>,
+        #[command(flatten)]
+        known: KnownDevice,
     },
     /// Verify a code of an account
     #[command(
@@ -74,11 +76,10 @@ pub(crate) enum Command {
         /// Give the device that is let in a token of its own, so that others cannot lock it out
         #[arg(long)]
         remember: bool,
-        /// File that holds such a token; - reads it from standard input
-        #[arg(long, value_name = "FILE")]
-        known_device_file: Option<PathBuf>,
+        #[command(flatten)]
+        known: KnownDevice,
     },
-    /// Take up an authenticator whose clock or counter is far off
+    /// Take up an authenticator whose clock or counter is far off, also a pending one
     #[command(after_help = "Example:\n  doorstep account resync ana@example.com 338314 254676")]
     Resync {
         #[command(flatten)]
@@ -90,6 +91,8 @@ pub(crate) enum Command {
         /// Which authenticator, if there are several
         #[arg(long, value_name = "ID")]
         authenticator: Option<String>,
+        #[command(flatten)]
+        known: KnownDevice,
     },
     /// Make a challenge for an OCRA authenticator
     #[command(
@@ -115,6 +118,11 @@ pub(crate) enum Command {
         challenge: String,
         /// What the authenticator shows
         response: String,
+        /// Give the device that is let in a token of its own, so that others cannot lock it out
+        #[arg(long)]
+        remember: bool,
+        #[command(flatten)]
+        known: KnownDevice,
         #[command(flatten)]
         connection: Connection,
     },
@@ -136,6 +144,11 @@ pub(crate) enum Command {
         of: Account,
         /// The code
         code: String,
+        /// Give the device that is let in a token of its own, so that others cannot lock it out
+        #[arg(long)]
+        remember: bool,
+        #[command(flatten)]
+        known: KnownDevice,
     },
     /// Give an account all its attempts back
     Unlock {
@@ -184,6 +197,24 @@ pub(crate) struct Account {
     connection: Connection,
 }
 
+/// A device that was let in before.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KnownDevice {
+    /// File that holds its token; - reads it from standard input
+    #[arg(long, value_name = "FILE")]
+    known_device_file: Option<PathBuf>,
+}
+
+impl KnownDevice {
+    /// Adds the token to a request.
+    fn present(&self, body: &mut Value) -> Result<(), CliError> {
+        if let Some(file) = &self.known_device_file {
+            body["known_device"] = json!(*crate::client::read_secret(file, "token")?);
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
     match command {
         Command::Add { name, connection } => {
@@ -203,7 +234,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
             Ok(show::account(client.get(&find::path(&client, &of.account, "")?)?))
         }
         Command::Enrol(args) => enrol::run(&args),
-        Command::Activate { code, authenticator, period, of } => {
+        Command::Activate { code, authenticator, period, known, of } => {
             let client = of.connection.open()?;
             let wanted = |one: &Value| one["state"] == "pending" && one["kind"] != "ocra";
             let id = find::authenticator(&client, &of.account, authenticator, wanted)?;
@@ -211,22 +242,23 @@ pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
             if let Some(period) = period {
                 body["period"] = json!(period);
             }
+            known.present(&mut body)?;
             let path = format!("/v1/authenticators/{}/activate", escape(&id));
             Ok(outcome(client.post(&path, &body)?))
         }
-        Command::Verify { code, remember, known_device_file, of } => {
+        Command::Verify { code, remember, known, of } => {
             let mut body = json!({ "account": of.account, "code": code, "remember": remember });
-            if let Some(file) = known_device_file {
-                body["known_device"] = json!(*crate::client::read_secret(&file, "token")?);
-            }
+            known.present(&mut body)?;
             Ok(outcome(of.connection.open()?.post("/v1/accounts/verify", &body)?))
         }
-        Command::Resync { first, second, authenticator, of } => {
+        Command::Resync { first, second, authenticator, known, of } => {
             let client = of.connection.open()?;
-            let wanted = |one: &Value| one["state"] == "active" && one["kind"] != "ocra";
+            let wanted = |one: &Value| one["state"] != "disabled" && one["kind"] != "ocra";
             let id = find::authenticator(&client, &of.account, authenticator, wanted)?;
             let path = format!("/v1/authenticators/{}/resync", escape(&id));
-            Ok(outcome(client.post(&path, &json!({ "codes": [first, second] }))?))
+            let mut body = json!({ "codes": [first, second] });
+            known.present(&mut body)?;
+            Ok(outcome(client.post(&path, &body)?))
         }
         Command::Challenge { authenticator, lifetime, session, of } => {
             let client = of.connection.open()?;
@@ -243,13 +275,16 @@ pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
             let path = format!("/v1/authenticators/{}/challenges", escape(&id));
             Ok(show::challenge(client.post(&path, &body)?))
         }
-        Command::Answer { challenge, response, connection } => {
+        Command::Answer { challenge, response, remember, known, connection } => {
             let path = format!("/v1/challenges/{}/verify", escape(&challenge));
-            Ok(outcome(connection.open()?.post(&path, &json!({ "response": response }))?))
+            let mut body = json!({ "response": response, "remember": remember });
+            known.present(&mut body)?;
+            Ok(outcome(connection.open()?.post(&path, &body)?))
         }
         Command::Recovery { html, of } => recovery::run(&of, html.as_deref()),
-        Command::Recover { code, of } => {
-            let body = json!({ "account": of.account, "code": code });
+        Command::Recover { code, remember, known, of } => {
+            let mut body = json!({ "account": of.account, "code": code, "remember": remember });
+            known.present(&mut body)?;
             Ok(outcome(of.connection.open()?.post("/v1/accounts/recover", &body)?))
         }
         Command::Unlock { of } => change(&of, "/unlock"),

@@ -3,9 +3,8 @@
 
 use super::named;
 use super::outcome::Outcome;
-use super::verify::make_token_for;
 use crate::context::Context;
-use crate::http::extract::{ApiJson, secret_text};
+use crate::http::extract::{ApiJson, optional_secret_text, secret_text};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::presentation::Presentation;
 use crate::store::{StoreError, accounts, recovery_codes};
@@ -33,11 +32,15 @@ pub(crate) struct RecoverAccount {
     /// Whether the device that is let in is given a token of its own.
     #[serde(default)]
     remember: bool,
+    /// The token that this device was given when it was let in before; it is given no second one.
+    #[serde(default, deserialize_with = "optional_secret_text")]
+    known_device: Option<String>,
 }
 
 impl Drop for RecoverAccount {
     fn drop(&mut self) {
         self.code.zeroize();
+        self.known_device.zeroize();
     }
 }
 
@@ -69,7 +72,8 @@ fn present(
     };
     let (seq, id) = (account.seq, account.id.clone());
     let held = recovery_codes::of_account(connection, seq)?;
-    let mut presentation = Presentation::begin(connection, account, None, now)?;
+    let token = request.known_device.as_deref();
+    let mut presentation = Presentation::begin(connection, account, token, now)?;
     let (presenter, head) = (presentation.presenter(), presentation.head());
     let pepper = context.keys.pepper();
     let begun = begin(&held, pepper, id.as_bytes(), &presenter, &request.code, now, head);
@@ -83,7 +87,7 @@ fn present(
     if !recovery_codes::spend(connection, seq, number, now)? {
         return Err(StoreError::Corrupt { column: "recovery_codes.used_at" }.into());
     }
-    let token = request.remember.then(|| make_token_for(context));
+    let token = presentation.token(context, request.remember);
     presentation.welcome(token.as_deref())?;
     let left = held.iter().filter(|code| code.used.is_none() && code.number != number).count();
     Ok(Outcome::granted(&presentation).known_device(token).recovery_codes_left(left))
@@ -153,6 +157,11 @@ mod tests {
         let body = json!({"account": "ana", "code": codes[0], "remember": true});
         let granted = server.answer("/v1/accounts/recover", body).await;
         assert_eq!(granted["outcome"], "granted");
+        let body = json!({"account": "ana", "code": codes[1], "remember": true,
+                          "known_device": granted["known_device"]});
+        let again = server.answer("/v1/accounts/recover", body).await;
+        assert_eq!((&again["outcome"], again.get("known_device")), (&json!("granted"), None));
+        assert_eq!(server.query("SELECT count(*) FROM known_devices"), 1);
         let body = json!({"account": "ana", "code": phone.code_at(server.now()),
                           "known_device": granted["known_device"]});
         assert_eq!(server.answer("/v1/accounts/verify", body).await["outcome"], "granted");

@@ -6,7 +6,6 @@ use crate::authenticators::otp;
 use crate::context::Context;
 use crate::http::extract::{ApiJson, optional_secret_text, secret_text};
 use crate::http::problem::{Problem, ProblemBody};
-use crate::ids::make_token;
 use crate::presentation::Presentation;
 use crate::store::authenticators::State as AuthenticatorState;
 use crate::store::{accounts, authenticators};
@@ -117,17 +116,12 @@ fn present(
     let (row, _) = found.ok_or_else(super::not_found)?;
     let remembered = row.remembered.then(now, &granted.record.event);
     authenticators::remember(connection, row, &remembered, Some(now))?;
-    let token = (request.remember && !presentation.is_known()).then(|| make_token_for(context));
+    let token = presentation.token(context, request.remember);
     presentation.welcome(token.as_deref())?;
     Ok(Outcome::granted(&presentation)
         .authenticator(&row.id)
         .accepted(&accepted)
         .known_device(token))
-}
-
-/// Draws the token of a device that is known from now on.
-pub(super) fn make_token_for(context: &Context) -> String {
-    context.with_rng(|rng| make_token("known_", rng))
 }
 
 /// The answer for an account that is not there, after the work that one which is there takes: a

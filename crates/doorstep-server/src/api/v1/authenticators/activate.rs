@@ -5,7 +5,7 @@ use super::{find, wrong_state};
 use crate::api::v1::accounts::outcome::Outcome;
 use crate::authenticators::secret;
 use crate::context::Context;
-use crate::http::extract::{ApiJson, secret_text};
+use crate::http::extract::{ApiJson, optional_secret_text, secret_text};
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::presentation::Presentation;
 use crate::store::authenticators::{self, Authenticator as Row, Kind, State as AuthenticatorState};
@@ -42,11 +42,15 @@ pub(crate) struct ActivateAuthenticator {
     /// and 60 are tried.
     #[schema(minimum = 1, maximum = 86400)]
     period: Option<u64>,
+    /// The token that this device was given when it was let in before.
+    #[serde(default, deserialize_with = "optional_secret_text")]
+    known_device: Option<String>,
 }
 
 impl Drop for ActivateAuthenticator {
     fn drop(&mut self) {
         self.code.zeroize();
+        self.known_device.zeroize();
     }
 }
 
@@ -75,7 +79,7 @@ pub(crate) async fn handler(
     let now = context.now();
     let inner = Arc::clone(&context);
     let outcome =
-        context.store.write(move |db| present(&inner, db, &id, &request.code, period, now)).await?;
+        context.store.write(move |db| present(&inner, db, &id, &request, period, now)).await?;
     Ok(Json(outcome))
 }
 
@@ -83,7 +87,7 @@ fn present(
     context: &Context,
     connection: &Connection,
     id: &str,
-    typed: &str,
+    request: &ActivateAuthenticator,
     period: Option<NonZeroU64>,
     now: Timestamp,
 ) -> Result<Outcome, Problem> {
@@ -100,9 +104,10 @@ fn present(
             state: row.remembered,
         })
         .collect();
-    let mut presentation = Presentation::begin(connection, account, None, now)?;
-    let begun =
-        verify::begin(&enrolled, &presentation.presenter(), typed, now, presentation.head());
+    let mut presentation =
+        Presentation::begin(connection, account, request.known_device.as_deref(), now)?;
+    let (presenter, head) = (presentation.presenter(), presentation.head());
+    let begun = verify::begin(&enrolled, &presenter, &request.code, now, head);
     let granted = presentation.run(begun, |matched, presenter, head| {
         let found = matched.found().authenticator;
         let one = enrolled.iter().find(|one| one.number == found).ok_or(Refusal::Unknown)?;
@@ -123,6 +128,7 @@ fn present(
     authenticators::activate(connection, &row, period, now)?;
     let remembered = row.remembered.then(now, &granted.record.event);
     authenticators::remember(connection, &row, &remembered, Some(now))?;
+    presentation.welcome(None)?;
     Ok(Outcome::granted(&presentation)
         .authenticator(&row.id)
         .accepted(accepted)

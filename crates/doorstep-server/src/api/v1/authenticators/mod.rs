@@ -107,7 +107,7 @@ pub(crate) fn not_found() -> Problem {
 /// Refuses what an authenticator in this state cannot do.
 pub(crate) fn wrong_state(state: State) -> Problem {
     let hint = match state {
-        State::Pending => "activate it with its first code",
+        State::Pending => "activate it with its first code, or by a resync if it is far off",
         State::Active => "it is active already; verify codes of its account",
         State::Disabled => "a disabled authenticator stays so; enrol a new one",
     };

@@ -1,5 +1,5 @@
-//! Takes an authenticator up again whose clock or counter is far off, by two codes that follow each
-//! other.
+//! Takes an authenticator up whose clock or counter is far off, by two codes that follow each other.
+//! One that could not be activated for that reason is active then.
 
 use super::{find, wrong_state};
 use crate::api::v1::accounts::outcome::Outcome;
@@ -31,6 +31,9 @@ pub(crate) struct ResyncAuthenticator {
     /// Or one code: the first, and in a second request within a minute the next one.
     #[serde(default, deserialize_with = "optional_secret_text")]
     code: Option<String>,
+    /// The token that this device was given when it was let in before.
+    #[serde(default, deserialize_with = "optional_secret_text")]
+    known_device: Option<String>,
 }
 
 /// A code inside a list.
@@ -46,10 +49,11 @@ impl Drop for SecretText {
 impl Drop for ResyncAuthenticator {
     fn drop(&mut self) {
         self.code.zeroize();
+        self.known_device.zeroize();
     }
 }
 
-/// Resyncs an authenticator. It never goes back: codes that were accepted, or came before, stay
+/// Resyncs an authenticator; a pending one is activated. It never goes back: codes that were accepted, or came before, stay
 /// spent. Each code that is compared counts.
 #[utoipa::path(post, path = "/v1/authenticators/{id}/resync", tag = "authenticators",
     operation_id = "resync_authenticator", security(("api_key" = [])),
@@ -79,7 +83,8 @@ fn present(
     now: Timestamp,
 ) -> Result<Outcome, Problem> {
     let (account, row) = find(connection, id)?;
-    if row.state != AuthenticatorState::Active {
+    // A pending one may be off as well; its second code activates it.
+    if row.state == AuthenticatorState::Disabled {
         return Err(wrong_state(row.state));
     }
     let Some(authenticator) = otp(&context.keys, &row)? else {
@@ -91,7 +96,8 @@ fn present(
     };
     let mut enrolled =
         Enrolled { number: row.number, authenticator: &authenticator, state: row.remembered };
-    let mut presentation = Presentation::begin(connection, account, None, now)?;
+    let mut presentation =
+        Presentation::begin(connection, account, request.known_device.as_deref(), now)?;
     let refused = |presentation: &Presentation<'_>, refusal: &Refusal| {
         Outcome::refused(presentation, refusal).authenticator(&row.id)
     };
@@ -137,6 +143,10 @@ fn present(
     };
     let remembered = enrolled.state.then(now, &granted.record.event);
     authenticators::remember(connection, &row, &remembered, Some(now))?;
+    if row.state == AuthenticatorState::Pending {
+        authenticators::activate(connection, &row, None, now)?;
+    }
+    presentation.welcome(None)?;
     Ok(Outcome::granted(&presentation).authenticator(&row.id).accepted(granted.grant.found()))
 }
 
@@ -193,6 +203,59 @@ mod tests {
         server.clock.advance(61);
         let again = resync(&server, &id, json!({"code": hotp(HEX, 601)})).await;
         assert_eq!(again["outcome"], "continue", "the first was forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_pending_one_that_is_far_off_is_activated_by_its_second_code() {
+        let server = TestServer::new().await;
+        let account = server.account("ana").await;
+        let phone = TestAuthenticator::of(&server.enrol(&account, json!({"kind": "totp"})).await);
+        let off = 2 * 3600;
+        let far = |server: &TestServer| phone.code_at(server.now() + off);
+        assert_eq!(server.activate(&phone.id, &far(&server)).await["reason"], "wrong_code");
+        let first = resync(&server, &phone.id, json!({"code": far(&server)})).await;
+        assert_eq!(first["outcome"], "continue", "{first}");
+        server.clock.advance(30);
+        assert_eq!(server.verify("ana", &far(&server)).await["reason"], "unknown", "half of it");
+        let granted = resync(&server, &phone.id, json!({"code": far(&server)})).await;
+        assert_eq!(granted["outcome"], "granted", "{granted}");
+        assert_eq!(server.verify("ana", &far(&server)).await["reason"], "already_used");
+        server.clock.advance(30);
+        assert_eq!(server.verify("ana", &far(&server)).await["outcome"], "granted");
+        let body = json!({"kind": "hotp", "secret": HEX, "encoding": "hex"});
+        let id = server.enrol(&account, body).await["id"].as_str().unwrap().to_owned();
+        let pair = json!({"codes": [hotp(HEX, 500), hotp(HEX, 501)]});
+        assert_eq!(resync(&server, &id, pair.clone()).await["outcome"], "granted");
+        let disable = format!("/v1/authenticators/{id}/disable");
+        server.post(&disable, json!(null)).await;
+        let path = format!("/v1/authenticators/{id}/resync");
+        assert_eq!(server.post(&path, pair).await.1["code"], "authenticator_state");
+    }
+
+    /// A stranger cannot keep the holder from taking his authenticators up.
+    #[tokio::test]
+    async fn a_known_device_has_attempts_of_its_own_at_every_endpoint() {
+        let server = TestServer::new().await;
+        let (account, phone) = server.enrolled("ana").await;
+        let code = phone.code_at(server.now());
+        let body = json!({"account": "ana", "code": code, "remember": true});
+        let token = server.answer("/v1/accounts/verify", body).await["known_device"].clone();
+        let pending = TestAuthenticator::of(&server.enrol(&account, json!({"kind": "totp"})).await);
+        for _ in 0..10 {
+            server.verify("ana", &phone.wrong_at(server.now())).await;
+        }
+        let activate = format!("/v1/authenticators/{}/activate", pending.id);
+        let mut body = json!({"code": pending.code_at(server.now())});
+        assert_eq!(server.answer(&activate, body.clone()).await["reason"], "throttled");
+        body["known_device"] = token.clone();
+        assert_eq!(server.answer(&activate, body).await["outcome"], "granted");
+        let mut body = pair(&phone, server.now(), 7200);
+        assert_eq!(resync(&server, &phone.id, body.clone()).await["reason"], "throttled");
+        body["known_device"] = token;
+        assert_eq!(resync(&server, &phone.id, body).await["outcome"], "granted");
+        assert_eq!(server.query("SELECT attempts_used FROM accounts"), 10);
+        let used = server.query("SELECT attempts_used FROM known_devices");
+        assert_eq!(used, 1, "the first code of a resync, which opens nothing");
     }
 
     #[tokio::test]

@@ -32,6 +32,9 @@ pub(crate) struct VerifyChallenge {
     /// The token that this device was given when it was let in before.
     #[serde(default, deserialize_with = "optional_secret_text")]
     known_device: Option<String>,
+    /// Whether a device without such a token is given one when it is let in.
+    #[serde(default)]
+    remember: bool,
 }
 
 impl Drop for VerifyChallenge {
@@ -107,11 +110,13 @@ fn present(
     if row.state == AuthenticatorState::Pending {
         authenticators::activate(connection, &row, None, now)?;
     }
-    presentation.welcome(None)?;
+    let token = presentation.token(context, request.remember);
+    presentation.welcome(token.as_deref())?;
     let found = granted.grant.found();
     Ok(Outcome::granted(&presentation)
         .authenticator(&row.id)
-        .step(found.counter.or(found.time_step)))
+        .step(found.counter.or(found.time_step))
+        .known_device(token))
 }
 
 fn not_found() -> Problem {
@@ -241,6 +246,11 @@ mod tests {
     async fn guesses_take_the_attempts_of_the_account_over_all_challenges() {
         let server = TestServer::new().await;
         let id = token(&server, json!({"suite": PLAIN})).await;
+        let challenge = ask(&server, &id, json!({})).await;
+        let path = format!("/v1/challenges/{}/verify", challenge["id"].as_str().unwrap());
+        let body = json!({"response": plain(&challenge), "remember": true});
+        let token = server.answer(&path, body).await["known_device"].clone();
+        assert!(token.is_string());
         for left in (0..10).rev() {
             let challenge = ask(&server, &id, json!({})).await;
             let right: u32 = plain(&challenge).parse().unwrap();
@@ -254,6 +264,9 @@ mod tests {
         let challenge = ask(&server, &id, json!({})).await;
         assert_eq!(verify(&server, &challenge, &plain(&challenge)).await["reason"], "throttled");
         assert_eq!(verify(&server, &challenge, "").await["reason"], "mistyped");
+        let path = format!("/v1/challenges/{}/verify", challenge["id"].as_str().unwrap());
+        let body = json!({"response": plain(&challenge), "known_device": token});
+        assert_eq!(server.answer(&path, body).await["outcome"], "granted");
     }
 
     #[tokio::test]
