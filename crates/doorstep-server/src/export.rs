@@ -13,6 +13,7 @@ use doorstep::otp::OtpSecret;
 use doorstep::otp::hotp::Hotp;
 use doorstep::otp::ocra::suite::Suite;
 use doorstep::otp::totp::Totp;
+use doorstep::otp::window::Window;
 use std::path::Path;
 
 /// Accounts that are read at a time.
@@ -36,7 +37,12 @@ pub struct ExportedAuthenticator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportedKind {
     /// By a clock.
-    Totp(Totp),
+    Totp {
+        /// How its codes are made.
+        totp: Totp,
+        /// Which of its steps are taken.
+        window: Window,
+    },
     /// By a counter.
     Hotp {
         /// How its codes are made.
@@ -53,11 +59,12 @@ pub enum ExportedKind {
     },
 }
 
-/// Reads the authenticators that are not disabled, account by account, oldest first.
+/// Reads the authenticators whose codes are taken, account by account, oldest first, and says how many
+/// others there are: whoever takes those in elsewhere would make them active.
 ///
 /// # Errors
 /// [`OpenError`]: no data, keys missing or of another issuer, or a database of another version.
-pub fn export(dir: &Path, mut each: impl FnMut(ExportedAuthenticator)) -> Result<(), OpenError> {
+pub fn export(dir: &Path, mut each: impl FnMut(ExportedAuthenticator)) -> Result<usize, OpenError> {
     let path = dir.join(DATABASE);
     if !path.is_file() {
         return Err(OpenError::Missing { path: dir.to_owned() });
@@ -68,14 +75,15 @@ pub fn export(dir: &Path, mut each: impl FnMut(ExportedAuthenticator)) -> Result
     let keys = Keys::open(&dir.join(KEYS), issuer, &read(meta::KEY_CHECK, "meta.key_check")?)?;
     // One moment, whatever a server does meanwhile.
     let connection = connection.unchecked_transaction().map_err(StoreError::from)?;
-    let mut after = 0;
+    let (mut after, mut others) = (0, 0_usize);
     loop {
         let page = accounts::page(&connection, after, PAGE)?;
-        let Some(last) = page.last() else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(others) };
         after = last.seq;
         for account in &page {
             for row in store::authenticators::of_account(&connection, account.seq)? {
-                if row.state == State::Disabled {
+                if row.state != State::Active || account.disabled_at.is_some() {
+                    others = others.saturating_add(1);
                     continue;
                 }
                 let next = row.remembered.last_step().map_or(0, |last| last.saturating_add(1));
@@ -86,7 +94,7 @@ pub fn export(dir: &Path, mut each: impl FnMut(ExportedAuthenticator)) -> Result
                     account: account.name.clone(),
                     label: row.label,
                     kind: match row.kind {
-                        Kind::Totp { totp, .. } => ExportedKind::Totp(totp),
+                        Kind::Totp { totp, window } => ExportedKind::Totp { totp, window },
                         Kind::Hotp(hotp) => ExportedKind::Hotp { hotp, next },
                         Kind::Ocra { suite, .. } => {
                             let next = suite.has_counter().then_some(next);

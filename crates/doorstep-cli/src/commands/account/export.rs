@@ -22,7 +22,7 @@ enum Format {
     Otpauth,
     /// As `account import` reads it; OCRA is left out
     Csv,
-    /// RFC 6030
+    /// RFC 6030; OCRA with a PIN is left out
     Pskc,
 }
 
@@ -44,22 +44,22 @@ pub(crate) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Answer, CliError> {
     let mut file = Zeroizing::new(String::new());
-    let (mut count, mut left_out) = (0_usize, 0_usize);
+    let (mut count, mut left_out) = (0_usize, Vec::new());
     if let Some(head) = head(args.format) {
         file.push_str(head);
     }
-    export(&args.data, |one| {
+    let inactive = export(&args.data, |one| {
         let entry = match args.format {
             Format::Otpauth => uri(&one, &args.issuer),
             Format::Csv => row(&one),
-            Format::Pskc => Some(package(&one)),
+            Format::Pskc => package(&one),
         };
         match entry {
             Some(entry) => {
                 file.push_str(&entry);
                 count += 1;
             }
-            None => left_out += 1,
+            None => left_out.push(json!({ "id": one.id, "account": one.account })),
         }
     })
     .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
@@ -71,17 +71,24 @@ pub(super) fn run(args: &Args) -> Result<Answer, CliError> {
     warn("this file holds every secret in plain: whoever reads it makes all the codes");
     let mut told =
         format!("{GOOD}written{GOOD:#} {count} authenticators to {}", args.out.display());
-    if left_out > 0 {
-        told.push_str(&format!("; {left_out} have no place in this format"));
+    if inactive > 0 {
+        told.push_str(&format!("; {inactive} are pending or disabled, and were left out"));
     }
-    Ok(Answer::new(json!({ "file": args.out, "exported": count, "left_out": left_out }), told))
+    for one in &left_out {
+        let (id, account) = (super::text(one, "id"), super::text(one, "account"));
+        told.push_str(&format!("\nleft out, has no place in this format: {id} of {account}"));
+    }
+    let answer = json!({
+        "file": args.out, "exported": count, "left_out": left_out, "inactive": inactive,
+    });
+    Ok(Answer::new(answer, told))
 }
 
 const fn head(format: Format) -> Option<&'static str> {
     match format {
         Format::Otpauth => None,
         Format::Csv => {
-            Some("serial,account,secret,encoding,kind,digits,period,counter,algorithm\n")
+            Some("serial,account,secret,encoding,kind,digits,period,window,counter,algorithm\n")
         }
         Format::Pskc => Some(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<pskc:KeyContainer Version=\"1.0\" \
@@ -92,7 +99,7 @@ const fn head(format: Format) -> Option<&'static str> {
 
 fn uri(one: &ExportedAuthenticator, issuer: &str) -> Option<Zeroizing<String>> {
     let kind = match one.kind {
-        ExportedKind::Totp(totp) => otpauth::Kind::Totp(totp),
+        ExportedKind::Totp { totp, .. } => otpauth::Kind::Totp(totp),
         ExportedKind::Hotp { hotp, next } => otpauth::Kind::Hotp { hotp, counter: next },
         ExportedKind::Ocra { .. } => return None,
     };
@@ -104,13 +111,17 @@ fn uri(one: &ExportedAuthenticator, issuer: &str) -> Option<Zeroizing<String>> {
 }
 
 fn row(one: &ExportedAuthenticator) -> Option<Zeroizing<String>> {
-    let (kind, algorithm, digits, period, counter) = match one.kind {
-        ExportedKind::Totp(totp) => {
-            ("totp", totp.algorithm, totp.digits, totp.period.to_string(), String::new())
+    let none = String::new;
+    let (kind, algorithm, digits) = match one.kind {
+        ExportedKind::Totp { totp, .. } => ("totp", totp.algorithm, totp.digits),
+        ExportedKind::Hotp { hotp, .. } => ("hotp", hotp.algorithm, hotp.digits),
+        ExportedKind::Ocra { .. } => return None,
+    };
+    let (period, window, counter) = match one.kind {
+        ExportedKind::Totp { totp, window } => {
+            (totp.period.to_string(), window.to_string(), none())
         }
-        ExportedKind::Hotp { hotp, next } => {
-            ("hotp", hotp.algorithm, hotp.digits, String::new(), next.to_string())
-        }
+        ExportedKind::Hotp { next, .. } => (none(), none(), next.to_string()),
         ExportedKind::Ocra { .. } => return None,
     };
     let (secret, digits) = (hex(one), digits.get().to_string());
@@ -122,6 +133,7 @@ fn row(one: &ExportedAuthenticator) -> Option<Zeroizing<String>> {
         kind,
         &digits,
         &period,
+        &window,
         &counter,
         algorithm.name(),
     ];
@@ -145,16 +157,18 @@ fn hex(one: &ExportedAuthenticator) -> Zeroizing<String> {
     text
 }
 
-fn package(one: &ExportedAuthenticator) -> Zeroizing<String> {
+/// `None` for OCRA with a PIN: only its hash is kept, and no element takes one.
+fn package(one: &ExportedAuthenticator) -> Option<Zeroizing<String>> {
     let (name, suite, digits) = match one.kind {
-        ExportedKind::Totp(totp) => ("totp", hmac(totp.algorithm), totp.digits.get()),
+        ExportedKind::Totp { totp, .. } => ("totp", hmac(totp.algorithm), totp.digits.get()),
         ExportedKind::Hotp { hotp, .. } => ("hotp", hmac(hotp.algorithm), hotp.digits.get()),
+        ExportedKind::Ocra { suite, .. } if suite.pin().is_some() => return None,
         ExportedKind::Ocra { suite, .. } => {
             ("ocra", suite.as_str().to_owned(), suite.digits().map_or(0, |digits| digits.get()))
         }
     };
     let counter = match one.kind {
-        ExportedKind::Totp(_) => None,
+        ExportedKind::Totp { .. } => None,
         ExportedKind::Hotp { next, .. } => Some(next),
         ExportedKind::Ocra { next, .. } => next,
     };
@@ -185,7 +199,7 @@ fn package(one: &ExportedAuthenticator) -> Zeroizing<String> {
     if let Some(counter) = counter {
         put(&mut xml, &value("Counter", counter));
     }
-    if let ExportedKind::Totp(totp) = one.kind {
+    if let ExportedKind::Totp { totp, .. } = one.kind {
         put(&mut xml, &value("Time", 0));
         put(&mut xml, &value("TimeInterval", totp.period.get()));
     }
@@ -196,7 +210,7 @@ fn package(one: &ExportedAuthenticator) -> Zeroizing<String> {
             escaped(&one.account)
         ),
     );
-    xml
+    Some(xml)
 }
 
 fn hmac(algorithm: doorstep::otp::Algorithm) -> String {

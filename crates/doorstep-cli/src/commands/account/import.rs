@@ -25,6 +25,7 @@ pub(super) struct Row {
     pub(super) algorithm: Option<String>,
     pub(super) digits: Option<u64>,
     pub(super) period: Option<u64>,
+    pub(super) window: Option<String>,
     pub(super) counter: Option<u64>,
     pub(super) suite: Option<String>,
 }
@@ -39,6 +40,7 @@ impl Row {
             ("algorithm", self.algorithm.clone().map(Value::from)),
             ("digits", self.digits.map(Value::from)),
             ("period", self.period.map(Value::from)),
+            ("window", self.window.clone().map(Value::from)),
             ("counter", self.counter.map(Value::from)),
             ("suite", self.suite.clone().map(Value::from)),
         ] {

@@ -3,6 +3,7 @@
 use super::import::Row;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use doorstep::otp::Algorithm;
 use roxmltree::{Document, Node, ParsingOptions};
 use zeroize::Zeroizing;
 
@@ -99,6 +100,7 @@ fn read_package(package: Node<'_, '_>) -> Result<Row, String> {
         algorithm: if kind == "ocra" { None } else { suite_hash(key)? },
         digits,
         period: if kind == "totp" { number(data, "TimeInterval")? } else { None },
+        window: None,
         counter: if kind == "totp" { None } else { number(data, "Counter")? },
         suite,
     })
@@ -108,9 +110,9 @@ fn read_package(package: Node<'_, '_>) -> Result<Row, String> {
 fn suite_hash(key: Node<'_, '_>) -> Result<Option<String>, String> {
     match suite(key) {
         None => Ok(None),
-        Some(name) => match name.strip_prefix("HMAC-").unwrap_or(&name) {
-            "SHA1" | "SHA256" | "SHA512" => Ok(Some(name)),
-            _ => Err("the Suite is no HMAC with SHA1, SHA256 or SHA512".to_owned()),
+        Some(name) => match Algorithm::parse(&name) {
+            Some(algorithm) => Ok(Some(algorithm.name().to_owned())),
+            None => Err("the Suite is no HMAC with SHA1, SHA256 or SHA512".to_owned()),
         },
     }
 }
@@ -220,7 +222,7 @@ MzQ1Njc4OTA=</pskc:PlainValue></pskc:Secret><pskc:Time><pskc:PlainValue>0</pskc:
         let rows = read(&totp(TOTP_KEY)).unwrap();
         let [row] = rows.as_slice() else { panic!("one key") };
         assert_eq!((row.account.as_str(), row.period), ("2600000000001", Some(60)));
-        assert_eq!((row.algorithm.as_deref(), row.counter), (Some("HMAC-SHA256"), None));
+        assert_eq!((row.algorithm.as_deref(), row.counter), (Some("SHA256"), None));
     }
 
     #[test]

@@ -3,8 +3,18 @@
 use super::import::Row;
 use zeroize::Zeroizing;
 
-const COLUMNS: [&str; 9] =
-    ["serial", "account", "secret", "encoding", "kind", "digits", "period", "counter", "algorithm"];
+const COLUMNS: [&str; 10] = [
+    "serial",
+    "account",
+    "secret",
+    "encoding",
+    "kind",
+    "digits",
+    "period",
+    "window",
+    "counter",
+    "algorithm",
+];
 
 /// Reads the rows, or says all that is wrong with them.
 pub(super) fn read(text: &str) -> Result<Vec<Row>, Vec<String>> {
@@ -66,6 +76,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, Vec<String>> {
             algorithm: cell("algorithm").map(str::to_owned),
             digits,
             period,
+            window: cell("window").map(str::to_owned),
             counter,
             suite: None,
         });
