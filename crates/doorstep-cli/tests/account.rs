@@ -136,6 +136,16 @@ fn a_lockout_does_not_hold_for_known_devices_and_ends_with_an_unlock() {
     let code = totp(&shop, &secret, 0);
     let token = shop.must(&["account", "verify", "ana", &code, "--remember"]).text("known_device");
     std::fs::write(shop.path("token"), token).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+    command.args(["account", "verify", "ana", "000000"]);
+    shop.surround(&mut command);
+    let output = command.output().unwrap();
+    let told = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(told.matches("attempts left").count(), 1, "{told}");
     while shop.run(&["account", "verify", "ana", "000000"]).outcome() == "wrong_code" {}
     shop.advance("30s");
     let code = totp(&shop, &secret, 0);
@@ -223,6 +233,38 @@ fn tokens_come_in_and_go_out_in_every_format_and_still_work() {
 }
 
 #[test]
+fn what_protects_an_account_is_not_undone_by_moving_it() {
+    let shop = Shop::open();
+    enrolled(&shop, "ana");
+    let narrow = ["account", "enrol", "ana", "--label", "pending", "--window", "current"];
+    shop.must(&narrow);
+    enrolled(&shop, "bo");
+    shop.must(&["account", "disable", "bo"]);
+    std::fs::write(shop.path("secret"), HEX).unwrap();
+    std::fs::write(shop.path("other"), "JBSWY3DPEHPK3PXP").unwrap();
+    std::fs::write(shop.path("pin"), "1234").unwrap();
+    let suite = "OCRA-1:HOTP-SHA1-6:QN08-PSHA1";
+    shop.must(&["account", "add", "cy"]);
+    let cy = ["account", "enrol", "cy", "--active"];
+    let pin = ["--kind", "ocra", "--suite", suite, "--pin-file", "pin", "--secret-file", "other"];
+    let id = shop.must(&[&cy[..], &pin].concat()).text("id");
+    let current = ["--window", "current", "--secret-file", "secret", "--hex"];
+    shop.must(&[&cy[..], &current].concat());
+    let pskc = shop.must(&["account", "export", "--format", "pskc", "--out", "out.xml"]).json;
+    assert_eq!((&pskc["exported"], &pskc["inactive"]), (&json!(2), &json!(2)), "{pskc}");
+    assert_eq!(pskc["left_out"], json!([{ "id": id, "account": "cy" }]), "its PIN would be lost");
+    assert!(!std::fs::read_to_string(shop.path("out.xml")).unwrap().contains("OCRA"));
+    let csv = shop.must(&["account", "export", "--format", "csv", "--out", "out.csv"]).json;
+    assert_eq!((&csv["exported"], &csv["inactive"]), (&json!(2), &json!(2)), "{csv}");
+    let other = Shop::open();
+    std::fs::copy(shop.path("out.csv"), other.path("out.csv")).unwrap();
+    other.must(&["account", "import", "out.csv"]);
+    let shown = other.must(&["account", "show", "cy"]).json;
+    assert_eq!(shown["authenticators"][0]["window"], "current");
+    assert_eq!(other.run(&["account", "show", "bo"]).status, 1);
+}
+
+#[test]
 fn a_file_with_faults_changes_nothing_and_says_where_they_are() {
     let shop = Shop::open();
     for (content, faults) in [
@@ -293,7 +335,7 @@ fn a_file_is_imported_once_and_no_column_is_repeated() {
     let again = shop.run(&["account", "import", "tokens.csv"]);
     assert_eq!(again.status, 1);
     assert!(again.stderr.contains("line 2, secret: the account has this"), "{}", again.stderr);
-    for column in ["encoding", "kind", "digits", "period", "counter", "algorithm"] {
+    for column in ["encoding", "kind", "digits", "period", "window", "counter", "algorithm"] {
         for (secret, there) in [("JBSWY3DPEHPK3PXP", "hex"), (HEX, "totp")] {
             let csv = format!("account,{column},secret\nbo,{secret},{there}\n");
             std::fs::write(shop.path("swapped.csv"), csv).unwrap();

@@ -10,7 +10,7 @@ pub(crate) enum TextError {
     Blank,
     #[error("has {length} characters, more than {most}")]
     Long { length: usize, most: usize },
-    #[error("has a control character (U+{:04X}) at character {position}", u32::from(*character))]
+    #[error("has a control character or an invisible one (U+{:04X}) at character {position}", u32::from(*character))]
     Control { character: char, position: usize },
     #[error("begins or ends with a space")]
     Spaced,
@@ -29,6 +29,11 @@ pub(crate) enum TextError {
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// Characters that have a place in running text, where they are seen by what they do, and none in a name.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{61C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2060}')
 }
 
 fn check(text: &str, most: usize, permitted: impl Fn(char) -> bool) -> Result<(), TextError> {
@@ -66,6 +71,10 @@ pub(crate) fn name(text: &str) -> Result<(), TextError> {
 pub(crate) fn account_name(text: &str) -> Result<(String, String), TextError> {
     let name = text.trim();
     check(name, 120, |_| false)?;
+    // Two accounts must not look alike for such a character.
+    if let Some((index, character)) = name.chars().enumerate().find(|(_, c)| is_unseen(*c)) {
+        return Err(TextError::Control { character, position: index.saturating_add(1) });
+    }
     let key = name.to_lowercase();
     if key.starts_with("acc_") {
         return Err(TextError::LikeId);
@@ -178,7 +187,10 @@ mod tests {
         assert_eq!(account_name(" Zoë ").unwrap().0, "Zoë");
         assert_eq!(account_name("  "), Err(TextError::Blank));
         assert_eq!(account_name("Acc_1"), Err(TextError::LikeId));
-        assert!(matches!(account_name("a\nb"), Err(TextError::Control { .. })));
+        for c in ['\n', '\u{AD}', '\u{61C}', '\u{200B}', '\u{200E}', '\u{200F}', '\u{2060}'] {
+            let position = account_name(&format!("a{c}b"));
+            assert_eq!(position, Err(TextError::Control { character: c, position: 2 }));
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ pub(crate) enum Command {
     },
     /// Take in tokens and old secrets from CSV or PSKC, all rows or none
     #[command(
-        after_help = "CSV: the first row names the columns: secret, and optionally serial, account, encoding\n(base32 or hex), kind (totp or hotp), digits, period, counter, algorithm. Without an\naccount the serial names one. PSKC: RFC 6030, not encrypted.\n\nExamples:\n  doorstep account import tokens.csv\n  doorstep account import tokens.pskc.xml"
+        after_help = "CSV: the first row names the columns: secret, and optionally serial, account, encoding\n(base32 or hex), kind (totp or hotp), digits, period, window, counter, algorithm. Without an\naccount the serial names one. PSKC: RFC 6030, not encrypted.\n\nExamples:\n  doorstep account import tokens.csv\n  doorstep account import tokens.pskc.xml"
     )]
     Import {
         /// The file
@@ -313,7 +313,9 @@ fn change(of: &Account, verb: &str) -> Result<Answer, CliError> {
 fn outcome(answer: Value) -> Answer {
     if answer["outcome"] == "refused" {
         let mut told = format!("{BAD}refused{BAD:#}: {}", text(&answer, "message"));
-        if let Some(left) = answer["attempts_left"].as_u64() {
+        // The message of a wrong code has them already.
+        let left = answer["attempts_left"].as_u64().filter(|_| answer["reason"] != "wrong_code");
+        if let Some(left) = left {
             told.push_str(&format!(", {left} attempts left"));
         }
         if let Some(until) = answer["until"].as_str().filter(|_| answer["reason"] == "throttled") {

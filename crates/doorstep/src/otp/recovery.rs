@@ -19,6 +19,22 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 /// How many codes a set has.
 pub const SET: u8 = 10;
 
+/// What the holder of recovery codes can do about a refusal.
+#[must_use]
+pub const fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyUsed { .. } => "each recovery code works once; use another one",
+        Refusal::Mistyped => "type all twelve symbols of one recovery code, and nothing else",
+        Refusal::Unknown => {
+            "check the name of the account, and that recovery codes were made for it"
+        }
+        Refusal::WrongCode { .. } => {
+            "check that it is the newest sheet of this account: each makes those before it void"
+        }
+        other => super::hint(other),
+    }
+}
+
 /// Draws a recovery code: 12 Crockford symbols.
 pub fn make(rng: &mut (impl CryptoRng + ?Sized)) -> Code {
     Code::make(Shape::RECOVERY, rng)

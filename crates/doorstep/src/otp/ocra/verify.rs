@@ -16,6 +16,22 @@ use crate::time::{self, Position, Timestamp};
 use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+/// What whoever answers a challenge can do about a refusal.
+#[must_use]
+pub const fn hint(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::AlreadyUsed { .. } => "each challenge is answered once; make a new one",
+        Refusal::Expired { .. } => "that took too long; make a new challenge",
+        Refusal::NotYetValid { .. } => {
+            "the clock of the verifier was set back; make a new challenge"
+        }
+        Refusal::WrongCode { .. } => {
+            "check the challenge as it was entered, and the PIN and the clock if they go in"
+        }
+        other => crate::otp::hint(other),
+    }
+}
+
 /// What was asked, and whether it was answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {

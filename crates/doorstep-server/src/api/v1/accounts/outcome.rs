@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 /// Yes or no. A no is an answer, not an error.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Outcome {
-    /// `granted` or `refused`.
+    /// `granted`, `refused`, or `continue` after the first code of a resync, which opens nothing.
     #[schema(example = "granted")]
     outcome: &'static str,
     /// The server's time, so that a clock that is wrong is noticed.
@@ -136,6 +136,16 @@ impl Outcome {
             _ => {}
         }
         no
+    }
+
+    /// What can be done about it, where that is not about an authenticator's codes.
+    pub(crate) fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// For what takes no attempts.
+    pub(crate) fn without_attempts(self) -> Self {
+        Self { attempts_left: None, ..self }
     }
 
     pub(crate) fn authenticator(self, id: &str) -> Self {

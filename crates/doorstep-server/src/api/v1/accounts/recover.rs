@@ -10,7 +10,8 @@ use crate::presentation::Presentation;
 use crate::store::{StoreError, accounts, recovery_codes};
 use axum::Json;
 use axum::extract::State;
-use doorstep::otp::recovery::{begin, spend};
+use doorstep::otp::recovery::{begin, hint, spend};
+use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -68,7 +69,7 @@ fn present(
     let account = named(&request.account).map(|named| accounts::find(connection, &named));
     let Some(account) = account.transpose()?.flatten() else {
         accounts::count_unknown(connection)?;
-        return Ok(Outcome::unknown(now));
+        return Ok(Outcome::unknown(now).hint(hint(&Refusal::Unknown)));
     };
     let (seq, id) = (account.seq, account.id.clone());
     let held = recovery_codes::of_account(connection, seq)?;
@@ -81,7 +82,10 @@ fn present(
         .run(begun, |matched, presenter, head| spend(matched, &held, presenter, now, head))?;
     let number = match granted {
         Ok(granted) => *granted.grant.found(),
-        Err(refusal) => return Ok(Outcome::refused(&presentation, &refusal)),
+        Err(refusal) => {
+            let refused = Outcome::refused(&presentation, &refusal);
+            return Ok(refused.hint(hint(&refusal)).without_attempts());
+        }
     };
     // Read in this job as unused, so that it is still.
     if !recovery_codes::spend(connection, seq, number, now)? {
@@ -177,7 +181,10 @@ mod tests {
         for typed in
             ["", " ", "---", &codes[0][..12], &format!("{}0", codes[0]), "ＡＢＣＤＥＦＧＨＪＫＭＮ"]
         {
-            assert_eq!(recover(&server, "ana", typed).await["reason"], "mistyped", "{typed:?}");
+            let refused = recover(&server, "ana", typed).await;
+            assert_eq!(refused["reason"], "mistyped", "{typed:?}");
+            assert!(refused["hint"].as_str().unwrap().contains("recovery code"), "{refused}");
+            assert!(refused.get("attempts_left").is_none(), "it takes none");
         }
         assert_eq!(recover(&server, "nobody", &codes[0]).await["reason"], "unknown");
         for code in [json!(true), json!(null), json!(0), json!([codes[0]]), json!({})] {

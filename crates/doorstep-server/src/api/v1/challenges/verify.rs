@@ -11,7 +11,7 @@ use crate::store::authenticators::{Kind, State as AuthenticatorState};
 use crate::store::{StoreError, accounts, authenticators, challenges};
 use axum::Json;
 use axum::extract::{Path, State};
-use doorstep::otp::ocra::verify::Asked;
+use doorstep::otp::ocra::verify::{Asked, hint};
 use doorstep::otp::ocra::{Challenge, Question};
 use doorstep::otp::verify::Enrolled;
 use doorstep::time::Timestamp;
@@ -98,7 +98,8 @@ fn present(
     let granted = match granted {
         Ok(granted) => granted,
         Err(refusal) => {
-            return Ok(Outcome::refused(&presentation, &refusal).authenticator(&row.id));
+            let refused = Outcome::refused(&presentation, &refusal).hint(hint(&refusal));
+            return Ok(refused.authenticator(&row.id));
         }
     };
     // Read in this job as open, so that it is still.
@@ -190,7 +191,9 @@ mod tests {
             (&granted["outcome"], &granted["authenticator"]),
             (&json!("granted"), &json!(id))
         );
-        assert_eq!(verify(&server, &one, &plain(&one)).await["reason"], "already_used");
+        let again = verify(&server, &one, &plain(&one)).await;
+        assert_eq!(again["reason"], "already_used");
+        assert_eq!(again["hint"], "each challenge is answered once; make a new one");
         server.clock.advance(120);
         assert_eq!(verify(&server, &other, &plain(&other)).await["reason"], "expired");
         server.clock.set(crate::test_server::START - 1);
