@@ -418,10 +418,18 @@ fn what_an_operator_types_wrong_is_refused_with_a_hint() {
     let refused = site.run(&["gate", "activate", "ana", &site.wrong(&seed, NOON)]);
     assert_eq!((refused.status, refused.outcome()), (3, "wrong_code"));
     assert_eq!(refused.text("server_time"), "2026-03-02T12:00:00Z");
+    for _ in 0..9 {
+        site.run(&["gate", "activate", "ana", &site.wrong(&seed, NOON)]);
+    }
+    let throttled = site.run(&["gate", "activate", "ana", &site.code(&seed, NOON)]);
+    assert_eq!(throttled.outcome(), "throttled");
+    assert_eq!(throttled.text("until"), "2026-03-02T16:00:00Z");
     for (arguments, status) in [
         (&["gate", "activate", "bo", "123456"][..], 1),
         (&["gate", "unlock", "bo"], 1),
         (&["gate", "remove", "bo"], 1),
+        (&["gate", "sign-out", "bo"], 1),
+        (&["gate", "remove", "ana", "--authenticator", "2"], 1),
         (&["gate", "add", "two words"], 2),
         (&["gate", "sign-out"], 2),
         (&["gate", "list", "--file", "nowhere.toml"], 1),

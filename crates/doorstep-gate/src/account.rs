@@ -123,6 +123,12 @@ impl Account {
         self.authenticators.iter().any(|one| one.active)
     }
 
+    /// From when on attempts come back, of whoever waits longest.
+    pub(crate) fn filled_from(&self) -> Option<Timestamp> {
+        let devices = self.devices.iter().map(|device| device.attempts);
+        devices.chain([self.attempts]).map(|attempts| attempts.bucket().as_of()).max()
+    }
+
     /// Who presents, when the token with this hash is shown.
     pub(crate) fn presenter(&self, token: Option<&[u8; 32]>) -> Presenter {
         let known = token.and_then(|hash| self.devices.iter().find(|device| device.hash == *hash));

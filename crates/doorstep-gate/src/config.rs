@@ -6,6 +6,7 @@ use doorstep_files::private;
 use jiff::SignedDuration;
 use serde::{Deserialize, Deserializer};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU8;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -104,7 +105,7 @@ impl Default for Proxy {
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Codes that may follow each other at once.
-    pub burst: u8,
+    pub burst: NonZeroU8,
     /// Seconds until one more is taken.
     #[serde(deserialize_with = "read_seconds")]
     pub refill: u64,
@@ -112,7 +113,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { burst: 30, refill: 60 }
+        Self { burst: const { NonZeroU8::new(30).unwrap() }, refill: 60 }
     }
 }
 
@@ -145,16 +146,6 @@ impl Config {
             toml::from_str(text).map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
         if config.verify == Verify::Service && config.service.is_none() {
             return Err(wrong("verify = \"service\" needs a section [service]".to_owned()));
-        }
-        let spans = [
-            ("session.lifetime", Some(config.session.lifetime)),
-            ("session.idle", config.session.idle),
-            ("limits.burst", Some(config.limits.burst.into())),
-            ("limits.refill", Some(config.limits.refill)),
-            ("service.timeout", config.service.as_ref().map(|service| service.timeout.as_secs())),
-        ];
-        if let Some((name, _)) = spans.iter().find(|(_, span)| *span == Some(0)) {
-            return Err(wrong(format!("{name} is 0, which would let nobody in")));
         }
         let is_origin = |origin: &String| {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
@@ -214,6 +205,9 @@ fn read_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Window, D::
 fn read_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let wrong = |_| serde::de::Error::custom("not a span of time: write 45s, 30m, 12h");
     let span: SignedDuration = String::deserialize(deserializer)?.parse().map_err(wrong)?;
+    if span < SignedDuration::from_secs(1) {
+        return Err(serde::de::Error::custom("less than a second would let nobody in"));
+    }
     Duration::try_from(span).map_err(wrong)
 }
 
@@ -251,10 +245,16 @@ mod tests {
             ("verify = \"local\"\nlissten = \"x\"", "line 2", "lissten"),
             ("verify = \"local\"\n[session]\nlifetme = \"1h\"", "line 3", "lifetme"),
             ("verify = \"local\"\n[session]\nlifetime = 3600", "line 3", "string"),
-            ("verify = \"local\"\n[session]\nlifetime = \"-1h\"", "line 3", "span"),
-            ("verify = \"local\"\n[session]\nlifetime = \"0s\"", "", "session.lifetime"),
-            ("verify = \"local\"\n[session]\nidle = \"0s\"", "", "session.idle"),
-            ("verify = \"local\"\n[limits]\nrefill = \"500ms\"", "", "limits.refill"),
+            ("verify = \"local\"\n[session]\nlifetime = \"-1h\"", "line 3", "second"),
+            ("verify = \"local\"\n[session]\nlifetime = \"0s\"", "line 3", "lifetime"),
+            ("verify = \"local\"\n[session]\nidle = \"500ms\"", "line 3", "idle"),
+            ("verify = \"local\"\n[limits]\nburst = 0", "line 3", "burst"),
+            (
+                "verify = \"local\"\n[service]\nurl = \"https://a\"\nkey_file = \"k\"\ntimeout = \"0s\"",
+                "line 5",
+                "timeout",
+            ),
+            ("verify = \"local\"\n[limits]\nrefill = \"500ms\"", "line 3", "refill"),
             ("verify = \"local\"\n[proxy]\norigin = \"https://a.example/b\"", "", "origin"),
             ("verify = \"local\"\nwindow = \"+-11\"", "line 2", "window"),
             ("verify = \"service\"", "", "[service]"),

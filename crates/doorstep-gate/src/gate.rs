@@ -1,10 +1,11 @@
 //! The state file and its key, opened; and what an operator does with it.
 
 use crate::account::{Account, Attempts, Authenticator as Row, RecoveryCode, Remembered};
-use crate::config::Config;
+use crate::config::{Config, Verify};
 use crate::error::GateError;
 use crate::keys::Keys;
 use crate::name::Name;
+use crate::session::SKEW;
 use crate::state::{About, COMPACT_AFTER, Entry, GateState};
 use crate::verify::carry_out;
 use doorstep::code::Code;
@@ -37,6 +38,7 @@ pub struct Gate {
     journal: Journal<GateState>,
     keys: Keys,
     window: Window,
+    verify: Verify,
 }
 
 /// An account as an operator sees it.
@@ -52,6 +54,8 @@ pub struct AccountView {
     pub recovery_codes: usize,
     /// Devices that were let in before.
     pub known_devices: usize,
+    /// From when on attempts come back, if that lies in the future: the clock was once ahead.
+    pub stalled_until: Option<Timestamp>,
 }
 
 /// An authenticator that was just enrolled.
@@ -98,7 +102,7 @@ impl Gate {
         if journal.state().about.check != keys.check {
             return Err(GateError::WrongKey { path: config.key.clone() });
         }
-        Ok(Self { journal, keys, window: config.window })
+        Ok(Self { journal, keys, window: config.window, verify: config.verify })
     }
 
     /// Whether this is test data, which takes a simulated clock.
@@ -153,6 +157,7 @@ impl Gate {
     /// [`GateError::File`].
     pub fn list(&mut self, now: Timestamp) -> Result<Vec<AccountView>, GateError> {
         let view = |account: &Account| AccountView {
+            stalled_until: account.filled_from().filter(|from| *from > now.later(SKEW)),
             name: account.name.clone(),
             authenticators: account
                 .authenticators
@@ -225,7 +230,10 @@ impl Gate {
         typed: &str,
         now: Timestamp,
     ) -> Result<Result<Accepted, Refusal>, GateError> {
-        self.single(
+        let (mut session, keys, window) = self.parts()?;
+        single(
+            &mut session,
+            (keys, window),
             name,
             |row| !row.active,
             |session, number, presenter, head, one| {
@@ -239,20 +247,26 @@ impl Gate {
     }
 
     /// Finds an authenticator again whose clock or counter is far off, by two codes that follow each
-    /// other. It never goes back.
+    /// other. It never goes back. Which one must be said if the account has several.
     ///
     /// # Errors
     /// [`GateError`].
     pub fn resync(
         &mut self,
         name: &Name,
+        authenticator: Option<u16>,
         codes: [&str; 2],
         now: Timestamp,
     ) -> Result<Result<Accepted, Refusal>, GateError> {
         let [first, second] = codes;
-        let half = self.single(
+        // Both under one lock: nothing comes between them.
+        let (mut session, keys, window) = self.parts()?;
+        let wanted = active(&known(session.state(), name)?, authenticator)?;
+        let half = single(
+            &mut session,
+            (keys, window),
             name,
-            |row| row.active,
+            |row| row.number == wanted,
             |session, number, presenter, head, one| {
                 let begun = one.begin_first(presenter, first, REACH, now, head);
                 carry_out(session, number, begun, |matched, head| {
@@ -263,9 +277,11 @@ impl Gate {
         if let Err(refusal) = half {
             return Ok(Err(refusal));
         }
-        self.single(
+        single(
+            &mut session,
+            (keys, window),
             name,
-            |row| row.active,
+            |row| row.number == wanted,
             |session, number, presenter, head, one| {
                 let begun = one.begin_second(presenter, second, now, head);
                 carry_out(session, number, begun, |matched, head| {
@@ -327,13 +343,41 @@ impl Gate {
         Ok(())
     }
 
+    /// Removes one authenticator of an account, and ends the account's sessions.
+    ///
+    /// # Errors
+    /// [`GateError::NoAccount`]; [`GateError::Unfit`] when there is no such authenticator, or no
+    /// other one that opens the account.
+    pub fn remove_authenticator(&mut self, name: &Name, number: u16) -> Result<(), GateError> {
+        let mut session = self.journal.session()?;
+        let mut account = known(session.state(), name)?;
+        let before = account.authenticators.len();
+        account.authenticators.retain(|one| one.number != number);
+        if account.authenticators.len() == before {
+            return Err(GateError::Unfit("the account has no such authenticator"));
+        }
+        if !account.is_active() {
+            return Err(GateError::Unfit(
+                "no other authenticator opens the account: remove it as a whole, or add one first",
+            ));
+        }
+        let epoch = session.state().epoch_of(name).saturating_add(1);
+        session.append(&Entry::Epoch(Some(name.clone()), epoch).to_bytes())?;
+        session.append(&Entry::Account(account).to_bytes())?;
+        Ok(())
+    }
+
     /// Ends the sessions of a name, or of everybody. With accounts at the service any name will do.
     ///
     /// # Errors
-    /// [`GateError::File`].
+    /// [`GateError::File`]; [`GateError::NoAccount`].
     pub fn sign_out(&mut self, name: Option<&Name>) -> Result<(), GateError> {
+        let here = self.verify == Verify::Local;
         let mut session = self.journal.session()?;
         let state = session.state();
+        if let Some(name) = name.filter(|_| here) {
+            known(state, name)?;
+        }
         let epoch = name.map_or(state.epoch, |name| state.epoch_of(name));
         session.append(&Entry::Epoch(name.cloned(), epoch.saturating_add(1)).to_bytes())?;
         Ok(())
@@ -344,29 +388,41 @@ impl Gate {
         self.journal.session()?.append(&Entry::Ended(session, until.seconds()).to_bytes())?;
         Ok(())
     }
+}
 
-    /// Does something with the last authenticator of an account that is as wanted.
-    fn single<T>(
-        &mut self,
-        name: &Name,
-        wanted: impl Fn(&Row) -> bool,
-        act: impl FnOnce(
-            &mut Session<'_, GateState>,
-            u32,
-            &Presenter,
-            Head,
-            &Enrolled<'_>,
-        ) -> Result<T, GateError>,
-    ) -> Result<T, GateError> {
-        let (mut session, keys, window) = self.parts()?;
-        let account = known(session.state(), name)?;
-        let row = account.authenticators.iter().rfind(|row| wanted(row));
-        let row = row.ok_or(GateError::Unfit("the account has no such authenticator"))?;
-        let authenticator = keys.open_authenticator(account.number, row, window)?;
-        let one =
-            Enrolled { number: row.number, authenticator: &authenticator, state: row.state.0 };
-        let presenter = Presenter::anybody(account.attempts.bucket());
-        act(&mut session, account.number, &presenter, account.chain.0, &one)
+/// Does something with the last authenticator of an account that is as wanted.
+fn single<T>(
+    session: &mut Session<'_, GateState>,
+    (keys, window): (&Keys, Window),
+    name: &Name,
+    wanted: impl Fn(&Row) -> bool,
+    act: impl FnOnce(
+        &mut Session<'_, GateState>,
+        u32,
+        &Presenter,
+        Head,
+        &Enrolled<'_>,
+    ) -> Result<T, GateError>,
+) -> Result<T, GateError> {
+    let account = known(session.state(), name)?;
+    let row = account.authenticators.iter().rfind(|row| wanted(row));
+    let row = row.ok_or(GateError::Unfit("the account has no such authenticator"))?;
+    let authenticator = keys.open_authenticator(account.number, row, window)?;
+    let one = Enrolled { number: row.number, authenticator: &authenticator, state: row.state.0 };
+    let presenter = Presenter::anybody(account.attempts.bucket());
+    act(session, account.number, &presenter, account.chain.0, &one)
+}
+
+/// The active authenticator with this number, or the only one.
+fn active(account: &Account, number: Option<u16>) -> Result<u16, GateError> {
+    let wanted = |row: &&Row| row.active && number.is_none_or(|number| number == row.number);
+    let mut active = account.authenticators.iter().filter(wanted);
+    match (active.next(), active.next()) {
+        (Some(row), None) => Ok(row.number),
+        (None, _) => Err(GateError::Unfit("the account has no such authenticator")),
+        (Some(_), Some(_)) => {
+            Err(GateError::Unfit("the account has several authenticators: say --authenticator N"))
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 const LONGEST: usize = 1024;
 
 /// A session may begin this much in the future, by a clock that was set back a little.
-const SKEW: u64 = 60;
+pub(crate) const SKEW: u64 = 60;
 
 /// Which start of the system this is, as the system names it.
 pub type BootId = [u8; 16];

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// uses up the attempts of many, to see then which names share them.
 pub(crate) const DECOYS: u32 = 0xFFFF_0000;
 
+/// The most ended sessions that are remembered.
+pub(crate) const MOST_ENDED: usize = 10_000;
+
 /// After so many presentations the file is written anew, without them.
 pub(crate) const COMPACT_AFTER: u32 = 1024;
 
@@ -130,16 +133,20 @@ impl GateState {
                 .filter(tried)
                 .map(|decoy| Entry::Decoy(decoy.number, decoy.attempts, decoy.chain)),
         );
-        if self.epoch > 0 {
-            entries.push(Entry::Epoch(None, self.epoch));
+        // No clock says when an ended session may be forgotten, as one that was wrong would bring it
+        // back. Rather everybody signs in once more.
+        let forgets = self.ended.len() > MOST_ENDED;
+        let epoch = if forgets { self.epoch.saturating_add(1) } else { self.epoch };
+        if epoch > 0 {
+            entries.push(Entry::Epoch(None, epoch));
         }
         entries.extend(
             self.epochs.iter().map(|(name, epoch)| Entry::Epoch(Some(name.clone()), *epoch)),
         );
         let token = |(name, sealed): (&Name, &Vec<u8>)| Entry::Token(name.clone(), sealed.clone());
         entries.extend(self.tokens.iter().map(token));
-        let open = self.ended.iter().filter(|(_, until)| **until >= now.seconds());
-        entries.extend(open.map(|(session, until)| Entry::Ended(*session, *until)));
+        let ended = self.ended.iter().filter(|_| !forgets);
+        entries.extend(ended.map(|(session, until)| Entry::Ended(*session, *until)));
         entries.iter().map(Entry::to_bytes).collect()
     }
 

@@ -348,17 +348,102 @@ fn resync_finds_a_clock_again_and_never_goes_back() {
     let codes = [code(&entry, ahead), code(&entry, ahead + 30)];
     assert!(present(&mut gate, "ana", &codes[0], NOW + 30).is_err());
     let both = [codes[0].as_str(), codes[1].as_str()];
-    assert!(gate.resync(&name("ana"), [both[1], both[0]], at(NOW + 30)).unwrap().is_err());
-    gate.resync(&name("ana"), both, at(NOW + 30)).unwrap().unwrap();
+    assert!(gate.resync(&name("ana"), None, [both[1], both[0]], at(NOW + 30)).unwrap().is_err());
+    gate.resync(&name("ana"), None, both, at(NOW + 30)).unwrap().unwrap();
     assert!(present(&mut gate, "ana", &code(&entry, ahead + 90), NOW + 90).is_ok());
     for old in [ahead, NOW + 300] {
         let [first, second] = [code(&entry, old), code(&entry, old + 30)];
-        let again = gate.resync(&name("ana"), [&first, &second], at(NOW + 120)).unwrap();
+        let again = gate.resync(&name("ana"), None, [&first, &second], at(NOW + 120)).unwrap();
         assert!(
             matches!(again, Err(Refusal::AlreadyUsed { .. } | Refusal::WrongCode { .. })),
             "{again:?}"
         );
     }
+}
+
+/// How many of nine threads, each with its own gate, are granted.
+fn granted(host: &Host, present: impl Fn(&mut Gate) -> bool + Sync) -> usize {
+    let start = Barrier::new(9);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..9)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut gate = host.open();
+                    start.wait();
+                    present(&mut gate)
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|ok| *ok).count()
+    })
+}
+
+#[test]
+fn of_many_who_activate_or_resync_with_the_same_codes_one_is_granted() {
+    let mut host = Host::new();
+    let kind = Kind::Totp(Totp::default());
+    let entry =
+        host.open().enrol(&name("ana"), kind, "tests", at(NOW), &mut host.rng).unwrap().entry;
+    let first = code(&entry, NOW);
+    let active = granted(&host, |gate| {
+        gate.activate(&name("ana"), &first, at(NOW)).is_ok_and(|verdict| verdict.is_ok())
+    });
+    assert_eq!(active, 1);
+    let codes = [code(&entry, NOW + 7200), code(&entry, NOW + 7230)];
+    let [first, second] = [codes[0].as_str(), codes[1].as_str()];
+    let found = granted(&host, |gate| {
+        gate.resync(&name("ana"), None, [first, second], at(NOW + 30)).unwrap().is_ok()
+    });
+    assert_eq!(found, 1);
+}
+
+#[test]
+fn one_of_several_authenticators_is_found_again_or_removed() {
+    let mut host = Host::new();
+    let (old, new) = (host.enrolled("ana"), host.enrolled("ana"));
+    let mut gate = host.open();
+    let codes = [code(&old, NOW + 7200), code(&old, NOW + 7230)];
+    let both = [codes[0].as_str(), codes[1].as_str()];
+    let ana = name("ana");
+    assert!(matches!(gate.resync(&ana, None, both, at(NOW + 30)), Err(GateError::Unfit(_))));
+    assert!(matches!(gate.resync(&ana, Some(3), both, at(NOW + 30)), Err(GateError::Unfit(_))));
+    assert!(gate.resync(&ana, Some(2), both, at(NOW + 30)).unwrap().is_err());
+    assert_eq!(gate.resync(&ana, Some(1), both, at(NOW + 30)).unwrap().unwrap().authenticator, 1);
+
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let session = gate.begin_session(ana.clone(), &TERMS, at(NOW), &mut rng).unwrap();
+    let cookie = gate.write_session(&session);
+    assert!(matches!(gate.remove_authenticator(&ana, 3), Err(GateError::Unfit(_))));
+    gate.remove_authenticator(&ana, 1).unwrap();
+    assert_eq!(gate.read_session(&cookie, &TERMS, at(NOW)).unwrap(), None);
+    assert!(present(&mut gate, "ana", &code(&old, NOW + 7290), NOW + 90).is_err());
+    assert!(present(&mut gate, "ana", &code(&new, NOW + 90), NOW + 90).is_ok());
+    assert!(matches!(gate.remove_authenticator(&ana, 2), Err(GateError::Unfit(_))), "the last");
+}
+
+#[test]
+fn a_clock_that_was_ahead_once_is_told_and_brings_no_session_back() {
+    let mut host = Host::new();
+    let entry = host.enrolled("ana");
+    let mut gate = host.open();
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let session = gate.begin_session(name("ana"), &TERMS, at(NOW), &mut rng).unwrap();
+    gate.end_session(&session, &TERMS).unwrap();
+    assert_eq!(gate.list(at(NOW)).unwrap()[0].stalled_until, None);
+    let ahead = NOW + 10 * 365 * 86_400;
+    for _ in 0..1100 {
+        assert!(present(&mut gate, "ana", "0000 0000 0000", ahead).is_err());
+    }
+    assert!(present(&mut gate, "ana", &wrong(&entry, ahead), ahead).is_err());
+    let length = || std::fs::metadata(host.path("gate.state")).unwrap().len();
+    let before = length();
+    gate.compact(at(ahead)).unwrap();
+    assert!(length() < before);
+    let cookie = gate.write_session(&session);
+    assert_eq!(gate.read_session(&cookie, &TERMS, at(NOW)).unwrap(), None);
+    assert_eq!(gate.list(at(NOW)).unwrap()[0].stalled_until, Some(at(ahead)));
+    gate.unlock(&name("ana"), at(NOW)).unwrap();
+    assert_eq!(gate.list(at(NOW)).unwrap()[0].stalled_until, None);
 }
 
 const TERMS: Terms = Terms {

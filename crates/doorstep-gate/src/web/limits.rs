@@ -21,7 +21,7 @@ pub(super) struct Addresses {
 impl Addresses {
     pub(super) fn new(limits: &Limits) -> Self {
         let refill = u32::try_from(limits.refill).unwrap_or(u32::MAX);
-        Self { pace: Pace { burst: limits.burst, refill }, buckets: HashMap::new() }
+        Self { pace: Pace { burst: limits.burst.get(), refill }, buckets: HashMap::new() }
     }
 
     /// Takes one attempt.
@@ -77,13 +77,17 @@ mod tests {
     use super::*;
     use crate::config::Proxy;
 
+    fn limits(burst: u8) -> Limits {
+        Limits { burst: burst.try_into().unwrap(), refill: 60 }
+    }
+
     fn at(seconds: u64) -> Timestamp {
         Timestamp::from_seconds(seconds)
     }
 
     #[test]
     fn addresses_are_limited_one_by_one() {
-        let mut addresses = Addresses::new(&Limits { burst: 2, refill: 60 });
+        let mut addresses = Addresses::new(&limits(2));
         let [one, same, other] =
             ["2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
         addresses.take(one, at(0)).unwrap();
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn more_addresses_than_there_is_room_for_share_one_limit() {
-        let mut addresses = Addresses::new(&Limits { burst: 1, refill: 60 });
+        let mut addresses = Addresses::new(&limits(1));
         for number in 0..u32::try_from(MOST).unwrap() {
             addresses.take(IpAddr::V4(number.into()), at(0)).unwrap();
         }

@@ -21,8 +21,11 @@ impl ReturnPath {
                 byte.is_ascii_graphic()
                     && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'\'' | b'`')
             });
-        // Two slashes begin a host, and browsers drop dots between them.
-        let local = text.starts_with('/') && !text.contains("//") && !text.contains("/.");
+        // Two slashes begin a host, and browsers drop dots between them; in a query both are text.
+        let path = text.split(['?', '#']).next().unwrap_or_default();
+        let local = text.starts_with('/')
+            && !path.contains("//")
+            && !path.split('/').any(|segment| matches!(segment, "." | ".."));
         // The gate's own pages are no place to go back to.
         let ours = text.starts_with("/_doorstep");
         if plain && local && !ours { Self(text.to_owned()) } else { Self::root() }
@@ -70,6 +73,10 @@ mod tests {
             "/_door",
             "/%2f%2fevil.example",
             "/a:b@c",
+            "/.well-known/change-password",
+            "/a/.hidden/...",
+            "/a?url=https://b.example/../c",
+            "/a#//b/./c",
         ] {
             assert_eq!(ReturnPath::parse(fine).as_str(), fine);
         }
@@ -83,6 +90,11 @@ mod tests {
             "/.//evil.example",
             "/..//evil.example",
             "/./",
+            "/..",
+            "/a/../b",
+            "/.?a",
+            "//evil.example?a",
+            "/..//evil.example#a",
             "https://evil.example/",
             "javascript:alert(1)",
             "/\tevil",

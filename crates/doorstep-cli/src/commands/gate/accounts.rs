@@ -12,7 +12,7 @@ use doorstep::otp::verify::Accepted;
 use doorstep::otp::{Algorithm, Digits, hint};
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
-use doorstep_gate::gate::Enrolment;
+use doorstep_gate::gate::{AccountView, Enrolment};
 use doorstep_gate::name::Name;
 use doorstep_qr::Qr;
 use serde_json::json;
@@ -39,11 +39,17 @@ pub(super) enum Command {
     },
     /// Show the accounts; never a secret
     List,
-    /// Remove an account, with its authenticators and sessions
+    /// Remove an account, with its authenticators and sessions, or one of its authenticators
+    #[command(
+        after_help = "Examples:\n  doorstep gate remove ana\n  doorstep gate remove ana --authenticator 1"
+    )]
     Remove {
         /// The account
         #[arg(value_parser = name)]
         name: Name,
+        /// Only this authenticator; the account's sessions end all the same
+        #[arg(long, value_name = "N")]
+        authenticator: Option<u16>,
     },
     /// Give an account its attempts back, after somebody used them up
     Unlock {
@@ -72,6 +78,9 @@ pub(super) enum Command {
         first: String,
         /// The very next one
         second: String,
+        /// Which authenticator, if the account has several
+        #[arg(long, value_name = "N")]
+        authenticator: Option<u16>,
     },
     /// End the sessions of a name, or of everybody
     #[command(
@@ -130,14 +139,19 @@ pub(super) fn run(at: &At, command: Command, json: bool) -> Result<Answer, CliEr
             let verdict = gate.activate(&name, &code, now).map_err(|error| told(&error))?;
             Ok(judged(&name, "active", verdict, now))
         }
-        Command::Resync { name, first, second } => {
-            let verdict =
-                gate.resync(&name, [&first, &second], now).map_err(|error| told(&error))?;
+        Command::Resync { name, first, second, authenticator } => {
+            let verdict = gate
+                .resync(&name, authenticator, [&first, &second], now)
+                .map_err(|error| told(&error))?;
             Ok(judged(&name, "found again", verdict, now))
         }
         Command::List => list(&mut opened, now),
-        Command::Remove { name } => {
-            gate.remove(&name).map_err(|error| told(&error))?;
+        Command::Remove { name, authenticator } => {
+            match authenticator {
+                Some(number) => gate.remove_authenticator(&name, number),
+                None => gate.remove(&name),
+            }
+            .map_err(|error| told(&error))?;
             Ok(done(&name, "removed"))
         }
         Command::Unlock { name } => {
@@ -179,13 +193,30 @@ fn judged(name: &Name, state: &str, verdict: Result<Accepted, Refusal>, now: Tim
             let json = json!({
                 "account": name.as_str(), "outcome": "refused", "reason": refusal.code(),
                 "hint": hint, "server_time": time,
+                "until": moment(&refusal, "until"), "accepted_at": moment(&refusal, "at"),
             });
+            let when = ["until", "at"]
+                .map(|word| {
+                    moment(&refusal, word).map(|at| format!(", {word} {at}")).unwrap_or_default()
+                })
+                .concat();
             let text = format!(
-                "{name}: {BAD}refused{BAD:#}: {refusal}\nhint: {hint}\nthe time here is {time}"
+                "{name}: {BAD}refused{BAD:#}: {refusal}{when}\nhint: {hint}\nthe time here is {time}"
             );
             Answer::refused(json, text)
         }
     }
+}
+
+/// The time that a refusal is about: until when, or at which.
+fn moment(refusal: &Refusal, word: &str) -> Option<String> {
+    let at = match (refusal, word) {
+        (Refusal::Throttled { until }, "until") => *until,
+        (Refusal::Expired { until }, "until") => Some(*until),
+        (Refusal::AlreadyUsed { at }, "at") => Some(*at),
+        _ => None,
+    };
+    at.map(rfc3339)
 }
 
 fn add(opened: &mut Opened, args: &AddArgs, json: bool) -> Result<Answer, CliError> {
@@ -289,12 +320,19 @@ fn list(opened: &mut Opened, now: Timestamp) -> Result<Answer, CliError> {
             "account": account.name.as_str(), "authenticators": authenticators,
             "attempts_left": account.attempts_left, "recovery_codes": account.recovery_codes,
             "known_devices": account.known_devices,
+            "stalled_until": account.stalled_until.map(rfc3339),
         }));
     }
     let text = if accounts.is_empty() {
         "no accounts; add one with: doorstep gate add NAME".to_owned()
     } else {
-        table(&rows)
+        let stalled = |account: &AccountView| {
+            let (name, until) = (&account.name, rfc3339(account.stalled_until?));
+            Some(format!(
+                "\n{WARN}{name}: the clock was ahead once, and no attempt comes back before {until}{WARN:#}\nhint: doorstep gate unlock {name}"
+            ))
+        };
+        table(&rows) + &accounts.iter().filter_map(stalled).collect::<String>()
     };
     Ok(Answer::new(json!({ "accounts": json }), text))
 }
