@@ -235,3 +235,25 @@ fn read(record: &[u8]) -> Result<Entry, String> {
     let entry = decoder.decode().map_err(|error| format!("a record cannot be read: {error}"))?;
     if decoder.position() == record.len() { Ok(entry) } else { Err("a record goes on".to_owned()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ended_sessions_are_forgotten_only_with_all_others() {
+        let about = About { test: true, check: [0; 32], made: 0 };
+        let mut state = GateState::replay(&[&Entry::Gate(about).to_bytes()]).unwrap();
+        let written_anew = |state: &GateState| {
+            let summary = state.summary(Timestamp::from_seconds(u64::MAX));
+            let records: Vec<_> = summary.iter().map(Vec::as_slice).collect();
+            let anew = GateState::replay(&records).unwrap();
+            (anew.ended.len(), anew.epoch)
+        };
+        state.ended =
+            (0..MOST_ENDED).map(|id| (u128::try_from(id).unwrap().to_be_bytes(), 0)).collect();
+        assert_eq!(written_anew(&state), (MOST_ENDED, 0));
+        state.ended.insert([0xff; 16], 0);
+        assert_eq!(written_anew(&state), (0, 1));
+    }
+}

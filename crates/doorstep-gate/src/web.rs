@@ -24,7 +24,7 @@ use doorstep::time::Timestamp;
 use limits::Addresses;
 use rand_core::CryptoRng;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 /// Bytes of a form.
 const BODY_LIMIT: usize = 4096;
@@ -43,6 +43,8 @@ pub struct Web {
     writer: Mutex<Gate>,
     service: Option<Service>,
     addresses: Mutex<Addresses>,
+    /// Whether it was said that the proxy names nobody.
+    unnamed: Once,
     clock: Clock,
     rng: Mutex<Rng>,
 }
@@ -62,6 +64,7 @@ impl Web {
             reader: Mutex::new(Gate::open(&config)?),
             writer: Mutex::new(Gate::open(&config)?),
             addresses: Mutex::new(Addresses::new(&config.limits)),
+            unnamed: Once::new(),
             terms,
             service,
             config,

@@ -7,7 +7,7 @@ use doorstep::refusal::Refusal;
 use doorstep::throttle::{Bucket, Pace};
 use doorstep::time::Timestamp;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// More addresses than this are not told apart.
 const MOST: usize = 10_000;
@@ -61,15 +61,20 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// Who asks: the connection's other end, or whom a trusted proxy names. Of a list the last counts,
-/// which is the one that the proxy itself saw.
-pub(super) fn client(peer: IpAddr, headers: &HeaderMap, proxy: &crate::config::Proxy) -> IpAddr {
+/// which is the one that the proxy itself saw. `None` when a trusted proxy names nobody.
+pub(super) fn client(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    proxy: &crate::config::Proxy,
+) -> Option<IpAddr> {
     if !proxy.addresses.contains(&peer.to_canonical()) {
-        return peer;
+        return Some(peer);
     }
     let named = headers.get_all(proxy.client_address.as_str()).iter().next_back();
-    let named =
-        named.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-    named.unwrap_or(peer)
+    let named = named?.to_str().ok()?.rsplit(',').next()?.trim();
+    // Some proxies name the port as well.
+    let with_port = || named.parse::<SocketAddr>().map(|address| address.ip());
+    named.parse().or_else(|_| with_port()).ok()
 }
 
 #[cfg(test)]
@@ -120,9 +125,15 @@ mod tests {
             HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), value.parse().unwrap())])
         };
         let forged = headers("203.0.113.1, 198.51.100.7");
-        assert_eq!(client(near, &forged, &proxy), named);
-        assert_eq!(client(far, &forged, &proxy), far);
-        assert_eq!(client(near, &headers("unknown"), &proxy), near);
-        assert_eq!(client(near, &HeaderMap::new(), &proxy), near);
+        assert_eq!(client(near, &forged, &proxy), Some(named));
+        assert_eq!(client(far, &forged, &proxy), Some(far));
+        for port in ["198.51.100.7:4711", "[2001:db8::1]:4711"] {
+            let address = port.parse::<SocketAddr>().unwrap().ip();
+            assert_eq!(client(near, &headers(port), &proxy), Some(address));
+        }
+        for odd in ["unknown", "", "198.51.100.7:x", "198.51.100.7,"] {
+            assert_eq!(client(near, &headers(odd), &proxy), None, "{odd}");
+        }
+        assert_eq!(client(near, &HeaderMap::new(), &proxy), None);
     }
 }

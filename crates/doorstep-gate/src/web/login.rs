@@ -52,7 +52,14 @@ pub(super) async fn submit(
             );
             return Ok(web.page(&headers, StatusCode::BAD_REQUEST, Some(notice), None, &back));
         }
-        let address = limits::client(peer, &headers, &web.config.proxy);
+        let named = limits::client(peer, &headers, &web.config.proxy);
+        let address = named.unwrap_or_else(|| {
+            web.unnamed.call_once(|| {
+                let header = &web.config.proxy.client_address;
+                tracing::warn!(%header, "the proxy does not say who asks, so that all share one limit: set proxy.client_address to the header in which it does");
+            });
+            peer
+        });
         match web.present(&headers, &form, address)? {
             Ok(passed) => web.let_in(passed, &back),
             Err(refused) => {
