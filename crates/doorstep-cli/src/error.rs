@@ -109,6 +109,8 @@ impl fmt::Display for CliError {
         for detail in &self.details {
             match detail.row {
                 Some(row) => write!(f, "\n  row {row}, {}", detail.message)?,
+                // The message of an error about one field is that field's.
+                None if self.message.contains(&detail.message) => {}
                 None => write!(f, "\n  {}", detail.message)?,
             }
         }

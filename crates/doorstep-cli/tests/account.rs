@@ -288,6 +288,12 @@ fn a_file_with_faults_changes_nothing_and_says_where_they_are() {
         }
         assert!(!reply.stderr.contains("JBSWY3DP"), "{}", reply.stderr);
     }
+    let many =
+        (0..5001).fold("account,secret\n".to_owned(), |csv, n| csv + &format!("a{n},{HEX}\n"));
+    std::fs::write(shop.path("many"), many).unwrap();
+    let reply = shop.run(&["account", "import", "many"]);
+    assert_eq!(reply.stderr.matches("5001 entries").count(), 1, "{}", reply.stderr);
+    assert!(reply.stderr.contains("\nhint: "), "{}", reply.stderr);
     assert_eq!(shop.must(&["account", "list"]).json["data"], json!([]));
 }
 

@@ -84,11 +84,15 @@ impl<'c> Presentation<'c> {
         ) -> Result<(Spending<M::Found>, Record), Refusal>,
     ) -> Result<Result<Granted<M::Found>, Refusal>, StoreError> {
         if self.account.disabled_at.is_some() {
+            accounts::count_uncompared(self.connection)?;
             return Ok(Err(Refusal::Revoked));
         }
         let (attempt, record) = match begun {
             Ok(begun) => begun,
-            Err(refusal) => return Ok(Err(refusal)),
+            Err(refusal) => {
+                accounts::count_uncompared(self.connection)?;
+                return Ok(Err(refusal));
+            }
         };
         let receipt = self.append(attempt.place(), &record);
         let outcome = match attempt.counted(receipt).map_err(lost)?.compare() {

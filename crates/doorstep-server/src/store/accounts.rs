@@ -148,8 +148,8 @@ pub(crate) fn set_disabled(
     Ok(())
 }
 
-/// Counts an attempt at an account that does not exist.
-pub(crate) fn count_unknown(connection: &Connection) -> Result<(), StoreError> {
-    connection.prepare_cached("UPDATE unknown_accounts SET attempts = attempts + 1")?.execute([])?;
+/// Counts a refusal that stores nothing else, so that it waits for the disk as the others do.
+pub(crate) fn count_uncompared(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("UPDATE uncompared SET refusals = refusals + 1")?.execute([])?;
     Ok(())
 }

@@ -57,7 +57,7 @@ mod tests {
             let sql = format!("SELECT count(*) FROM {table}");
             connection.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
-        assert_eq!((count("meta"), count("accounts"), count("unknown_accounts")), (1, 0, 1));
+        assert_eq!((count("meta"), count("accounts"), count("uncompared")), (1, 0, 1));
     }
 
     #[test]

@@ -99,6 +99,29 @@ pub enum Method {
     },
 }
 
+impl Method {
+    /// The most codes that one guess may hit: those of the window, twice where its drift moved it
+    /// away from now, or those ahead.
+    #[must_use]
+    pub fn codes_per_guess(&self) -> u64 {
+        match self {
+            Self::Hotp { look_ahead, .. } => {
+                u64::from((*look_ahead).min(MAX_LOOK_AHEAD)).saturating_add(1)
+            }
+            Self::Totp { window, drift: Drift::NONE, .. } => window.most_steps(),
+            Self::Totp { window, .. } => window.most_steps().saturating_mul(2),
+        }
+    }
+}
+
+/// Whether a text has the shape of a code of any authenticator. One that has not can be refused before
+/// an account is looked for, and so tells nothing of it.
+#[must_use]
+pub fn is_code(typed: &str) -> bool {
+    let all = (6..=10).filter_map(Digits::new);
+    all.map(Digits::shape).any(|shape| Code::parse(typed, shape).is_ok())
+}
+
 /// Why a code was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {

@@ -55,6 +55,12 @@ impl Window {
         }
     }
 
+    /// The most steps that are taken at one time.
+    #[must_use]
+    pub fn most_steps(self) -> u64 {
+        u64::from(self.back).saturating_add(u64::from(self.ahead)).div_ceil(2).saturating_add(1)
+    }
+
     /// The first and the last step that are taken at `now`, when the authenticator's clock is
     /// `drift` steps ahead of ours.
     #[must_use]
@@ -88,6 +94,17 @@ mod tests {
     use super::*;
     use core::num::NonZeroU64;
     use std::string::ToString;
+
+    #[test]
+    fn no_time_has_more_steps_than_the_most() {
+        for name in ["current", "current+half-previous", "current+previous", "+-1", "+-10"] {
+            let (window, totp) = (Window::parse(name).unwrap(), Totp::default());
+            let times = (1_800_000_000..1_800_000_060).map(Timestamp::from_seconds);
+            let counts =
+                times.map(|now| window.steps(&totp, now, 0)).map(|(from, to)| to - from + 1);
+            assert_eq!(counts.max(), Some(window.most_steps()), "{name}");
+        }
+    }
 
     #[test]
     fn a_name_reads_back_and_no_other_name_is_read() {

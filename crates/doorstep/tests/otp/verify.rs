@@ -2,6 +2,8 @@
 
 use crate::support::{Verifier, already_used, at, code, digits, secret, text, wrong, wrong_code};
 use doorstep::otp::hotp::Hotp;
+use doorstep::otp::ocra::suite::Suite;
+use doorstep::otp::ocra::verify::codes_per_guess;
 use doorstep::otp::record::State;
 use doorstep::otp::totp::Totp;
 use doorstep::otp::verify::{Authenticator, Drift, Method, Why};
@@ -234,10 +236,28 @@ fn ten_digits_are_verified_like_six() {
 #[test]
 fn the_throttle_bounds_what_is_guessed_in_a_year() {
     let tries = |pace: Pace| f64::from(pace.burst) + 365.0 * 86_400.0 / f64::from(pace.refill);
-    let year = |codes: f64| tries(Pace::AUTHENTICATOR) * codes / 1e6;
-    assert!((0.0065..0.0067).contains(&year(3.0)), "{}", year(3.0));
-    assert!((0.0125..0.0135).contains(&year(6.0)), "{}", year(6.0));
-    assert!((0.0235..0.0245).contains(&year(11.0)), "{}", year(11.0));
+    let totp = Totp::default();
+    let window = |name, drift| {
+        let window = Window::parse(name).unwrap();
+        Method::Totp { totp, window, drift }.codes_per_guess()
+    };
+    let ocra =
+        |suite, name| codes_per_guess(&Suite::parse(suite).unwrap(), Window::parse(name).unwrap());
+    for (codes, count, percent) in [
+        (window("+-1", Drift::NONE), 3, "0.7"),
+        (window("+-1", Drift::QUARTZ), 6, "1.3"),
+        (Authenticator::hotp(&secret(), Hotp::default()).method().codes_per_guess(), 11, "2.4"),
+        (window("+-10", Drift::NONE), 21, "4.6"),
+        (window("+-10", Drift::QUARTZ), 42, "9.2"),
+        (ocra("OCRA-1:HOTP-SHA1-6:QN08", "+-10"), 1, "0.2"),
+        (ocra("OCRA-1:HOTP-SHA1-6:C-QN08", "+-10"), 11, "2.4"),
+        (ocra("OCRA-1:HOTP-SHA1-6:QN08-T30S", "+-1"), 3, "0.7"),
+        (ocra("OCRA-1:HOTP-SHA1-6:C-QN08-T30S", "+-1"), 33, "7.3"),
+    ] {
+        let codes_f64 = f64::from(u32::try_from(codes).unwrap());
+        let year = format!("{:.1}", 100.0 * tries(Pace::AUTHENTICATOR) * codes_f64 / 1e6);
+        assert_eq!((codes, year.as_str()), (count, percent));
+    }
 }
 
 #[test]

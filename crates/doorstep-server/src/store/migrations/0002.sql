@@ -76,9 +76,10 @@ CREATE TABLE challenges (
 CREATE INDEX challenges_by_end ON challenges (expires_at);
 CREATE INDEX challenges_by_authenticator ON challenges (account, number);
 
--- Attempts at accounts that do not exist: counted, so that they take as long as others.
-CREATE TABLE unknown_accounts (
+-- Refusals that store nothing else, as at accounts that do not exist: counted, so that they take as
+-- long as others.
+CREATE TABLE uncompared (
     only     INTEGER PRIMARY KEY CHECK (only = 1),
-    attempts INTEGER NOT NULL
+    refusals INTEGER NOT NULL
 ) STRICT;
-INSERT INTO unknown_accounts VALUES (1, 0);
+INSERT INTO uncompared VALUES (1, 0);

@@ -32,6 +32,17 @@ pub const fn hint(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// How many answers may have been computed and not presented.
+const LOOK_AHEAD: u8 = 10;
+
+/// The most answers that one guess may hit: every counter ahead with every step of the window, as far
+/// as they go in.
+#[must_use]
+pub fn codes_per_guess(suite: &Suite, window: Window) -> u64 {
+    let counters = if suite.has_counter() { u64::from(LOOK_AHEAD).saturating_add(1) } else { 1 };
+    counters.saturating_mul(suite.period().map_or(1, |_| window.most_steps()))
+}
+
 /// What was asked, and whether it was answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -52,7 +63,6 @@ pub struct OcraAuthenticator {
     suite: Suite,
     digits: Digits,
     pin: Option<PinHash>,
-    look_ahead: u8,
     window: Window,
 }
 
@@ -78,7 +88,7 @@ impl OcraAuthenticator {
         (suite.pin() == pin.as_ref().map(|pin| pin.algorithm)).then_some(())?;
         let digits = suite.digits()?;
         let window = Window::ONE_EACH;
-        Some(Self { secret: secret.clone(), suite, digits, pin, look_ahead: 10, window })
+        Some(Self { secret: secret.clone(), suite, digits, pin, window })
     }
 
     /// The same with another window of time steps.
@@ -110,7 +120,7 @@ impl<'e> Enrolled<'e, OcraAuthenticator> {
         let code = code.map_err(|_| Refusal::Mistyped)?;
         let counters = authenticator.suite.has_counter().then(|| {
             let next = self.state.last_step().map_or(0, |last| last.saturating_add(1));
-            (next, next.saturating_add(u64::from(authenticator.look_ahead)))
+            (next, next.saturating_add(u64::from(LOOK_AHEAD)))
         });
         let steps = authenticator.suite.period().map(|period| {
             let totp = Totp { period, ..Totp::default() };

@@ -282,6 +282,10 @@ mod tests {
             (json!({"kind": "hotp", "window": "+-1"}), "window"),
             (json!({"kind": "hotp", "counter": -1}), "counter"),
             (json!({"kind": "ocra"}), "suite"),
+            (
+                json!({"kind": "ocra", "suite": "OCRA-1:HOTP-SHA1-6:C-QN08-T30S", "window": "+-2"}),
+                "window",
+            ),
             (ocra("OCRA-2:HOTP-SHA1-6:QN08"), "suite"),
             (ocra("OCRA-1:HOTP-SHA1-0:QN08"), "suite"),
             (ocra("OCRA-1:HOTP-SHA1-4:QN08"), "suite"),

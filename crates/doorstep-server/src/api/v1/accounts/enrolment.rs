@@ -13,6 +13,7 @@ use crate::{authenticators, text};
 use doorstep::otp::hotp::Hotp;
 use doorstep::otp::ocra::PinHash;
 use doorstep::otp::ocra::suite::Suite;
+use doorstep::otp::ocra::verify::codes_per_guess;
 use doorstep::otp::otpauth::MAX_PERIOD;
 use doorstep::otp::record::State as Remembered;
 use doorstep::otp::text::{read_base32, read_hex};
@@ -33,6 +34,9 @@ const SHORTEST_SECRET: usize = 10;
 /// Authenticators that an account may have, disabled ones aside: each is one more code that a guess
 /// may hit.
 const MOST: usize = 8;
+
+/// Codes that one guess may hit, at most: those of the widest window of a clock that is followed.
+const MOST_CODES: u64 = 42;
 
 /// How an authenticator moves on.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ToSchema)]
@@ -238,7 +242,16 @@ impl EnrolAuthenticator {
             return None;
         }
         faults.foreign("counter", self.counter.is_some() && !suite.has_counter());
-        Some(Kind::Ocra { suite, window: window? })
+        let window = window?;
+        let codes = codes_per_guess(&suite, window);
+        if codes > MOST_CODES {
+            let message = format!(
+                "leaves a guess {codes} codes to hit in this suite, more than {MOST_CODES}"
+            );
+            faults.add("window", message);
+            return None;
+        }
+        Some(Kind::Ocra { suite, window })
     }
 
     fn read_shape(&self, faults: &mut Faults) -> (Option<Algorithm>, Option<Digits>) {

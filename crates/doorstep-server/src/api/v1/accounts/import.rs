@@ -85,7 +85,8 @@ pub(crate) async fn handler(
 ) -> Result<(StatusCode, Json<ImportedAccounts>), Problem> {
     let count = request.rows.len();
     if !(1..=MAX_ROWS).contains(&count) {
-        return Err(Problem::field("rows", format!("has {count} entries, not 1 to {MAX_ROWS}")));
+        let message = format!("has {count} entries, not 1 to {MAX_ROWS}");
+        return Err(Problem::field("rows", message).hint("send more of them in several requests"));
     }
     let now = context.now();
     let (mut rows, mut warnings, mut errors) = (Vec::with_capacity(count), Vec::new(), Vec::new());
@@ -298,6 +299,11 @@ mod tests {
         assert_eq!((status, &problem["errors"][0]["row"]), (422, &json!(8)), "{problem}");
         for rows in [json!({"rows": []}), json!({"rows": {}}), json!([])] {
             assert_eq!(server.post("/v1/accounts/import", rows).await.0, 422);
+        }
+        for count in [0, 5001] {
+            let rows = json!({"rows": vec![0; count]});
+            let (status, problem) = server.post("/v1/accounts/import", rows).await;
+            assert_eq!((status, problem["hint"].is_string()), (422, true), "{problem}");
         }
         assert_eq!(server.query("SELECT count(*) FROM accounts"), 0);
     }

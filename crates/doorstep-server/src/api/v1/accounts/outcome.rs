@@ -121,7 +121,8 @@ impl Outcome {
         Self::no(&Refusal::Unknown, now)
     }
 
-    fn no(refusal: &Refusal, now: Timestamp) -> Self {
+    /// The no to anybody, before an account is looked for.
+    pub(crate) fn no(refusal: &Refusal, now: Timestamp) -> Self {
         let mut no = Self {
             reason: Some(refusal.code()),
             message: Some(refusal.to_string()),

@@ -10,6 +10,7 @@ use crate::presentation::Presentation;
 use crate::store::{StoreError, accounts, recovery_codes};
 use axum::Json;
 use axum::extract::State;
+use doorstep::code::{Code, Shape};
 use doorstep::otp::recovery::{begin, hint, spend};
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
@@ -66,9 +67,13 @@ fn present(
     request: &RecoverAccount,
     now: Timestamp,
 ) -> Result<Outcome, Problem> {
+    if Code::parse(&request.code, Shape::RECOVERY).is_err() {
+        let refusal = Refusal::Mistyped;
+        return Ok(Outcome::no(&refusal, now).hint(hint(&refusal)));
+    }
     let account = named(&request.account).map(|named| accounts::find(connection, &named));
     let Some(account) = account.transpose()?.flatten() else {
-        accounts::count_unknown(connection)?;
+        accounts::count_uncompared(connection)?;
         return Ok(Outcome::unknown(now).hint(hint(&Refusal::Unknown)));
     };
     let (seq, id) = (account.seq, account.id.clone());

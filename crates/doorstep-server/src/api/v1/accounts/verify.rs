@@ -74,6 +74,9 @@ fn present(
     request: &VerifyAccount,
     now: Timestamp,
 ) -> Result<Outcome, Problem> {
+    if !verify::is_code(&request.code) {
+        return Ok(Outcome::no(&Refusal::Mistyped, now));
+    }
     let account = named(&request.account).map(|named| accounts::find(connection, &named));
     let Some(account) = account.transpose()?.flatten() else {
         return unknown(connection, now);
@@ -141,7 +144,7 @@ fn unknown(connection: &Connection, now: Timestamp) -> Result<Outcome, Problem> 
             drop(black_box(totp.code(&keyed, step)));
         }
     }
-    accounts::count_unknown(connection)?;
+    accounts::count_uncompared(connection)?;
     Ok(Outcome::unknown(now))
 }
 
@@ -319,10 +322,23 @@ mod tests {
         let fullwidth: String =
             code.bytes().map(|b| char::from_u32(0xFF10 + u32::from(b - b'0')).unwrap()).collect();
         for typed in [
-            "", " ", "12345", "1234567", "12345a", "+12345", "1_2345", &fullwidth, "123456\n", "\0",
+            "",
+            " ",
+            "12345",
+            "12345678901",
+            "12345a",
+            "+12345",
+            "1_2345",
+            &fullwidth,
+            "123456\n",
+            "\0",
         ] {
             assert_eq!(server.verify("ana", typed).await["reason"], "mistyped", "{typed:?}");
-            assert_eq!(server.verify("bare", typed).await["reason"], "unknown", "{typed:?}");
+            // Whatever account it is, and whether it is there: told before one is looked for.
+            let told = server.verify("ana", typed).await;
+            for name in ["bare", "nobody", "\0"] {
+                assert_eq!(server.verify(name, typed).await, told, "{typed:?}");
+            }
         }
         assert_eq!(server.query("SELECT sum(attempts_used) FROM accounts"), 0);
         for nobody in ["", " ", "nobody", "acc_", "acc_01m7zpcgdg2c2rbw8qte4qcp8y", "a\0"] {
@@ -330,7 +346,12 @@ mod tests {
             assert_eq!(refused["reason"], "unknown", "{nobody:?}");
             assert!(refused["server_time"].is_string());
         }
-        assert_eq!(server.query("SELECT attempts FROM unknown_accounts"), 6);
+        assert_eq!(server.query("SELECT refusals FROM uncompared"), 6);
+        // Every refusal that stores nothing else waits for the disk all the same.
+        for (count, (name, typed)) in (7..).zip([("ana", "12345678"), ("bare", "123456")]) {
+            server.verify(name, typed).await;
+            assert_eq!(server.query("SELECT refusals FROM uncompared"), count);
+        }
         assert_eq!(server.verify("ana", &code).await["outcome"], "granted");
     }
 
