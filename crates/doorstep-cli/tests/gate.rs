@@ -308,6 +308,32 @@ fn refused_codes_do_not_make_the_state_file_grow_for_ever() {
 }
 
 #[test]
+fn who_was_granted_is_let_in_though_the_browser_cannot_be_remembered() {
+    let mut site = Site::new(LOCAL);
+    let seed = site.enrolled("ana", NOON);
+    site.set_clock(NOON + 60);
+    let size = || std::fs::metadata(site.path("gate.state")).unwrap().len();
+    let before = size();
+    assert_eq!(site.run(&["gate", "resync", "ana", "000000", "000001"]).status, 3);
+    let after = size();
+    // The file has room for the attempt and for the code's spending, and for nothing more.
+    let limit = after + 2 * (after - before) + 8;
+    let script = format!("trap '' XFSZ; exec prlimit --fsize={limit} \"$0\" --json gate");
+    let command = site.command(&["gate"]);
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).arg(command.get_program()).current_dir(site.path(""));
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let gate = site.start_as(shell);
+    let mut ana = Browser::new(&gate);
+    let answer = ana.login("/_doorstep/login", "ana", &site.code(&seed, NOON + 60));
+    assert_eq!(answer.status, 303, "{answer:?}");
+    assert!(!ana.cookies.contains_key("__Host-doorstep-device"), "there was room for it");
+    assert_eq!(ana.get("/_doorstep/check").status, 204);
+    let again = Browser::new(&gate).login("/_doorstep/login", "ana", "123456");
+    assert_eq!(again.status, 503, "no attempt without a record");
+}
+
+#[test]
 fn one_of_many_logins_over_two_gates_gets_the_session_and_different_users_all_do() {
     let mut site = Site::new(LOCAL);
     let users: Vec<_> = (0..6).map(|user| format!("user{user}")).collect();

@@ -84,8 +84,12 @@ impl Site {
 
     /// Starts a gate; gives back its address.
     pub(crate) fn start(&mut self) -> String {
-        let mut child =
-            self.command(&["gate"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        self.start_as(self.command(&["gate"]))
+    }
+
+    /// Starts a gate by a command of its own; gives back its address.
+    pub(crate) fn start_as(&mut self, mut command: Command) -> String {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.children.push(child);
