@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::File;
 use std::process::Stdio;
-use support::{Shop, WRITES, code_in, copy, link_in, reply, wait_at_lock, wrong};
+use support::{Shop, WRITES, code_in, copy, link_in, reply, wait_at_lock, wait_to_open, wrong};
 
 const PROCESSES: usize = 16;
 
@@ -21,7 +21,7 @@ fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
-    wait_at_lock(&journal, PROCESSES);
+    wait_to_open(&shop.path("ana/journal"), &children);
     journal.unlock().unwrap();
     let replies = children.into_iter().map(|child| reply(&child.wait_with_output().unwrap()));
     replies.map(|reply| reply.outcome().to_owned()).collect()

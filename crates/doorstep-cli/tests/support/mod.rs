@@ -314,6 +314,15 @@ pub(crate) fn wait_at_lock(file: &std::fs::File, count: usize) {
     });
 }
 
+/// Waits until each of these processes has a file open.
+pub(crate) fn wait_to_open(file: &Path, children: &[Child]) {
+    let has = |child: &Child| {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+        open.filter_map(|open| std::fs::read_link(open.ok()?.path()).ok()).any(|open| open == file)
+    };
+    wait("all processes to open the file", || children.iter().all(has));
+}
+
 pub(crate) fn reply(output: &Output) -> Reply {
     Reply {
         json: serde_json::from_slice(&output.stdout).unwrap_or_default(),
