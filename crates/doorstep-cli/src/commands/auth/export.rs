@@ -14,7 +14,6 @@ use doorstep::otp::otpauth::{self, Entry};
 use doorstep_files::{FileError, private};
 use doorstep_qr::Qr;
 use serde_json::json;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -199,7 +198,7 @@ fn draw(
 /// Writes a new file that only its owner reads.
 fn write(path: &Path, content: &[u8]) -> Result<PathBuf, CliError> {
     private::create(path, content).map_err(|error| match error {
-        FileError::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists => exists(path),
+        FileError::Exists { .. } => exists(path),
         FileError::Io { source, .. } => CliError::io("write", path, &source),
         other => CliError::new(other.to_string()),
     })?;
