@@ -53,11 +53,8 @@ def totp_cases(rng):
             yield f"totp {algorithm} {digits} {key} {period} {t0} {time}", code
 
 
-def challenge(rng, kind, most):
+def challenge(rng, kind, length):
     symbols = {"N": string.digits, "A": string.ascii_letters + string.digits, "H": string.hexdigits}
-    length = rng.randint(4, most)
-    if kind == "H":
-        length -= length % 2  # the package takes whole bytes
     return "".join(rng.choice(symbols[kind]) for _ in range(length))
 
 
@@ -82,9 +79,13 @@ def ocra_cases(rng):
             given["T_precomputed"] = rng.randrange(2**40)
         suite = f"OCRA-1:HOTP-{algorithm}-{digits}:{'-'.join(fields)}"
         key = rng.randbytes(rng.choice(KEY_LENGTHS))
-        asked, own = challenge(rng, kind, most), "-"
-        if rng.random() < 0.3:
-            own = challenge(rng, kind, most)
+        # The package takes whole bytes of hexadecimal digits.
+        step = 2 if kind == "H" else 1
+        mutual = most % step == 0 and rng.random() < 0.3
+        length = most if mutual else rng.randint(4, most) // step * step
+        asked, own = challenge(rng, kind, length), "-"
+        if mutual:
+            own = challenge(rng, kind, length)
             wanted = str2ocrasuite(suite)(key, Qsc=asked + own, **given)
         else:
             wanted = OCRAChallengeResponseClient(key, suite).compute_response(asked, **given)
