@@ -482,8 +482,8 @@ pub struct Presented<'a> {
 impl Compare for Presented<'_> {
     type Found = Accepted;
 
-    /// All authenticators are compared, whatever matches. A step that is spent comes first, so that
-    /// a code is taken once even if one secret was enrolled twice.
+    /// All authenticators are compared, whatever matches. A step that is spent comes first: of
+    /// one secret enrolled twice, which callers refuse, this takes most codes once, and not all.
     fn compare(&self) -> Option<Accepted> {
         let shape = self.code.shape();
         let (mut fresh, mut used) = (None, None);
