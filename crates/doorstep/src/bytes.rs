@@ -20,6 +20,12 @@ impl<const N: usize> Writer<N> {
     pub(crate) const fn finish(self) -> [u8; N] {
         self.0
     }
+
+    /// How many bytes were put so far.
+    #[cfg(all(feature = "lock", feature = "otp"))]
+    pub(crate) const fn length(&self) -> usize {
+        self.1
+    }
 }
 
 /// Reads what a [`Writer`] wrote; `None` where the bytes end.
@@ -34,6 +40,26 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
+    }
+
+    /// The next `length` bytes.
+    #[cfg(all(feature = "lock", feature = "otp"))]
+    pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// All that is left.
+    #[cfg(all(feature = "lock", feature = "otp"))]
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Whether nothing is left.
+    #[cfg(all(feature = "lock", feature = "otp"))]
+    pub(crate) const fn is_done(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn time(&mut self) -> Option<Timestamp> {

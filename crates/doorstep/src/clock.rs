@@ -69,6 +69,27 @@ impl Oscillator {
         }
     }
 
+    /// A stable number for stored and provisioned bytes.
+    #[cfg(feature = "otp")]
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Crystal => 0,
+            Self::Compensated => 1,
+            Self::Calibrated => 2,
+        }
+    }
+
+    #[cfg(feature = "otp")]
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.number() == number)
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// What the filter assumes of a part that nothing is known of yet.
     const fn noise(self) -> estimate::Noise {
         match self {
@@ -93,6 +114,28 @@ pub enum AfterPowerLoss {
 }
 
 impl AfterPowerLoss {
+    /// Both of them, in the order of their numbers.
+    pub const ALL: [Self; 2] = [Self::NeedTime, Self::Trust90Min];
+
+    #[cfg(feature = "otp")]
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::NeedTime => 0,
+            Self::Trust90Min => 1,
+        }
+    }
+
+    #[cfg(feature = "otp")]
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.number() == number)
+    }
+
+    /// Reads a name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// A stable name for interfaces.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -20,6 +20,49 @@ pub mod state;
 pub mod tuple;
 
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+/// What a keypad shows: less than the lock knows, since who stands before it may be anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The bolt moves, or the control code was obeyed.
+    Opened,
+    /// No.
+    Refused,
+    /// No attempts are left; `None` when no time brings them back.
+    Wait {
+        /// Seconds until the next one, by the lock's own count.
+        seconds: Option<u64>,
+    },
+    /// The lock does not know the time.
+    ClockUnset,
+    /// The code was right and opens no more.
+    AlreadyUsed,
+}
+
+impl Shown {
+    /// What is shown of a refusal, when the trusted floor is at `floor`.
+    #[must_use]
+    pub fn of(refusal: &Refusal, floor: Timestamp) -> Self {
+        match refusal {
+            Refusal::Throttled { until } => {
+                Self::Wait { seconds: until.map(|until| until.since(floor)) }
+            }
+            Refusal::ClockUnset => Self::ClockUnset,
+            Refusal::AlreadyUsed { .. } => Self::AlreadyUsed,
+            Refusal::Expired { .. }
+            | Refusal::IssuedForOfflineUse
+            | Refusal::LedgerFull
+            | Refusal::Mistyped
+            | Refusal::NotYetValid { .. }
+            | Refusal::Revoked
+            | Refusal::Superseded
+            | Refusal::Unknown
+            | Refusal::WrongCode { .. }
+            | Refusal::WrongVerifier => Self::Refused,
+        }
+    }
+}
 
 /// What a guest at the keypad can do about a refusal. A keypad itself shows less: opened, refused,
 /// wait, clock unset, already used.

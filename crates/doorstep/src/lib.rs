@@ -19,7 +19,8 @@
 //! [`handover::device::Device`].
 //!
 //! [`otp`] is the method of authenticators: HOTP, TOTP and OCRA (`docs/otp.md`); [`keypad`] that of
-//! locks: PINs for a window (KP1, `docs/kp1.md`), judged by what [`clock`] believes.
+//! locks: PINs for a window (KP1, `docs/kp1.md`), judged by what [`clock`] believes; [`door`] is a lock as it
+//! is installed.
 //!
 //! Without the default features `handover` and `otpauth` the crate needs no allocator.
 
@@ -47,6 +48,8 @@ pub mod code;
 #[cfg(feature = "handover")]
 pub mod cose;
 pub mod crockford;
+#[cfg(all(feature = "lock", feature = "otp"))]
+pub mod door;
 #[cfg(feature = "handover")]
 pub mod handover;
 pub mod id;

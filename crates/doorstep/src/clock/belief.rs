@@ -40,6 +40,9 @@ const CERTAIN_DEVIATIONS: u64 = 3;
 const HEARD: usize = 8;
 
 const DAY: u32 = 86_400;
+
+/// In hours. After that nothing becomes less certain.
+const TEN_YEARS: u32 = 87_600;
 const MILLISECONDS: u64 = 1_000;
 const NEVER: u64 = u64::MAX;
 
@@ -190,6 +193,21 @@ impl Belief {
         self.deviations(DEVIATIONS) / SECOND
     }
 
+    /// For how many counted seconds more anything is granted if nothing is heard, in whole hours and ten
+    /// years at most: the day on which codes begin to fail.
+    #[must_use]
+    pub fn lasts(self) -> u64 {
+        let hour = u64::from(HOUR);
+        let mut belief = self;
+        for hours in 0..TEN_YEARS {
+            if belief.now().is_none() {
+                return u64::from(hours).saturating_sub(1).saturating_mul(hour);
+            }
+            belief = belief.then(&Event::Elapsed { seconds: hour });
+        }
+        u64::from(TEN_YEARS).saturating_mul(hour)
+    }
+
     /// By how many billionths a counted second is believed to be too short.
     #[must_use]
     pub const fn rate(&self) -> i64 {
@@ -229,8 +247,7 @@ impl Belief {
         let (hours, pending) = split(counted, HOUR);
         let (days, day) = split(u64::from(self.day).saturating_add(seconds), DAY);
         let mut estimate = self.estimate.counted(seconds);
-        // After ten years nothing becomes less certain.
-        for _ in 0..hours.min(87_600) {
+        for _ in 0..hours.min(u64::from(TEN_YEARS)) {
             estimate = estimate.aged(noise);
         }
         Self {

@@ -28,8 +28,12 @@ pub fn steps(totp: &Totp, now: &Interval) -> u8 {
     let late = now.latest.since(now.probable);
     let early = now.probable.since(now.earliest);
     let steps = late.max(early).div_ceil(totp.period.get());
-    let most = if totp.digits.get() >= 8 { MANY_STEPS } else { MAX_STEPS };
-    u8::try_from(steps).unwrap_or(u8::MAX).clamp(1, most)
+    u8::try_from(steps).unwrap_or(u8::MAX).clamp(1, most_steps(totp))
+}
+
+/// How many steps to either side are ever taken.
+pub(crate) const fn most_steps(totp: &Totp) -> u8 {
+    if totp.digits.get() >= 8 { MANY_STEPS } else { MAX_STEPS }
 }
 
 /// What an accepted step tells of the time. The code was made in its step, or by an authenticator that

@@ -41,6 +41,12 @@ impl RootKey {
         PinKey(keyed(&expand(&self.0, &[b"kp1-pin", &epoch.to_be_bytes()])))
     }
 
+    /// The key under which the lock's journal goes home.
+    #[cfg(feature = "otp")]
+    pub(crate) fn journal(&self) -> Hmac<Sha256> {
+        keyed(&expand(&self.0, &[b"kp1-journal"]))
+    }
+
     /// The key of control codes in an epoch.
     #[must_use]
     pub fn control(&self, epoch: u32) -> ControlKey {

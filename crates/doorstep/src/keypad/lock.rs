@@ -84,6 +84,12 @@ impl Lock {
         Self { root, profile }
     }
 
+    /// The root of its keys.
+    #[cfg(feature = "otp")]
+    pub(crate) const fn root(&self) -> &RootKey {
+        &self.root
+    }
+
     /// What it is set up for.
     #[must_use]
     pub const fn profile(&self) -> &Profile {

@@ -38,8 +38,14 @@ impl Odds {
     /// The odds of a profile if its PINs had so many digits.
     #[must_use]
     pub fn with_digits(profile: &Profile, digits: PinDigits) -> Self {
-        let acceptable = acceptable(profile, MAX_UNCERTAINTY).saturating_mul(EPOCHS);
-        let guess = float(acceptable) / float(digits.pins());
+        Self::of(acceptable(profile, MAX_UNCERTAINTY).saturating_mul(EPOCHS), digits.pins())
+    }
+
+    /// The odds when one guess may hit so many of so many codes, and attempts come back at
+    /// [`PIN_PACE`].
+    #[must_use]
+    pub fn of(acceptable: u64, codes: u64) -> Self {
+        let guess = float(acceptable) / float(codes);
         let tries = u32::from(PIN_PACE.burst)
             .saturating_add(YEAR.checked_div(PIN_PACE.refill).unwrap_or(0));
         let mut missed = 1.0;

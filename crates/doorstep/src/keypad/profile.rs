@@ -2,6 +2,8 @@
 
 use super::odds;
 use super::tuple::{Class, Grace, PinDigits, Tuple};
+#[cfg(feature = "otp")]
+use crate::bytes::{Reader, Writer};
 use crate::time::Window;
 
 /// The most classes of a profile.
@@ -32,6 +34,17 @@ pub struct Profile {
     generations: u8,
     exclusive: bool,
     digits: PinDigits,
+}
+
+/// How often PINs open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uses {
+    /// As often as their holder comes, within their window.
+    Many,
+    /// Once.
+    Once,
+    /// As the booking says: each window exists both ways.
+    Both,
 }
 
 /// Why there is no such profile.
@@ -99,6 +112,19 @@ impl Profile {
         holders: u8,
         generations: u8,
     ) -> Result<Self, ProfileError> {
+        let [digits, ..] = PinDigits::ALL;
+        let profile = Self::checked(classes, exclusive, (holders, generations), digits)?;
+        let digits = odds::default_digits(&profile).ok_or(ProfileError::Guessable)?;
+        Ok(Self { digits, ..profile })
+    }
+
+    /// A profile whose odds somebody else looked at: a lock takes the digits that it is told.
+    fn checked(
+        classes: &[Class],
+        exclusive: bool,
+        (holders, generations): (u8, u8),
+        digits: PinDigits,
+    ) -> Result<Self, ProfileError> {
         let Some(first) = classes.first() else { return Err(ProfileError::Classes(0)) };
         let mut kept = [*first; MAX_CLASSES];
         if classes.len() > MAX_CLASSES {
@@ -113,11 +139,43 @@ impl Profile {
         if !(1..=MAX_LANES).contains(&holders.saturating_mul(generations)) {
             return Err(ProfileError::Lanes);
         }
-        let [digits, ..] = PinDigits::ALL;
-        let profile =
-            Self { classes: kept, count: classes.len(), holders, generations, exclusive, digits };
-        let digits = odds::default_digits(&profile).ok_or(ProfileError::Guessable)?;
-        Ok(Self { digits, ..profile })
+        let count = classes.len();
+        Ok(Self { classes: kept, count, holders, generations, exclusive, digits })
+    }
+
+    /// The same for so many holders at once, whose PINs can be made anew so often less one. The digits
+    /// are computed anew.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when there are too many lanes, or not even ten digits keep a robot out.
+    pub fn with_holders(self, holders: u8, generations: u8) -> Result<Self, ProfileError> {
+        Self::with_lanes(self.classes(), self.exclusive, holders, generations)
+    }
+
+    /// The same with PINs that open as often. Single use is a class of its own, so `Both` has each class
+    /// twice. The digits are computed anew.
+    ///
+    /// # Errors
+    /// [`ProfileError`] when that makes too many classes, or not even ten digits keep a robot out.
+    pub fn with_uses(self, uses: Uses) -> Result<Self, ProfileError> {
+        let of = |one_time| move |class: &Class| Class { one_time, ..*class };
+        let (many, once) =
+            (self.classes().iter().map(of(false)), self.classes().iter().map(of(true)));
+        let mut classes =
+            [Class { duration: 0, quantum: 0, phase: 0, one_time: false }; 2 * MAX_CLASSES];
+        let wanted = many.filter(|_| uses != Uses::Once).chain(once.filter(|_| uses != Uses::Many));
+        let mut count: usize = 0;
+        for class in wanted {
+            if classes.iter().take(count).any(|known| *known == class) {
+                continue;
+            }
+            if let Some(place) = classes.get_mut(count) {
+                *place = class;
+                count = count.saturating_add(1);
+            }
+        }
+        let classes = classes.get(..count).ok_or(ProfileError::Classes(count))?;
+        Self::with_lanes(classes, self.exclusive, self.holders, self.generations)
     }
 
     /// The same with another number of digits, for who weighs the odds ([`odds::Odds`]) otherwise.
@@ -174,6 +232,36 @@ impl Profile {
             return Err(ProfileError::Class(class(1)));
         }
         Self::new(classes, true)
+    }
+
+    /// The most bytes of an encoded profile.
+    #[cfg(feature = "otp")]
+    pub(crate) const LENGTH: usize = 5 + MAX_CLASSES * Class::LENGTH;
+
+    /// Writes the profile: `u8 classes || u8 holders || u8 generations || u8 exclusive || u8 digits ||`
+    /// the classes.
+    #[cfg(feature = "otp")]
+    pub(crate) fn put<const N: usize>(&self, out: &mut Writer<N>) {
+        let count = u8::try_from(self.count).unwrap_or(u8::MAX);
+        let exclusive = u8::from(self.exclusive);
+        out.put(&[count, self.holders, self.generations, exclusive, self.digits.get()]);
+        for class in self.classes() {
+            out.put(&class.to_bytes());
+        }
+    }
+
+    /// Reads a profile; `None` for anything else. Nothing is computed: a lock takes the digits it is told.
+    #[cfg(feature = "otp")]
+    pub(crate) fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let [count, holders, generations, exclusive, digits] = from.take()?;
+        let mut classes =
+            [Class { duration: 0, quantum: 0, phase: 0, one_time: false }; MAX_CLASSES];
+        let classes = classes.get_mut(..usize::from(count))?;
+        for place in classes.iter_mut() {
+            *place = Class::from_bytes(from.take()?)?;
+        }
+        let digits = PinDigits::new(digits).filter(|_| exclusive <= 1)?;
+        Self::checked(classes, exclusive == 1, (holders, generations), digits).ok()
     }
 
     /// The classes.

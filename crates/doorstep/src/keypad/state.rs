@@ -45,6 +45,12 @@ impl<const N: usize> State<N> {
         }
     }
 
+    /// A lock that was installed anew, in the epoch that its issuer is in.
+    #[cfg(feature = "otp")]
+    pub(crate) fn in_epoch(belief: Belief, epoch: u32) -> Self {
+        Self { epoch, ..Self::new(belief) }
+    }
+
     /// What it believes about the time.
     #[must_use]
     pub const fn belief(&self) -> &Belief {

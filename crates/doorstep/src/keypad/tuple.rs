@@ -35,6 +35,30 @@ impl Class {
         u32::try_from(minutes.checked_div(u64::from(self.quantum))?).ok()
     }
 
+    /// Bytes of an encoded class: `u32 duration || u16 quantum || u16 phase || u8 flags`.
+    pub(crate) const LENGTH: usize = 9;
+
+    pub(crate) const fn to_bytes(self) -> [u8; Self::LENGTH] {
+        let ([a, b, c, d], [e, f]) = (self.duration.to_be_bytes(), self.quantum.to_be_bytes());
+        let [g, h] = self.phase.to_be_bytes();
+        [a, b, c, d, e, f, g, h, if self.one_time { 1 } else { 0 }]
+    }
+
+    pub(crate) const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h, flags] = bytes;
+        let one_time = match flags {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        Some(Self {
+            duration: u32::from_be_bytes([a, b, c, d]),
+            quantum: u16::from_be_bytes([e, f]),
+            phase: u16::from_be_bytes([g, h]),
+            one_time,
+        })
+    }
+
     /// How long a window lasts, in seconds.
     #[must_use]
     pub fn seconds(&self) -> u64 {
@@ -141,26 +165,14 @@ impl Tuple {
     }
 
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
-        let Class { duration, quantum, phase, one_time } = self.class;
-        let ([a, b, c, d], [e, f]) = (duration.to_be_bytes(), quantum.to_be_bytes());
-        let ([g, h], [i, j, k, l]) = (phase.to_be_bytes(), self.index.to_be_bytes());
-        let flags = u8::from(one_time);
+        let [a, b, c, d, e, f, g, h, flags] = self.class.to_bytes();
+        let [i, j, k, l] = self.index.to_be_bytes();
         [a, b, c, d, e, f, g, h, flags, i, j, k, l, self.holder, self.generation]
     }
 
     pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
         let [a, b, c, d, e, f, g, h, flags, i, j, k, l, holder, generation] = bytes;
-        let one_time = match flags {
-            0 => false,
-            1 => true,
-            _ => return None,
-        };
-        let class = Class {
-            duration: u32::from_be_bytes([a, b, c, d]),
-            quantum: u16::from_be_bytes([e, f]),
-            phase: u16::from_be_bytes([g, h]),
-            one_time,
-        };
+        let class = Class::from_bytes([a, b, c, d, e, f, g, h, flags])?;
         Some(Self { class, index: u32::from_be_bytes([i, j, k, l]), holder, generation })
     }
 }

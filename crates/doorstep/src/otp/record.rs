@@ -75,6 +75,21 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The step whose code was accepted, if one was.
+    #[cfg(feature = "lock")]
+    pub(crate) const fn accepted(&self) -> Option<u64> {
+        match self {
+            Self::Accepted { step, .. } | Self::Resynced { step, .. } => Some(*step),
+            Self::Tried
+            | Self::First { .. }
+            | Self::Answered { .. }
+            | Self::TriedRecovery
+            | Self::Recovered { .. } => None,
+        }
+    }
+}
+
 /// Who presents a code, and the attempts it is taken from: 0 for anybody, other numbers for a
 /// device that was once given a success. The latter have a bucket of their own, so that whoever
 /// guesses elsewhere uses up the attempts of strangers and not those of the holder.

@@ -66,6 +66,17 @@ const fn separates(byte: u8) -> bool {
 /// [`BadSecret`] says what is wrong with it.
 pub fn read_base32(text: &str) -> Result<Base32, BadSecret> {
     let mut builder = SecretBuilder::new();
+    let canonical = base32_bytes(text, |byte| builder.push(byte))?;
+    let secret = builder.finish().ok_or(BadSecret::Empty)?;
+    Ok(Base32 { secret, canonical })
+}
+
+/// Hands each byte that base32 stands for to `push`, which says `None` when there are too many. Says
+/// whether the last character carries no stray bits.
+pub(crate) fn base32_bytes(
+    text: &str,
+    mut push: impl FnMut(u8) -> Option<()>,
+) -> Result<bool, BadSecret> {
     let (mut bits, mut held, mut symbols, mut padded) = (0_u32, 0_u8, 0_usize, false);
     for byte in text.bytes().filter(|byte| !separates(*byte)) {
         if byte == b'=' {
@@ -86,7 +97,7 @@ pub fn read_base32(text: &str) -> Result<Base32, BadSecret> {
         if held >= 8 {
             held = held.saturating_sub(8);
             let whole = bits.checked_shr(u32::from(held)).unwrap_or(0) & 0xFF;
-            builder.push(u8::try_from(whole).unwrap_or(0)).ok_or(BadSecret::TooLong)?;
+            push(u8::try_from(whole).unwrap_or(0)).ok_or(BadSecret::TooLong)?;
         }
     }
     if symbols == 0 {
@@ -96,8 +107,7 @@ pub fn read_base32(text: &str) -> Result<Base32, BadSecret> {
         return Err(BadSecret::Length);
     }
     let stray = bits & 1_u32.checked_shl(u32::from(held)).unwrap_or(0).saturating_sub(1);
-    let secret = builder.finish().ok_or(BadSecret::Empty)?;
-    Ok(Base32 { secret, canonical: stray == 0 })
+    Ok(stray == 0)
 }
 
 /// Writes base32 in upper case without padding, as `otpauth` wants it: for the enrolment, never
@@ -106,7 +116,11 @@ pub fn read_base32(text: &str) -> Result<Base32, BadSecret> {
 /// # Errors
 /// Those of `out`.
 pub fn write_base32(secret: &OtpSecret, out: &mut impl fmt::Write) -> fmt::Result {
-    for chunk in secret.expose().chunks(5) {
+    write_base32_bytes(secret.expose(), out)
+}
+
+pub(crate) fn write_base32_bytes(bytes: &[u8], out: &mut impl fmt::Write) -> fmt::Result {
+    for chunk in bytes.chunks(5) {
         let mut bits = 0_u64;
         for index in 0..5 {
             bits = (bits << 8_u32) | u64::from(chunk.get(index).copied().unwrap_or(0));
