@@ -41,7 +41,7 @@ def profile(name, **own):
         fit = lambda duration: max([q for q in GRID if q <= duration // 8] or [15])
         classes, exclusive = [class_of(duration, fit(duration)) for duration in GENERAL], False
     elif name == "stays":
-        gap = own["check_in"] - own["check_out"]
+        gap = (own["check_in"] - own["check_out"]) % 1440
         nights = range(1, own["nights"] + 1)
         classes = [class_of(n * 1440 - gap, 1440, own["check_in"]) for n in nights]
     else:

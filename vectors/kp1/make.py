@@ -95,6 +95,8 @@ def derive(case):
 
 
 STAYS = {"profile": "stays", "check_in": 840, "check_out": 600, "nights": 14}
+# Auckland in summer: the UTC day ends between check-out and check-in.
+FAR_EAST = {"profile": "stays", "check_in": 120, "check_out": 1260, "nights": 3}
 SOME = {
     "profile": "own",
     "exclusive": False,
@@ -126,6 +128,7 @@ def bookings():
     case("over the end of a year", general, 1_830_290_400, 1_830_304_800, True)
     case("two nights", STAYS, MIDNIGHT + 14 * HOUR, MIDNIGHT + 2 * DAY + 10 * HOUR, True)
     case("comes late", STAYS, MIDNIGHT + 23 * HOUR, MIDNIGHT + DAY + 10 * HOUR, True)
+    case("two nights far east", FAR_EAST, MIDNIGHT + 2 * HOUR, MIDNIGHT + DAY + 21 * HOUR, True)
     case("once", SOME, MIDNIGHT, MIDNIGHT + 1800, True, once=True)
     case("longer than the longest court", courts, MIDNIGHT, MIDNIGHT + 4 * HOUR + 1, False)
     case("a whole court, a second off", courts, MIDNIGHT + 1, MIDNIGHT + 4 * HOUR + 1, False)
@@ -138,6 +141,9 @@ def bookings():
     case("ends before its grid", {"profile": "own", "exclusive": False, "classes": [kp1.class_of(60, 1440, 840)]}, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR, False)
     case("stays past check-out", STAYS, MIDNIGHT + 14 * HOUR, MIDNIGHT + 14 * DAY + 10 * HOUR + 1, False)
     case("comes before check-in", STAYS, MIDNIGHT + 14 * HOUR - 1, MIDNIGHT + 14 * DAY + 10 * HOUR, False)
+    case("far east past check-out", FAR_EAST, MIDNIGHT + 2 * HOUR, MIDNIGHT + 2 * DAY + 21 * HOUR + 1, False)
+    case("far east before check-in", FAR_EAST, MIDNIGHT + 2 * HOUR - 1, MIDNIGHT + 2 * DAY + 21 * HOUR, False)
+    case("far east, a night too many", FAR_EAST, MIDNIGHT + 2 * HOUR, MIDNIGHT + 3 * DAY + 21 * HOUR, False)
     case("a night too many", STAYS, MIDNIGHT + 14 * HOUR, MIDNIGHT + 15 * DAY + 10 * HOUR, False)
     case("a stay once", STAYS, MIDNIGHT + 14 * HOUR, MIDNIGHT + DAY, False, once=True)
     case("a stay that begins at check-out and ends at the last", STAYS, MIDNIGHT + 10 * HOUR, MIDNIGHT + 14 * DAY + 10 * HOUR, False)

@@ -208,15 +208,18 @@ impl Profile {
     }
 
     /// Nights, from the check-in hour of the first day to the check-out hour of the last, both in
-    /// minutes of the UTC day; one party at a time. With `check_out` at or before `check_in`, rounding
-    /// never gives the last guest the next guest's room. Where clocks change, take the earlier
-    /// check-in and the later check-out of the year.
+    /// minutes of the UTC day; one party at a time. Check-out is at most 12 hours before the next
+    /// check-in, over midnight of UTC or not, so that rounding never gives the last guest the next
+    /// guest's room. Where clocks change, take the earliest check-in and the latest check-out of the
+    /// year.
     ///
     /// # Errors
-    /// [`ProfileError`] when the hours are no hours, or there are no nights or too many.
+    /// [`ProfileError`] when the hours are no hours, check-out is not before check-in, or there are no
+    /// nights or too many.
     pub fn stays(check_in: u16, check_out: u16, nights: u8) -> Result<Self, ProfileError> {
-        let gap = i32::from(check_in).saturating_sub(i32::from(check_out));
         let day = u16::try_from(DAY).unwrap_or(u16::MAX);
+        let gap = i32::from(check_in).saturating_sub(i32::from(check_out));
+        let gap = gap.checked_rem_euclid(i32::from(day)).unwrap_or(0);
         let class = |nights: u32| {
             let whole = nights.saturating_mul(DAY);
             let duration = whole.saturating_sub_signed(gap);
@@ -228,7 +231,7 @@ impl Profile {
         }
         let count = usize::from(nights);
         let classes = classes.get(..count).ok_or(ProfileError::Classes(count))?;
-        if gap < 0 {
+        if check_out >= day || gap > i32::from(day / 2) {
             return Err(ProfileError::Class(class(1)));
         }
         Self::new(classes, true)

@@ -72,8 +72,12 @@ fn stays_end_at_check_out() {
         let fit = east.fit(&window(from, until), false).unwrap();
         assert_eq!(fit.window, window(from, until));
     }
-    assert!(matches!(Profile::stays(600, 660, 3), Err(ProfileError::Class(_))));
-    assert!(Profile::stays(1440, 600, 3).is_err());
+    // Auckland in summer: in at 02:00 UTC, out at 21:00 UTC of the day before.
+    let far_east = Profile::stays(2 * 60, 21 * 60, 3).unwrap();
+    let (from, until) = (MIDNIGHT + 2 * HOUR, MIDNIGHT + DAY + 21 * HOUR);
+    assert_eq!(far_east.fit(&window(from, until), false).unwrap().window, window(from, until));
+    assert!(matches!(Profile::stays(600, 660, 3), Err(ProfileError::Class(_))), "out after in");
+    assert!(Profile::stays(1440, 600, 3).is_err() && Profile::stays(60, 1441, 3).is_err());
     assert!(Profile::stays(840, 600, 0).is_err() && Profile::stays(840, 600, 33).is_err());
 }
 
