@@ -47,6 +47,12 @@ enum Command {
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
+    /// Locks: at the server, and a virtual one that never talks to it
+    #[command(subcommand)]
+    Lock(commands::lock::Command),
+    /// Bookings: who may open a lock, and when
+    #[command(subcommand)]
+    Booking(commands::booking::Command),
     /// An authenticator: your own codes, in a vault under a passphrase
     #[command(subcommand)]
     Auth(commands::auth::Command),
@@ -85,6 +91,8 @@ fn main() -> ExitCode {
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Driver(command) => commands::driver::run(command),
+        Command::Lock(command) => commands::lock::run(&command),
+        Command::Booking(command) => commands::booking::run(&command),
         Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),
         Command::Account(command) => commands::account::run(command),

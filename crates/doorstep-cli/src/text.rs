@@ -21,6 +21,30 @@ pub(crate) fn clock_face(at: Timestamp, now: Timestamp) -> String {
     at.strftime(format).to_string()
 }
 
+/// From when until when, as people read it in a zone: `Mon 2 Mar 2026, 14:00 to 15:00`.
+pub(crate) fn span_face(from: Timestamp, until: Timestamp, zone: &TimeZone) -> String {
+    let (Some(first), Some(last)) = (instant(from), instant(until)) else {
+        return format!("{} to {}", rfc3339(from), rfc3339(until));
+    };
+    let (first, last) = (first.to_zoned(zone.clone()), last.to_zoned(zone.clone()));
+    // Where clocks change in between, the zones' names tell the two hours apart.
+    let day = "%a %-d %b %Y, ";
+    let time = if first.offset() == last.offset() { "%H:%M" } else { "%H:%M (%Z)" };
+    let again =
+        if first.date() == last.date() { String::new() } else { last.strftime(day).to_string() };
+    format!("{}{} to {again}{}", first.strftime(day), first.strftime(time), last.strftime(time))
+}
+
+/// A zone by its IANA name; without one, that of whoever sits here.
+pub(crate) fn zone(name: Option<&str>) -> Result<TimeZone, CliError> {
+    let Some(name) = name else { return Ok(TimeZone::system()) };
+    TimeZone::get(name).map_err(|_| {
+        CliError::usage(format!("\"{name}\" is not a time zone of this machine")).hint(
+            "name one as Europe/Madrid or UTC; the system's zone data is in /usr/share/zoneinfo",
+        )
+    })
+}
+
 fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_second(i64::try_from(at.seconds()).ok()?).ok()
 }
@@ -28,6 +52,15 @@ fn instant(at: Timestamp) -> Option<jiff::Timestamp> {
 /// Reads a point in time: RFC 3339, `2026-03-02 14:30` or `14:30` in the local zone (the next one
 /// after `now`), or a span from now such as `+2h`.
 pub(crate) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    parse_time_in(text, now, &TimeZone::system())
+}
+
+/// The same in another zone.
+pub(crate) fn parse_time_in(
+    text: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Result<Timestamp, CliError> {
     if let Some(span) = text.strip_prefix('+') {
         return Ok(now.later(parse_span(span)?));
     }
@@ -35,25 +68,44 @@ pub(crate) fn parse_time(text: &str, now: Timestamp) -> Result<Timestamp, CliErr
         CliError::usage(format!("\"{text}\" is not a time"))
             .hint("write 14:30, \"2026-03-02 14:30\", 2026-03-02T14:30:00+01:00 or +2h")
     };
-    let seconds = |at: jiff::Timestamp| {
-        u64::try_from(at.as_second()).map(Timestamp::from_seconds).map_err(|_| wrong())
-    };
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
-        return seconds(at);
+        return seconds(at).ok_or_else(wrong);
     }
     if let Ok(at) = text.parse::<jiff::civil::DateTime>() {
-        return seconds(at.to_zoned(TimeZone::system()).map_err(|_| wrong())?.timestamp());
+        return local(at, zone)?.ok_or_else(wrong);
     }
     let time = text.parse::<jiff::civil::Time>().map_err(|_| wrong())?;
-    let today = instant(now).ok_or_else(wrong)?.to_zoned(TimeZone::system()).date();
+    let today = instant(now).ok_or_else(wrong)?.to_zoned(zone.clone()).date();
     for date in [Some(today), today.tomorrow().ok()].into_iter().flatten() {
-        let at = date.to_datetime(time).to_zoned(TimeZone::system()).map_err(|_| wrong())?;
-        let at = seconds(at.timestamp())?;
+        let at = local(date.to_datetime(time), zone)?.ok_or_else(wrong)?;
         if at >= now {
             return Ok(at);
         }
     }
     Err(wrong())
+}
+
+fn seconds(at: jiff::Timestamp) -> Option<Timestamp> {
+    u64::try_from(at.as_second()).ok().map(Timestamp::from_seconds)
+}
+
+/// The one moment at which clocks in the zone show this.
+///
+/// # Errors
+/// When they skip it, or show it twice, because they are changed.
+fn local(at: jiff::civil::DateTime, zone: &TimeZone) -> Result<Option<Timestamp>, CliError> {
+    let moment = zone.to_ambiguous_zoned(at);
+    let how_often = match moment.offset() {
+        jiff::tz::AmbiguousOffset::Unambiguous { .. } => {
+            return Ok(moment.unambiguous().ok().and_then(|at| seconds(at.timestamp())));
+        }
+        jiff::tz::AmbiguousOffset::Gap { .. } => "never",
+        jiff::tz::AmbiguousOffset::Fold { .. } => "twice",
+    };
+    Err(CliError::usage(format!(
+        "clocks there show {at} {how_often}, because they are changed then"
+    ))
+    .hint("write the time with its offset, as in 2026-10-25T02:30:00+01:00"))
 }
 
 /// Reads a span such as `2h`, `90m`, `1h 30m` or `45s`, in seconds.
@@ -112,6 +164,79 @@ mod tests {
         ] {
             assert!(parse_time(bad, now).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_or_show_twice_is_asked_for_again() {
+        let now = Timestamp::from_seconds(0);
+        let madrid = zone(Some("Europe/Madrid")).unwrap();
+        let read = |text: &str| parse_time_in(text, now, &madrid);
+        assert_eq!(read("2026-03-29 01:59").unwrap(), at("2026-03-29T00:59:00Z"));
+        assert_eq!(read("2026-03-29 03:00").unwrap(), at("2026-03-29T01:00:00Z"));
+        let skipped = read("2026-03-29 02:30").unwrap_err().to_string();
+        assert!(skipped.contains("never") && skipped.contains("offset"), "{skipped}");
+        let twice = read("2026-10-25 02:30").unwrap_err().to_string();
+        assert!(twice.contains("twice"), "{twice}");
+        assert_eq!(read("2026-10-25T02:30:00+02:00").unwrap(), at("2026-10-25T00:30:00Z"));
+        assert_eq!(read("2026-10-25T02:30:00+01:00").unwrap(), at("2026-10-25T01:30:00Z"));
+        // The day on which they skip an hour: half past two, read in the morning before.
+        let eve = at("2026-03-28T23:30:00Z");
+        assert!(parse_time_in("02:30", eve, &madrid).is_err());
+        assert!(zone(Some("Europe/Atlantis")).is_err());
+    }
+
+    #[test]
+    fn leap_days_year_ends_and_every_offset_are_read() {
+        let now = Timestamp::from_seconds(0);
+        let utc = zone(Some("UTC")).unwrap();
+        assert_eq!(
+            parse_time_in("2028-02-29 12:00", now, &utc).unwrap(),
+            at("2028-02-29T12:00:00Z")
+        );
+        assert!(parse_time_in("2026-02-29 12:00", now, &utc).is_err());
+        assert_eq!(
+            parse_time_in("00:15", at("2026-12-31T23:50:00Z"), &utc).unwrap(),
+            at("2027-01-01T00:15:00Z")
+        );
+        let noon = at("2026-12-31T12:00:00Z");
+        for quarter in -48..=56_i64 {
+            let (hours, minutes) = (quarter.abs() / 4, quarter.abs() % 4 * 15);
+            let sign = if quarter < 0 { '-' } else { '+' };
+            let there = noon.seconds().checked_add_signed(quarter * 900).unwrap();
+            let there = rfc3339(Timestamp::from_seconds(there));
+            let text = format!("{}{sign}{hours:02}:{minutes:02}", there.trim_end_matches('Z'));
+            assert_eq!(at(&text), noon, "{text}");
+        }
+        for (name, text) in [
+            ("Asia/Kathmandu", "2026-12-31 17:45"),
+            ("Pacific/Chatham", "2027-01-01 01:45"),
+            ("Pacific/Kiritimati", "2027-01-01 02:00"),
+            ("Pacific/Pago_Pago", "2026-12-31 01:00"),
+        ] {
+            assert_eq!(
+                parse_time_in(text, now, &zone(Some(name)).unwrap()).unwrap(),
+                noon,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_is_told_in_its_place() {
+        let madrid = zone(Some("Europe/Madrid")).unwrap();
+        let told = |from, until| span_face(at(from), at(until), &madrid);
+        assert_eq!(
+            told("2026-03-02T13:00:00Z", "2026-03-02T14:00:00Z"),
+            "Mon 2 Mar 2026, 14:00 to 15:00"
+        );
+        assert_eq!(
+            told("2026-12-31T22:00:00Z", "2027-01-02T10:00:00Z"),
+            "Thu 31 Dec 2026, 23:00 to Sat 2 Jan 2027, 11:00"
+        );
+        assert_eq!(
+            told("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"),
+            "Sun 25 Oct 2026, 02:30 (CEST) to 02:30 (CET)"
+        );
     }
 
     #[test]

@@ -4,7 +4,6 @@ mod enrol;
 mod export;
 mod find;
 mod import;
-mod new_file;
 mod pskc;
 mod recovery;
 mod show;

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod auth;
+pub(crate) mod booking;
 pub(crate) mod clock;
 pub(crate) mod code;
 pub(crate) mod delivery;
@@ -10,6 +11,8 @@ pub(crate) mod driver;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod key;
+pub(crate) mod lock;
+pub(crate) mod new_file;
 pub(crate) mod odds;
 pub(crate) mod serve;
 

@@ -1,10 +1,10 @@
 //! `doorstep account enrol`: an authenticator, its QR code and its secret, shown once.
 
 use super::find;
-use super::new_file::NewFile;
 use super::text;
 use crate::commands::Connection;
 use crate::commands::code::{read_line, warn};
+use crate::commands::new_file::NewFile;
 use crate::error::CliError;
 use crate::output::{Answer, BOLD, GOOD};
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! `doorstep account recovery`: a sheet of recovery codes to print and to keep.
 
-use super::new_file::NewFile;
 use super::{Account, find};
+use crate::commands::new_file::NewFile;
 use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use serde_json::{Value, json};

@@ -6,20 +6,20 @@ use doorstep_files::private;
 use std::path::Path;
 
 /// A new file of mode 0600. One that stays empty is removed.
-pub(super) struct NewFile<'p> {
+pub(crate) struct NewFile<'p> {
     path: &'p Path,
     filled: bool,
 }
 
 impl<'p> NewFile<'p> {
-    pub(super) fn make(path: &'p Path) -> Result<Self, CliError> {
+    pub(crate) fn make(path: &'p Path) -> Result<Self, CliError> {
         private::create(path, b"").map_err(|error| {
             CliError::new(error.to_string()).hint("name a new file, where you may write")
         })?;
         Ok(Self { path, filled: false })
     }
 
-    pub(super) fn fill(mut self, content: &[u8]) -> Result<(), CliError> {
+    pub(crate) fn fill(mut self, content: &[u8]) -> Result<(), CliError> {
         private::write(self.path, content)
             .map_err(|error| CliError::new(error.to_string()).hint(error.hint()))?;
         self.filled = true;

@@ -1,0 +1,116 @@
+//! A booking as staff read it, and as its guest does.
+
+use super::Place;
+use crate::error::CliError;
+use crate::output::{Answer, BOLD, DIM, WARN};
+use crate::text::{span_face, zone};
+use doorstep::time::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+pub(super) fn answer(booking: Value, place: &Place) -> Result<Answer, CliError> {
+    answer_in(booking, &zone(place.zone.as_deref())?)
+}
+
+pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliError> {
+    let word = |name: &str| booking[name].as_str().unwrap_or_default().to_owned();
+    let (from, until) = opens(&booking)?;
+    let mut text = format!("{BOLD}booking{BOLD:#}    {} ({})\n", word("id"), word("state"));
+    if booking["reference"].is_string() {
+        text.push_str(&format!("{BOLD}reference{BOLD:#}  {}\n", word("reference")));
+    }
+    text.push_str(&format!("{BOLD}lock{BOLD:#}       {}\n", word("lock")));
+    let booked = span_face(time(&booking["from"])?, time(&booking["until"])?, zone);
+    let true_window = span_face(from, until, zone);
+    text.push_str(&format!("{BOLD}booked{BOLD:#}     {booked}\n"));
+    let rounded = if booked == true_window { "" } else { ", rounded outward to the lock's grid" };
+    let minutes = |name: &str| booking["grace"][name].as_u64().unwrap_or(0) / 60;
+    let (early, late) = (minutes("early_seconds"), minutes("late_seconds"));
+    text.push_str(&format!(
+        "{BOLD}opens{BOLD:#}      {true_window}{rounded} {DIM}(and {early} min before, {late} after){DIM:#}\n"
+    ));
+    let once = if booking["once"] == true { ", opens once" } else { "" };
+    for holder in booking["holders"].as_array().into_iter().flatten() {
+        let word = |name: &str| holder[name].as_str().unwrap_or_default();
+        let uses = match holder["uses"].as_u64() {
+            None | Some(0) => String::new(),
+            Some(uses) => format!(", used {uses} times that are known of"),
+        };
+        text.push_str(&format!(
+            "{BOLD}PIN{BOLD:#}        {BOLD}{}{BOLD:#}{once}{uses} {DIM}(holder {}; if the keypad says wait: {}){DIM:#}\n",
+            word("pin_spaced"), holder["holder"], word("long_form_spaced"),
+        ));
+    }
+    for revoked in booking["revocations"].as_array().into_iter().flatten() {
+        let window = span_face(time(&revoked["opens_from"])?, time(&revoked["opens_until"])?, zone);
+        text.push_str(&format!(
+            "{WARN}old PIN{WARN:#}    holder {}, {window}: {}\n",
+            revoked["holder"],
+            truth(revoked)
+        ));
+    }
+    Ok(Answer::new(booking, text))
+}
+
+/// What is true of a PIN that should open no more.
+fn truth(revoked: &Value) -> String {
+    match revoked["takes_effect"].as_str() {
+        Some("now") => "opens no more".to_owned(),
+        Some("when_successor_used") => {
+            "opens until the PIN that follows it is first used".to_owned()
+        }
+        Some("when_typed") => format!(
+            "opens until somebody types {} at the lock",
+            revoked["cancel_code"].as_str().unwrap_or("its cancel code")
+        ),
+        Some("at_expiry") => "opens until its window is over; nothing ends it before".to_owned(),
+        other => other.unwrap_or("unknown").to_owned(),
+    }
+}
+
+/// The window in which its PINs open.
+pub(super) fn opens(booking: &Value) -> Result<(Timestamp, Timestamp), CliError> {
+    Ok((time(&booking["opens_from"])?, time(&booking["opens_until"])?))
+}
+
+fn time(value: &Value) -> Result<Timestamp, CliError> {
+    let at = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let at = at.and_then(|at| u64::try_from(at.as_second()).ok());
+    at.map(Timestamp::from_seconds)
+        .ok_or_else(|| CliError::new("the server's answer holds something that is not a time"))
+}
+
+/// The message for one holder.
+pub(super) fn message(
+    booking: &Value,
+    lock: &Value,
+    number: u8,
+    zone: &TimeZone,
+) -> Result<Answer, CliError> {
+    if booking["state"] == "cancelled" {
+        return Err(CliError::new(
+            "this booking was cancelled, so there is nothing to tell its guest",
+        ));
+    }
+    let mut holders = booking["holders"].as_array().into_iter().flatten();
+    let holder = holders.find(|holder| holder["holder"] == number).ok_or_else(|| {
+        CliError::new(format!("this booking has no holder {number}"))
+            .hint("doorstep booking show lists them; doorstep booking friend adds one")
+    })?;
+    let (from, until) = opens(booking)?;
+    let word = |name: &str| holder[name].as_str().unwrap_or_default();
+    let name = lock["name"].as_str().unwrap_or_default();
+    let once = if booking["once"] == true { " It opens once." } else { "" };
+    let again = if holder["generation"].as_u64().unwrap_or(0) > 0 {
+        " It replaces the code that you were sent before."
+    } else {
+        ""
+    };
+    let text = format!(
+        "{name}: {}\nYour code: {}, then Enter.{once}{again}\nIf the keypad says wait, type this instead: {}\n",
+        span_face(from, until, zone),
+        word("pin_spaced"),
+        word("long_form_spaced"),
+    );
+    Ok(Answer::new(json!({ "booking": booking["id"], "holder": number, "text": text }), text))
+}

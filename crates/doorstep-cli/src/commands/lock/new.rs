@@ -1,0 +1,179 @@
+//! `doorstep lock new` and `provision`: a lock at the server, and the bundle that goes into it, shown once.
+
+use super::find;
+use super::profile::Choice;
+use super::show;
+use crate::client::escape;
+use crate::commands::Connection;
+use crate::commands::new_file::NewFile;
+use crate::error::CliError;
+use crate::output::{Answer, BOLD, GOOD, WARN};
+use clap::ValueEnum;
+use doorstep::clock::{AfterPowerLoss, Oscillator};
+use doorstep_qr::Qr;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Pixels of one square of a QR code.
+const PIXELS: u8 = 8;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Counts {
+    /// A 32.768 kHz crystal
+    Crystal,
+    /// A temperature-compensated crystal
+    Compensated,
+    /// A calibrated RC oscillator
+    Calibrated,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum AfterCut {
+    /// Opens nothing until somebody types a set-time code
+    NeedTime,
+    /// Trusts the power to have been off for 90 minutes at most; who cuts it longer stretches a PIN by that
+    #[value(name = "trust-90min")]
+    Trust90Min,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct New {
+    /// What people call it
+    #[arg(default_value = "lock")]
+    name: String,
+    /// The place it belongs to; a new name makes a new site, with a key of its own
+    #[arg(long)]
+    site: String,
+    #[command(flatten)]
+    choice: Choice,
+    /// What counts its seconds
+    #[arg(long, value_enum, default_value = "crystal")]
+    oscillator: Counts,
+    /// What it does when its seconds stood still
+    #[arg(long, value_enum, default_value = "need-time")]
+    after_power_loss: AfterCut,
+    /// Also take the codes of a TOTP secret that lock and server share, of so many digits
+    #[arg(long, value_name = "DIGITS", num_args = 0..=1, default_missing_value = "8", value_parser = clap::value_parser!(u8).range(6..=8))]
+    totp: Option<u8>,
+    #[command(flatten)]
+    bundle: BundleTo,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Provision {
+    /// The lock: its id or its name
+    lock: String,
+    #[command(flatten)]
+    bundle: BundleTo,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Where the bundle goes: whoever reads it can derive all codes of the lock.
+#[derive(Debug, clap::Args)]
+struct BundleTo {
+    /// Write the bundle to this new file (mode 0600)
+    #[arg(long = "bundle", value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write its QR code to this new file (mode 0600), as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// The same as PNG
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+}
+
+impl BundleTo {
+    /// Makes the files before the bundle: it is answered only once.
+    fn make(&self) -> Result<Places<'_>, CliError> {
+        let new = NewFile::make;
+        Ok(Places {
+            file: self.file.as_deref().map(new).transpose()?,
+            svg: self.svg.as_deref().map(new).transpose()?,
+            png: self.png.as_deref().map(new).transpose()?,
+        })
+    }
+}
+
+struct Places<'p> {
+    file: Option<NewFile<'p>>,
+    svg: Option<NewFile<'p>>,
+    png: Option<NewFile<'p>>,
+}
+
+impl Places<'_> {
+    /// Puts the bundle where it was wanted, and says what is left to show.
+    fn fill(self, bundle: &str) -> Result<String, CliError> {
+        let qr = || Qr::of_text(bundle).map_err(|error| CliError::new(error.to_string()));
+        let nowhere = self.file.is_none() && self.svg.is_none() && self.png.is_none();
+        if let Some(file) = self.svg {
+            file.fill(qr()?.svg().as_bytes())?;
+        }
+        if let Some(file) = self.png {
+            file.fill(&qr()?.png(PIXELS))?;
+        }
+        if let Some(file) = self.file {
+            file.fill(Zeroizing::new(format!("{bundle}\n")).as_bytes())?;
+        }
+        if !nowhere {
+            return Ok(String::new());
+        }
+        Ok(format!(
+            "{}{WARN}the bundle, shown once; whoever reads it can open this lock:{WARN:#}\n{bundle}\n",
+            qr()?.terminal().as_str()
+        ))
+    }
+}
+
+pub(crate) fn new(args: &New) -> Result<Answer, CliError> {
+    let oscillator = match args.oscillator {
+        Counts::Crystal => Oscillator::Crystal,
+        Counts::Compensated => Oscillator::Compensated,
+        Counts::Calibrated => Oscillator::Calibrated,
+    };
+    let after_power_loss = match args.after_power_loss {
+        AfterCut::NeedTime => AfterPowerLoss::NeedTime,
+        AfterCut::Trust90Min => AfterPowerLoss::Trust90Min,
+    };
+    let mut body = json!({
+        "site": args.site, "name": args.name, "profile": args.choice.json()?,
+        "oscillator": oscillator.name(), "after_power_loss": after_power_loss.name(),
+    });
+    if let Some(digits) = args.totp {
+        body["totp"] = json!({ "digits": digits });
+    }
+    let places = args.bundle.make()?;
+    let made = args.connection.open()?.post("/v1/locks", &body)?;
+    told(made, places)
+}
+
+pub(crate) fn provision(args: &Provision) -> Result<Answer, CliError> {
+    let places = args.bundle.make()?;
+    let client = args.connection.open()?;
+    let lock = find::id(&client, &args.lock)?;
+    let made = client.post(&format!("/v1/locks/{}/provision", escape(&lock)), &json!({}))?;
+    told(made, places)
+}
+
+fn told(made: Value, places: Places<'_>) -> Result<Answer, CliError> {
+    let bundle = made["bundle"].as_str().map(str::to_owned).map(Zeroizing::new);
+    let bundle = bundle.ok_or_else(|| CliError::new("the server's answer holds no bundle"))?;
+    let mut text = places.fill(&bundle)?;
+    let lock = &made["lock"];
+    let word = |name: &str| lock[name].as_str().unwrap_or_default();
+    text.push_str(&format!("{GOOD}provisioned{GOOD:#} {} as {}\n", word("name"), word("id")));
+    text.push_str(&show::summary(lock));
+    if let Some(bookings) = made["bookings_affected"].as_u64().filter(|bookings| *bookings > 0) {
+        text.push_str(&format!(
+            "{WARN}{bookings} bookings have new PINs; send their guests the new ones{WARN:#}\n"
+        ));
+    }
+    text.push_str(&format!(
+        "next: {BOLD}doorstep booking add {} --from +10m --for 1h{BOLD:#}",
+        word("id")
+    ));
+    Ok(Answer::new(made, text))
+}
