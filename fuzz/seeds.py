@@ -54,6 +54,19 @@ def seeds():
                 for action, step in zip(actions, steps)
             ]
             yield "typed", b"\n".join(lines)
+    # A bundle without its checksum, and a day at the door: 25 bytes of the keypad, 29 of the steps.
+    classes = struct.pack(">IHHB", 60, 15, 0, 0) + struct.pack(">IHHB", 60, 15, 0, 1)
+    steps = b"\x01\x00\x08" + struct.pack(">QQH", 30, 0, 20) + bytes(20)
+    head = b"\x08lck_door" + struct.pack(">IIQBBB", 1, 0, 1_800_057_600, 0, 1, 1) + bytes(32)
+    yield "door", head + b"\x02\x02\x02\x01\x09" + classes + steps
+    yield "door", head + b"\x01\x02\x02\x00\x08" + classes[:9] + b"\x00"
+    keypad = lambda kind, body: b"\x00" + (struct.pack(">BI", kind, 60) + body).ljust(25, b"\x00")
+    step = lambda kind, number: b"\x01" + struct.pack(
+        ">BHHQQq", kind, 0, number and 1, 1_800_057_660, number, 0
+    )
+    tuple_ = struct.pack(">IHHBIBB", 60, 15, 0, 1, 2_000_064, 0, 1)
+    day = keypad(16, struct.pack(">Q", 60)) + step(1, 0) + step(2, 60_001_922)
+    yield "door", day + keypad(1, b"") + keypad(3, tuple_ + bytes(5)) + keypad(17, b"")
     # At the lock of the vectors, which have power cuts and fresh time in between.
     kinds = {"elapsed": 16, "power_lost": 17, "signed": 18, "token": 19, "reset": 20}
     for case in json.loads((VECTORS / "kp1/doors.json").read_text())["cases"]:
