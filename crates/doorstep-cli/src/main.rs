@@ -7,8 +7,10 @@ mod commands;
 mod demo;
 mod device;
 mod error;
+mod lock;
 mod output;
 mod randomness;
+mod terminal;
 mod text;
 
 use clap::{Parser, Subcommand};

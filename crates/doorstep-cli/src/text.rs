@@ -13,12 +13,21 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
 
 /// A time of day in the local zone, as people read it; with the date when it is not the day of `now`.
 pub(crate) fn clock_face(at: Timestamp, now: Timestamp) -> String {
+    face(at, now, "%H:%M")
+}
+
+/// The same with its seconds.
+pub(crate) fn exact_face(at: Timestamp, now: Timestamp) -> String {
+    face(at, now, "%H:%M:%S")
+}
+
+fn face(at: Timestamp, now: Timestamp, time: &str) -> String {
     let (Some(at), Some(now)) = (instant(at), instant(now)) else {
         return rfc3339(at);
     };
     let (at, now) = (at.to_zoned(TimeZone::system()), now.to_zoned(TimeZone::system()));
-    let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-    at.strftime(format).to_string()
+    let date = if at.date() == now.date() { "" } else { "%Y-%m-%d " };
+    at.strftime(&format!("{date}{time}")).to_string()
 }
 
 /// From when until when, as people read it in a zone: `Mon 2 Mar 2026, 14:00 to 15:00`.
@@ -121,6 +130,21 @@ pub(crate) fn parse_span(text: &str) -> Result<u64, CliError> {
         _ => text.parse().map_err(|_| wrong())?,
     };
     u64::try_from(span.as_secs()).map_err(|_| wrong())
+}
+
+/// A span as people say it, in its two largest units.
+pub(crate) fn span_text(seconds: u64) -> String {
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let mut rest = seconds;
+    let parts = units.map(|(size, unit)| {
+        let count = rest / size;
+        rest %= size;
+        (count, unit)
+    });
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(parts.len() - 1);
+    let said = parts.iter().skip(first).take(2).enumerate();
+    let said = said.filter(|(place, (count, _))| *place == 0 || *count > 0);
+    said.map(|(_, (count, unit))| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The API's way to write bytes.
@@ -237,6 +261,22 @@ mod tests {
             told("2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"),
             "Sun 25 Oct 2026, 02:30 (CEST) to 02:30 (CET)"
         );
+    }
+
+    #[test]
+    fn spans_are_said() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (719, "11 min 59 s"),
+            (8_640, "2 h 24 min"),
+            (3_601, "1 h"),
+            (90_000, "1 d 1 h"),
+            (400 * 86_400, "400 d"),
+        ] {
+            assert_eq!(span_text(seconds), text);
+        }
     }
 
     #[test]

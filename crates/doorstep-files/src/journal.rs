@@ -74,6 +74,11 @@ impl<S: Folded> Journal<S> {
         &self.state
     }
 
+    /// Where the file's chain ended at the last read.
+    pub const fn head(&self) -> Head {
+        self.head
+    }
+
     /// Takes in what other processes did. When nothing happened that costs one look at the file.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ impl Shown {
 #[must_use]
 pub const fn hint(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::AlreadyUsed { .. } => "this PIN opened once and opens no more; ask for another",
+        Refusal::AlreadyUsed { .. } => "it was used and is good no more; ask for another",
         Refusal::ClockUnset => "this lock lost the time; ask who runs it for a set-time code",
         Refusal::Expired { .. } => "the booking is over; ask for a longer one",
         Refusal::LedgerFull => {

@@ -3,6 +3,7 @@
 
 use super::authenticator::Authenticator;
 use super::find::matches;
+use crate::terminal::{Key, Line, Look, cut, piece};
 use doorstep::code::Code;
 use doorstep::otp::otpauth::{Entry, Kind};
 use doorstep::otp::totp::Totp;
@@ -42,21 +43,6 @@ pub(crate) enum Event {
     Said(String),
 }
 
-/// A key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Char(char),
-    Enter,
-    Escape,
-    Backspace,
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    /// Ctrl-C.
-    Interrupt,
-}
-
 /// What the screen wants done.
 #[derive(Debug)]
 pub(crate) enum Wish {
@@ -69,18 +55,6 @@ pub(crate) enum Wish {
     /// Take the next code of a counter.
     Count(Box<Authenticator>),
 }
-
-/// How a piece of a line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    Plain,
-    Bold,
-    Dim,
-    Warn,
-}
-
-/// Pieces of text, one after the other.
-pub(crate) type Line = Vec<(Look, Zeroizing<String>)>;
 
 /// The screen.
 pub(crate) struct Screen {
@@ -356,10 +330,6 @@ impl Screen {
     }
 }
 
-fn piece(look: Look, text: impl Into<String>) -> (Look, Zeroizing<String>) {
-    (look, Zeroizing::new(text.into()))
-}
-
 /// A name in exactly `width` characters.
 fn fit(name: &str, width: usize) -> String {
     let length = name.chars().count();
@@ -371,18 +341,6 @@ fn fit(name: &str, width: usize) -> String {
     let mut fitted: String = name.chars().take(width.saturating_sub(1)).collect();
     let _ = fitted.write_char('…');
     fitted
-}
-
-/// Cuts a line off at the terminal's edge, so that it does not wrap.
-fn cut(line: &mut Line, columns: usize) {
-    let mut room = columns;
-    for (_, text) in line.iter_mut() {
-        let length = text.chars().count();
-        if length > room {
-            *text = Zeroizing::new(text.chars().take(room).collect());
-        }
-        room = room.saturating_sub(length);
-    }
 }
 
 #[cfg(test)]

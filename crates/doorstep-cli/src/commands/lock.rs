@@ -1,6 +1,7 @@
-//! `doorstep lock`: locks as the server knows them.
+//! `doorstep lock`: locks as the server knows them, and the virtual lock at its door.
 
 mod codes;
+mod door;
 pub(crate) mod find;
 mod new;
 mod profile;
@@ -76,6 +77,8 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorstep lock profiles\n  doorstep lock profiles --profile general --uses both\n  doorstep lock profiles --profile stays --nights 7 --zone Europe/Madrid"
     )]
     Profiles(profiles::Args),
+    #[command(flatten)]
+    Door(door::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -118,6 +121,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         }
         Command::TakeJournal { of, file } => take_journal(of, file),
         Command::Profiles(args) => profiles::run(args),
+        Command::Door(command) => door::run(command),
     }
 }
 

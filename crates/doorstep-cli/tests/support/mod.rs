@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "each test file uses its own part of the shop")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod court;
 pub(crate) mod desk;
 pub(crate) mod site;
 

@@ -108,7 +108,8 @@ impl<const N: usize> Marks<N> {
     }
 
     /// How many more marks there is room for, of revocations or of single use.
-    fn room(&self, single_use: bool) -> usize {
+    #[must_use]
+    pub fn room(&self, single_use: bool) -> usize {
         let kept = if single_use { N / 4 } else { 0 };
         N.saturating_sub(self.iter().count()).saturating_sub(kept)
     }

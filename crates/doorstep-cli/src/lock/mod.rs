@@ -1,0 +1,210 @@
+//! A virtual lock: a directory, and programs that never talk to the server. `lock.bundle` is what it was
+//! provisioned with, `journal` what happened, `hardware.toml` the physics around it.
+
+mod door;
+pub(crate) mod hardware;
+pub(crate) mod journal;
+
+use crate::clock::Clock;
+use crate::error::CliError;
+use door::clock_record;
+use doorstep::clock;
+use doorstep::door::bundle::Bundle;
+use doorstep::door::record::Record;
+use doorstep::door::state::State;
+use doorstep::door::{Door, MARKS};
+use doorstep::ledger::Head;
+use doorstep::time::Timestamp;
+use doorstep_files::journal::{Journal, Session};
+use doorstep_files::private;
+use hardware::{Hardware, Power, Weather};
+use journal::{Known, Ledger, told};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+pub(crate) use door::Pressed;
+
+const BUNDLE: &str = "lock.bundle";
+
+/// How often what was counted is written down.
+const HOUR: u32 = 3600;
+
+/// An opened lock.
+pub(crate) struct VirtualLock {
+    dir: PathBuf,
+    door: Door,
+    test: bool,
+    journal: Journal<Ledger>,
+    clock: Clock,
+    /// What was folded last, and at which end of the file.
+    folded: Option<(Head, Known)>,
+}
+
+/// A lock with power, to which no other process can do anything.
+pub(crate) struct Awake<'a> {
+    door: &'a Door,
+    session: Session<'a, Ledger>,
+    known: Known,
+    counter: u64,
+}
+
+/// Whether the lock works.
+pub(crate) enum Woken<'a> {
+    /// It has no power before this true time.
+    Dark {
+        until: Timestamp,
+    },
+    Awake(Box<Awake<'a>>),
+}
+
+impl VirtualLock {
+    /// Makes a directory the lock of a bundle, switched on now. The installer's clock sets its time.
+    pub(crate) fn install(
+        dir: &Path,
+        bundle: &Bundle,
+        text: &str,
+        weather: Weather,
+        now: Timestamp,
+    ) -> Result<(), CliError> {
+        std::fs::create_dir_all(dir)
+            .map_err(|error| CliError::io("make the directory", dir, &error))?;
+        // Of two installers at once one waits, and then finds a lock.
+        let alone = File::open(dir).and_then(|alone| alone.lock().map(|()| alone));
+        let _alone = alone.map_err(|error| CliError::io("lock", dir, &error))?;
+        if journal::exists(dir) {
+            return Err(CliError::new(format!("{} already holds a lock", dir.display()))
+                .hint("nothing is overwritten, since what is spent would open again; use another directory")
+                .code("lock_exists"));
+        }
+        let hardware = Hardware::new(bundle.clock.oscillator, weather, now);
+        hardware.write_to(dir)?;
+        let text = format!("{text}\n");
+        private::write(&dir.join(BUNDLE), text.as_bytes()).map_err(told)?;
+        journal::create(dir, &Door::new(bundle), now)
+    }
+
+    pub(crate) fn open(dir: &Path, clock: Clock) -> Result<Self, CliError> {
+        if !journal::exists(dir) {
+            return Err(journal::no_lock(dir));
+        }
+        let path = dir.join(BUNDLE);
+        let text = private::read_secret(&path).map_err(told)?;
+        let bundle = Bundle::parse(&text).map_err(|error| {
+            CliError::new(format!("{}: {error}", path.display()))
+                .hint("bring the file back as it was installed")
+                .code("bundle_damaged")
+        })?;
+        if clock.is_simulated() && !bundle.test {
+            return Err(not_test());
+        }
+        let journal = journal::open(dir)?;
+        let door = Door::new(&bundle);
+        Ok(Self { dir: dir.to_owned(), door, test: bundle.test, journal, clock, folded: None })
+    }
+
+    pub(crate) const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub(crate) const fn is_test(&self) -> bool {
+        self.test
+    }
+
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        self.journal.state()
+    }
+
+    /// When it was installed, and what it knew before the oldest record that is kept.
+    pub(crate) fn base(&self) -> Result<(Timestamp, Known), CliError> {
+        self.ledger().base(&self.door).ok_or_else(journal::foreign)
+    }
+
+    /// Takes the lock for itself and does what is due: a power loss that it did not know of, the hourly
+    /// record.
+    pub(crate) fn wake(&mut self) -> Result<Woken<'_>, CliError> {
+        journal::compact(&mut self.journal, &self.door)?;
+        let session = self.journal.session().map_err(told)?;
+        let mut hardware = Hardware::read_from(&self.dir)?;
+        let reading = match hardware.at(self.clock.now()?) {
+            Power::Off { until } => return Ok(Woken::Dark { until }),
+            Power::On(reading) => reading,
+        };
+        let known = fold(session.state(), &self.door)?;
+        let mut awake = Awake { door: &self.door, session, known, counter: reading.counter };
+        if reading.power_was_lost {
+            awake.append(clock_record(clock::Event::PowerLost))?;
+            hardware.clear_reset_flag();
+            hardware.write_to(&self.dir)?;
+        }
+        // What a lock that is never switched off writes each hour, in one record.
+        let hours = awake.elapsed() / HOUR;
+        awake.note_elapsed(hours * HOUR)?;
+        self.folded = Some((awake.session.head(), awake.known));
+        Ok(Woken::Awake(Box::new(awake)))
+    }
+
+    /// What it knew at the last record, and what it knows now. Without power that is the same.
+    pub(crate) fn look(&mut self) -> Result<(Known, State<MARKS>), CliError> {
+        let known = self.known()?;
+        let counter = match self.hardware()?.at(self.clock.now()?) {
+            Power::On(reading) if !reading.power_was_lost => reading.counter,
+            _ => known.counter,
+        };
+        Ok((known, known.counted_to(counter)))
+    }
+
+    fn known(&mut self) -> Result<Known, CliError> {
+        self.journal.refresh().map_err(told)?;
+        let end = self.journal.head();
+        if let Some((_, known)) = self.folded.filter(|(folded, _)| *folded == end) {
+            return Ok(known);
+        }
+        let known = fold(self.journal.state(), &self.door)?;
+        self.folded = Some((end, known));
+        Ok(known)
+    }
+
+    pub(crate) fn hardware(&self) -> Result<Hardware, CliError> {
+        Hardware::read_from(&self.dir)
+    }
+
+    /// Does something to the hardware while no other process uses the lock.
+    pub(crate) fn tinker(
+        &mut self,
+        with: impl FnOnce(&mut Hardware, Timestamp),
+    ) -> Result<Hardware, CliError> {
+        let _session = self.journal.session().map_err(told)?;
+        let mut hardware = Hardware::read_from(&self.dir)?;
+        with(&mut hardware, self.clock.now()?);
+        hardware.write_to(&self.dir)?;
+        Ok(hardware)
+    }
+}
+
+fn fold(ledger: &Ledger, door: &Door) -> Result<Known, CliError> {
+    let (_, base) = ledger.base(door).ok_or_else(journal::foreign)?;
+    Ok(ledger.steps(door, base).last().map_or(base, |(_, known)| known))
+}
+
+impl Awake<'_> {
+    fn elapsed(&self) -> u32 {
+        self.known.elapsed(self.counter)
+    }
+
+    /// What it knows now.
+    fn state(&self) -> State<MARKS> {
+        self.known.counted_to(self.counter)
+    }
+
+    fn append(&mut self, record: Record) -> Result<(), CliError> {
+        self.session.append(record.to_bytes().as_ref()).map_err(told)?;
+        self.known = self.known.then(self.door, &record);
+        Ok(())
+    }
+}
+
+/// Real locks run on real time.
+pub(crate) fn not_test() -> CliError {
+    CliError::new("a simulated clock is for test data, and this lock's is real")
+        .hint("leave out --clock, or unset DOORSTEP_CLOCK")
+}
