@@ -1,7 +1,7 @@
 //! The terminal under a live screen: keys come in, lines go out, and it is always left as it was found.
 
 use crate::error::CliError;
-use crate::output::{BOLD, DIM, WARN};
+use crate::output::{BAD, BOLD, DIM, GOOD, WARN};
 use anstyle::Style;
 use crossterm::event::{self, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use crossterm::{cursor, queue, terminal};
@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// How long the time may wait for its place on the screen.
 const TICK: Duration = Duration::from_millis(200);
+
+/// How many times in a second nothing happens.
+pub(crate) const TICKS_A_SECOND: u32 = 5;
 
 /// A key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(crate) enum Look {
     Plain,
     Bold,
     Dim,
+    Good,
+    Bad,
     Warn,
 }
 
@@ -235,6 +240,8 @@ const fn style(look: Look) -> Style {
         Look::Plain => Style::new(),
         Look::Bold => BOLD,
         Look::Dim => DIM,
+        Look::Good => GOOD,
+        Look::Bad => BAD,
         Look::Warn => WARN,
     }
 }

@@ -149,10 +149,15 @@ impl<S: Folded> Journal<S> {
     fn read_on(&mut self) -> Result<(), FileError> {
         let mut bytes = Vec::new();
         let mut file = &self.file;
+        let metadata = file.metadata().map_err(FileError::io("look at", &self.path))?;
         file.seek(SeekFrom::Start(self.end))
             .and_then(|_| file.read_to_end(&mut bytes))
             .map_err(FileError::io("read", &self.path))?;
         let damaged = |what| FileError::damaged(&self.path, what);
+        // Whole frames are never taken back.
+        if metadata.len() < self.end {
+            return Err(damaged("it is shorter than it was".to_owned()));
+        }
         let frames = frame::read(&bytes, self.head).map_err(damaged)?;
         for record in &frames.records {
             self.state.apply(record).map_err(damaged)?;
@@ -362,6 +367,14 @@ mod tests {
         let file = private::open(&path).unwrap();
         file.write_all_at(&[7; 64], journal.session().unwrap().length()).unwrap();
         assert!(matches!(journal.session(), Err(FileError::Damaged { .. })));
+        // An older copy that was put over it, in place.
+        let (_dir, path) = begun();
+        let older = fs::read(&path).unwrap();
+        let mut journal = Journal::<Lines>::open(&path).unwrap();
+        journal.session().unwrap().append(b"second").unwrap();
+        fs::write(&path, older).unwrap();
+        assert!(matches!(journal.session(), Err(FileError::Damaged { .. })));
+        assert!(matches!(journal.refresh(), Err(FileError::Damaged { .. })));
         fs::remove_file(&path).unwrap();
         assert!(matches!(journal.session(), Err(FileError::Missing { .. })));
         assert!(matches!(journal.refresh(), Err(FileError::Missing { .. })));

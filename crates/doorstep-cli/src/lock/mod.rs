@@ -4,6 +4,7 @@
 mod door;
 pub(crate) mod hardware;
 pub(crate) mod journal;
+pub(crate) mod keypad;
 
 use crate::clock::Clock;
 use crate::error::CliError;
@@ -151,6 +152,19 @@ impl VirtualLock {
             _ => known.counter,
         };
         Ok((known, known.counted_to(counter)))
+    }
+
+    /// What a running lock does all the time: it looks at its counter, and writes down what is due.
+    /// `None` without power, with the true time until when.
+    pub(crate) fn tick(&mut self) -> Result<Result<State<MARKS>, Timestamp>, CliError> {
+        let reading = match self.hardware()?.at(self.clock.now()?) {
+            Power::Off { until } => return Ok(Err(until)),
+            Power::On(reading) => reading,
+        };
+        if reading.power_was_lost || self.known()?.elapsed(reading.counter) >= HOUR {
+            drop(self.wake()?);
+        }
+        Ok(Ok(self.known()?.counted_to(reading.counter)))
     }
 
     fn known(&mut self) -> Result<Known, CliError> {

@@ -6,6 +6,7 @@
 
 pub(crate) mod court;
 pub(crate) mod desk;
+pub(crate) mod screen;
 pub(crate) mod site;
 
 use serde_json::Value;

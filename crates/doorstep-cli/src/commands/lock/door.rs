@@ -4,6 +4,7 @@ mod install;
 mod journal;
 mod press;
 mod pull_power;
+mod run;
 mod status;
 mod weather;
 
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     /// At the door: type a code at the keypad
     #[command(after_help = press::EXAMPLES)]
     Press(press::Args),
+    /// At the door: the keypad, live in the terminal
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::Args),
     /// At the door: what it believes, what it remembers, how long that lasts
     Status(At),
     /// At the door: what happened, as a list or as the file that the server takes
@@ -64,6 +68,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     match command {
         Command::Install(args) => install::run(args),
         Command::Press(args) => press::run(args),
+        Command::Run(args) => run::run(args),
         Command::Status(at) => status::run(at),
         Command::Journal(args) => journal::run(args),
         Command::Weather(args) => weather::run(args),

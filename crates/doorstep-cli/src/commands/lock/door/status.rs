@@ -113,7 +113,7 @@ pub(crate) fn run(at: &At) -> Result<Answer, CliError> {
 }
 
 /// The kinds of codes that have attempts of their own, and the time by which those come back.
-fn kinds(state: &State<MARKS>, totp: bool) -> Vec<(&'static str, Bucket, Timestamp)> {
+pub(super) fn kinds(state: &State<MARKS>, totp: bool) -> Vec<(&'static str, Bucket, Timestamp)> {
     let (floor, probable) = (state.keypad.belief().floor(), state.keypad.belief().probable());
     let sources = [Source::Pin, Source::Long, Source::Control];
     let keypad = sources.map(|source| (source_name(source), *state.keypad.bucket(source), floor));
@@ -122,7 +122,7 @@ fn kinds(state: &State<MARKS>, totp: bool) -> Vec<(&'static str, Bucket, Timesta
 }
 
 /// Seconds until one more attempt comes back; `None` when none is missing.
-fn next(bucket: &Bucket, now: Timestamp) -> Option<u64> {
+pub(super) fn next(bucket: &Bucket, now: Timestamp) -> Option<u64> {
     let filled = bucket.filled(now);
     let next = filled.as_of().later(u64::from(filled.pace().refill)).since(now);
     (filled.used() > 0).then_some(next)
