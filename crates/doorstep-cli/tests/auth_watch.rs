@@ -1,8 +1,6 @@
 //! The live screen in a real pseudo-terminal: it is drawn, obeys, locks, and leaves the terminal as
 //! it found it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod support;
 
 use support::desk::{Desk, HOTP};
