@@ -2,7 +2,7 @@
 
 use super::key::ControlKey;
 use super::profile::Profile;
-use super::tuple::Tuple;
+use super::tuple::{Class, Tuple};
 use crate::code::{Code, Shape};
 use crate::time::Timestamp;
 use subtle::ConstantTimeEq;
@@ -69,6 +69,24 @@ impl Command {
                 *epoch
             }
             Self::SetTime { .. } => current,
+        }
+    }
+
+    /// Whether a lock with this trusted floor finds the command in its code. Codes carry indices by a
+    /// modulus: those of windows and times too far ahead, or over, are not found.
+    #[must_use]
+    pub fn is_found(&self, profile: &Profile, floor: Timestamp) -> bool {
+        match self {
+            Self::SetTime { index } => {
+                let least = set_least(floor);
+                let spans = SET_MODULUS.saturating_mul(SET_SPANS);
+                (least..least.saturating_add(spans)).contains(index)
+            }
+            Self::Cancel { tuple, .. } => {
+                let least = cancel_least(&tuple.class, profile, floor);
+                congruent(tuple.index % CANCEL_MODULUS, CANCEL_MODULUS, least) == tuple.index
+            }
+            Self::Announce { .. } | Self::EndEpoch { .. } => true,
         }
     }
 
@@ -185,8 +203,7 @@ impl Order {
         match self.kind {
             Kind::SetTime => {
                 for (_, key) in keys {
-                    let least = u32::try_from(floor.seconds() / STEP).unwrap_or(u32::MAX);
-                    let first = congruent(self.body, SET_MODULUS, least);
+                    let first = congruent(self.body, SET_MODULUS, set_least(floor));
                     for span in 0..SET_SPANS {
                         let index = first.saturating_add(SET_MODULUS.saturating_mul(span));
                         compare(key, Command::SetTime { index });
@@ -196,9 +213,7 @@ impl Order {
             Kind::Cancel => {
                 let class = self.body.checked_div(CANCEL_MODULUS).and_then(|at| at.try_into().ok());
                 let class = *profile.classes().get::<usize>(class?)?;
-                let oldest =
-                    floor.earlier(class.seconds().saturating_add(u64::from(profile.grace().late)));
-                let least = class.index_at(oldest).unwrap_or(0);
+                let least = cancel_least(&class, profile, floor);
                 let index = congruent(self.body % CANCEL_MODULUS, CANCEL_MODULUS, least);
                 for (epoch, key) in keys {
                     for lane in 0..profile.lanes() {
@@ -219,6 +234,17 @@ impl Order {
         }
         found
     }
+}
+
+/// The first five minutes that a set-time code may mean.
+fn set_least(floor: Timestamp) -> u32 {
+    u32::try_from(floor.seconds() / STEP).unwrap_or(u32::MAX)
+}
+
+/// The oldest window that a cancel code may mean: the first that is not over.
+fn cancel_least(class: &Class, profile: &Profile, floor: Timestamp) -> u32 {
+    let back = class.seconds().saturating_add(u64::from(profile.grace().late));
+    class.index_at(floor.earlier(back)).unwrap_or(0)
 }
 
 /// The least number from `least` on that leaves `rest` by the modulus.

@@ -48,7 +48,7 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending};
 
-pub use super::scan::Found;
+pub use super::scan::{Found, LOOK_AROUND};
 
 /// What a lock is provisioned with.
 #[derive(Clone, Debug)]

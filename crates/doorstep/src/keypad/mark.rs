@@ -122,6 +122,12 @@ impl<const N: usize> Marks<N> {
         self.iter().find_map(|mark| mark.refuses(tuple, epoch)).map_or(Ok(()), Err)
     }
 
+    /// The earliest mark that speaks against a PIN.
+    #[must_use]
+    pub fn against(&self, tuple: &Tuple, epoch: u32) -> Option<&Mark> {
+        self.iter().filter(|mark| mark.refuses(tuple, epoch).is_some()).min_by_key(|mark| mark.at)
+    }
+
     /// Whether all of these can be remembered.
     pub(crate) fn has_room(&self, marks: &[Option<Mark>]) -> bool {
         let mut after = *self;
@@ -197,4 +203,14 @@ pub(crate) fn of_use(
         mark(What::Successor, tuple.generation > 0),
         mark(What::Began, profile.is_exclusive()),
     ]
+}
+
+/// Whether the use of one PIN ends another at the same lock. Each is a tuple and its epoch. The issuer
+/// predicts by it what a lock will do, as far as anybody comes.
+#[must_use]
+pub fn ends(used: (&Tuple, u32), other: (&Tuple, u32), profile: &Profile) -> bool {
+    let ((used, epoch), (other, other_epoch)) = (used, other);
+    let marks = of_use(used, epoch, used.from(), profile);
+    other_epoch < epoch
+        || marks.iter().flatten().any(|mark| mark.refuses(other, other_epoch).is_some())
 }

@@ -237,9 +237,9 @@ impl Profile {
         Self::new(classes, true)
     }
 
-    /// The most bytes of an encoded profile.
+    /// Bytes of a stored profile, and the most of one in a bundle.
     #[cfg(feature = "otp")]
-    pub(crate) const LENGTH: usize = 5 + MAX_CLASSES * Class::LENGTH;
+    pub const LENGTH: usize = 5 + MAX_CLASSES * Class::LENGTH;
 
     /// Writes the profile: `u8 classes || u8 holders || u8 generations || u8 exclusive || u8 digits ||`
     /// the classes.
@@ -251,6 +251,23 @@ impl Profile {
         for class in self.classes() {
             out.put(&class.to_bytes());
         }
+    }
+
+    /// The profile as an issuer stores it, filled with zeros.
+    #[cfg(feature = "otp")]
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
+        let mut out = Writer::new();
+        self.put(&mut out);
+        out.finish()
+    }
+
+    /// Reads a profile that was stored; `None` for anything else.
+    #[cfg(feature = "otp")]
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Option<Self> {
+        let profile = Self::take(&mut Reader::new(bytes))?;
+        (profile.to_bytes() == *bytes).then_some(profile)
     }
 
     /// Reads a profile; `None` for anything else. Nothing is computed: a lock takes the digits it is told.

@@ -9,7 +9,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// How far beyond what may open an authentic PIN is still recognised, in seconds: so that it is told
 /// from a wrong one, and the clock learns of it.
-pub(crate) const LOOK_AROUND: u64 = 4 * 60 * 60;
+pub const LOOK_AROUND: u64 = 4 * 60 * 60;
 
 /// Lanes of one HMAC.
 const BLOCK: u8 = 4;
