@@ -1,6 +1,6 @@
 //! The issuer's service: it takes in deliveries, makes their codes, hands routes to drivers'
-//! devices, sends the messages to customers and takes the outcomes back in; and it keeps accounts and
-//! verifies the codes of their authenticators.
+//! devices, sends the messages to customers and takes the outcomes back in; it keeps accounts and
+//! verifies the codes of their authenticators; and it keeps locks and gives their bookings PINs.
 //!
 //! A binary makes a data directory with [`init()`], opens it as a [`Context`] with its own [`Clock`]
 //! and randomness, and runs [`serve()`]. This crate reads no clock and draws no randomness by
@@ -10,19 +10,27 @@ mod api;
 mod authenticators;
 mod config;
 mod context;
+mod epochs;
 mod export;
 mod hex;
 mod http;
 mod ids;
 mod init;
+mod issuing;
 mod jobs;
 mod keys;
+mod lock_journal;
+mod lock_keys;
+mod lock_state;
 mod messages;
 mod presentation;
+mod revocation;
 mod serve;
 mod store;
 #[cfg(test)]
 mod test_authenticator;
+#[cfg(test)]
+mod test_lock;
 #[cfg(test)]
 mod test_server;
 mod text;

@@ -21,7 +21,10 @@ const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The service as one [`Router`].
 pub(crate) fn router(context: &Arc<Context>) -> Router {
-    use v1::{accounts, authenticators, challenges, claims, deliveries, devices, keys, routes};
+    use v1::{
+        accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
+        routes,
+    };
 
     let with_key = Router::new()
         .route("/v1/deliveries", post(deliveries::create::handler).get(deliveries::list::handler))
@@ -53,6 +56,24 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/authenticators/{id}/challenges", post(authenticators::challenge::handler))
         .route("/v1/authenticators/{id}/disable", post(authenticators::disable::handler))
         .route("/v1/challenges/{id}/verify", post(challenges::verify::handler))
+        .route("/v1/locks", post(locks::create::handler).get(locks::list::handler))
+        .route("/v1/locks/{id}", get(locks::show::handler))
+        .route("/v1/locks/{id}/provision", post(locks::provision::handler))
+        .route("/v1/locks/{id}/code", post(locks::code::handler))
+        .route("/v1/locks/{id}/set_time", post(locks::set_time::handler))
+        .route("/v1/locks/{id}/epoch", post(locks::epoch::handler))
+        .route("/v1/locks/{id}/epoch/confirm", post(locks::confirm_epoch::handler))
+        .route(
+            "/v1/locks/{id}/journal",
+            post(locks::journal::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+        )
+        .route("/v1/locks/{id}/events", get(locks::events::handler))
+        .route("/v1/bookings", post(bookings::create::handler).get(bookings::list::handler))
+        .route("/v1/bookings/{id}", get(bookings::show::handler))
+        .route("/v1/bookings/{id}/change", post(bookings::change::handler))
+        .route("/v1/bookings/{id}/cancel", post(bookings::cancel::handler))
+        .route("/v1/bookings/{id}/holders", post(bookings::add_holder::handler))
+        .route("/v1/bookings/{id}/holders/{holder}/renew", post(bookings::renew::handler))
         .route("/v1/keys", post(keys::create::handler).get(keys::list::handler))
         .route("/v1/keys/{id}/revoke", post(keys::revoke::handler))
         .route_layer(from_fn_with_state(Arc::clone(context), auth::require_key));
@@ -187,6 +208,23 @@ mod tests {
             ("POST", "/v1/authenticators/aut_1/challenges"),
             ("POST", "/v1/authenticators/aut_1/disable"),
             ("POST", "/v1/challenges/chl_1/verify"),
+            ("POST", "/v1/locks"),
+            ("GET", "/v1/locks"),
+            ("GET", "/v1/locks/lck_1"),
+            ("POST", "/v1/locks/lck_1/provision"),
+            ("POST", "/v1/locks/lck_1/code"),
+            ("POST", "/v1/locks/lck_1/set_time"),
+            ("POST", "/v1/locks/lck_1/epoch"),
+            ("POST", "/v1/locks/lck_1/epoch/confirm"),
+            ("POST", "/v1/locks/lck_1/journal"),
+            ("GET", "/v1/locks/lck_1/events"),
+            ("POST", "/v1/bookings"),
+            ("GET", "/v1/bookings"),
+            ("GET", "/v1/bookings/bkg_1"),
+            ("POST", "/v1/bookings/bkg_1/change"),
+            ("POST", "/v1/bookings/bkg_1/cancel"),
+            ("POST", "/v1/bookings/bkg_1/holders"),
+            ("POST", "/v1/bookings/bkg_1/holders/0/renew"),
             ("POST", "/v1/keys"),
             ("GET", "/v1/keys"),
             ("POST", "/v1/keys/key_1/revoke"),

@@ -1,6 +1,9 @@
 //! The OpenAPI document, made from the endpoints themselves, served and checked in.
 
-use super::v1::{accounts, authenticators, challenges, claims, deliveries, devices, keys, routes};
+use super::v1::{
+    accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
+    routes,
+};
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Document;
@@ -13,7 +16,7 @@ use utoipa::{Modify, OpenApi};
         title = "doorstep",
         description = "One-time codes that are verified where there is no network: deliveries, \
                        drivers' devices and what happened at the door; accounts and their \
-                       authenticators. Errors are problem details \
+                       authenticators; locks and the PINs of their bookings. Errors are problem details \
                        (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
     ),
     paths(
@@ -46,6 +49,23 @@ use utoipa::{Modify, OpenApi};
         devices::enrol::handler,
         devices::list::handler,
         devices::show::handler,
+        bookings::create::handler,
+        bookings::list::handler,
+        bookings::show::handler,
+        bookings::change::handler,
+        bookings::cancel::handler,
+        bookings::add_holder::handler,
+        bookings::renew::handler,
+        locks::create::handler,
+        locks::list::handler,
+        locks::show::handler,
+        locks::provision::handler,
+        locks::code::handler,
+        locks::set_time::handler,
+        locks::epoch::handler,
+        locks::confirm_epoch::handler,
+        locks::journal::handler,
+        locks::events::handler,
         keys::create::handler,
         keys::list::handler,
         keys::revoke::handler,

@@ -3,9 +3,11 @@
 use super::request_id;
 use crate::seal::SealError;
 use crate::store::StoreError;
+use crate::utc::Utc;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use doorstep::time::Window;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -52,8 +54,12 @@ codes! {
     AuthenticatorState = "authenticator_state", CONFLICT, "not in this state of the authenticator";
     /// The request's body is larger than the endpoint takes.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
+    /// The booking was cancelled.
+    BookingCancelled = "booking_cancelled", CONFLICT, "the booking was cancelled";
     /// No challenge has this id.
     ChallengeNotFound = "challenge_not_found", NOT_FOUND, "no such challenge";
+    /// The server's clock went back behind a time that it told a lock.
+    ClockDisagrees = "clock_disagrees", SERVICE_UNAVAILABLE, "the server's clock went back";
     /// The delivery has an outcome, so it cannot be planned.
     DeliveryClosed = "delivery_closed", CONFLICT, "the delivery is closed";
     /// No delivery has this id.
@@ -74,12 +80,16 @@ codes! {
     DuplicateName = "duplicate_name", CONFLICT, "the name is taken";
     /// Another delivery has this reference.
     DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
+    /// A code was made for another epoch, or the lock may not know the last one yet.
+    EpochPending = "epoch_pending", CONFLICT, "another epoch is pending";
     /// A malfunction of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "internal error";
     /// Fields have the wrong type, are missing, unknown, or out of bounds.
     InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "some fields are not valid";
     /// The query string is not understood.
     InvalidQuery = "invalid_query", BAD_REQUEST, "the query is not valid";
+    /// A journal is not of this lock as it was provisioned last, or not whole.
+    JournalInvalid = "journal_invalid", UNPROCESSABLE_ENTITY, "not a journal of this lock";
     /// No API key has this id.
     KeyNotFound = "key_not_found", NOT_FOUND, "no such API key";
     /// The body is not a document of the kind that the endpoint takes.
@@ -88,6 +98,12 @@ codes! {
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "the method is not allowed here";
     /// No such path.
     NotFound = "not_found", NOT_FOUND, "no such path";
+    /// All PINs of the window were given.
+    NoPinsLeft = "no_pins_left", CONFLICT, "no PINs are left for this window";
+    /// The lock has no PINs that open as often as was asked for.
+    NoSuchUse = "no_such_use", UNPROCESSABLE_ENTITY, "no PINs of this use";
+    /// The lock shares no TOTP secret with the service.
+    NoTotp = "no_totp", CONFLICT, "not a TOTP door";
     /// The device that has to check the code has not fetched it yet.
     NotHandedOut = "not_handed_out", CONFLICT, "the code is not on the driver's device yet";
     /// The delivery has no plan, so there is no code.
@@ -96,18 +112,28 @@ codes! {
     SignatureInvalid = "signature_invalid", UNAUTHORIZED, "the signature does not fit";
     /// The request repeats an acknowledgement that is not the last one.
     SyncStale = "sync_stale", CONFLICT, "another sync came in between";
+    /// As many codes of this kind were made as may be made in a day.
+    Throttled = "throttled", TOO_MANY_REQUESTS, "too many of these";
     /// The enrolment ticket is unknown, used, or too old.
     TicketInvalid = "ticket_invalid", UNAUTHORIZED, "the ticket is not valid";
     /// The request took too long; whether it was carried out is unknown.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "the request took too long";
+    /// No window of the lock is long enough.
+    TooLong = "too_long", UNPROCESSABLE_ENTITY, "longer than the lock's windows";
     /// The account has as many authenticators as it may have.
     TooManyAuthenticators = "too_many_authenticators", CONFLICT, "too many authenticators";
     /// No API key, or not a valid one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "not authenticated";
     /// The server cannot store anything at the moment.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "the server cannot take this now";
+    /// No booking has this id.
+    UnknownBooking = "unknown_booking", NOT_FOUND, "no such booking";
+    /// No lock has this id.
+    UnknownLock = "unknown_lock", NOT_FOUND, "no such lock";
     /// The body is not of the media type that the endpoint takes.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "unsupported media type";
+    /// Another booking has the place at that time.
+    WindowUnavailable = "window_unavailable", CONFLICT, "the window is taken";
 }
 
 /// What is wrong with one field.
@@ -121,6 +147,19 @@ pub(crate) struct FieldError {
     pub(crate) field: String,
     /// What is wrong with it.
     pub(crate) message: String,
+}
+
+/// A span of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Span {
+    pub(crate) from: Utc,
+    pub(crate) until: Utc,
+}
+
+impl From<Window> for Span {
+    fn from(window: Window) -> Self {
+        Self { from: Utc(window.from()), until: Utc(window.until()) }
+    }
 }
 
 /// The body of every error (RFC 9457).
@@ -146,6 +185,9 @@ pub(crate) struct ProblemBody {
     /// The fields that are wrong, the first hundred.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// With `window_unavailable`: the nearest window of the same length that is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest_free: Option<Span>,
 }
 
 /// An error on its way to the client.
@@ -155,6 +197,7 @@ pub(crate) struct Problem {
     detail: String,
     hint: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
+    nearest_free: Option<Span>,
 }
 
 /// More errors than this help nobody.
@@ -162,11 +205,16 @@ const MAX_ERRORS: usize = 100;
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: None, errors: Vec::new() }
+        Self { code, detail: detail.into(), hint: None, errors: Vec::new(), nearest_free: None }
     }
 
     pub(crate) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Says which window could be had instead.
+    pub(crate) fn nearest_free(self, window: Window) -> Self {
+        Self { nearest_free: Some(window.into()), ..self }
     }
 
     /// Fields that are wrong. The detail names the only one, or counts them; which rows they are in
@@ -182,7 +230,7 @@ impl Problem {
             (_, count) => format!("{count} rows are wrong"),
         };
         errors.truncate(MAX_ERRORS);
-        Self { code: Code::InvalidFields, detail, hint: None, errors }
+        Self { errors, ..Self::new(Code::InvalidFields, detail) }
     }
 
     /// One field that is wrong.
@@ -253,6 +301,7 @@ impl IntoResponse for Problem {
             hint: self.hint,
             request_id: request_id::current(),
             errors: self.errors,
+            nearest_free: self.nearest_free,
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -4,7 +4,11 @@ use super::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each step leads from its index to the next `user_version`. Steps are never edited once released.
-const STEPS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// Takes the steps that are missing, then `fill`, in one transaction.
 pub(super) fn run(
@@ -58,6 +62,7 @@ mod tests {
             connection.query_row(&sql, [], |row| row.get(0)).unwrap()
         };
         assert_eq!((count("meta"), count("accounts"), count("uncompared")), (1, 0, 1));
+        assert_eq!((count("locks"), count("bookings"), count("told_time")), (0, 0, 1));
     }
 
     #[test]

@@ -7,18 +7,24 @@
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod authenticators;
+pub(crate) mod bookings;
 pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod generations;
 pub(crate) mod known_devices;
+pub(crate) mod lock_events;
+pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod meta;
 mod migrate;
+pub(crate) mod pins;
 mod readers;
 pub(crate) mod recovery_codes;
 pub(crate) mod routes;
+pub(crate) mod set_times;
+pub(crate) mod sites;
 pub(crate) mod value;
 mod writer;
 

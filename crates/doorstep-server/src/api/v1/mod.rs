@@ -2,9 +2,11 @@
 
 pub(crate) mod accounts;
 pub(crate) mod authenticators;
+pub(crate) mod bookings;
 pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod keys;
+pub(crate) mod locks;
 pub(crate) mod routes;

@@ -1,0 +1,201 @@
+//! A booking as it is shown: its true window, the PINs of its holders, and the truth about every PIN of it
+//! that should open no more.
+
+use crate::api::v1::locks::{digits, spaced};
+use crate::http::problem::Problem;
+use crate::keys::Keys;
+use crate::store::bookings::Booking;
+use crate::store::locks::Lock;
+use crate::store::pins::{self, Because, Pin};
+use crate::store::{StoreError, lock_events};
+use crate::utc::Utc;
+use crate::{issuing, lock_keys, lock_state, revocation};
+use doorstep::keypad::key::RootKey;
+use doorstep::keypad::tuple::Form;
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
+use serde::Serialize;
+use utoipa::ToSchema;
+use zeroize::Zeroize as _;
+
+/// A booking.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BookingView {
+    /// Its id, for ever.
+    #[schema(example = "bkg_01m7zpcgdg2c2rbw8qte4qcp8y")]
+    id: String,
+    /// The business's own name for it.
+    reference: Option<String>,
+    /// The lock's id.
+    lock: String,
+    /// `booked` or `cancelled`.
+    state: &'static str,
+    /// As it was asked for.
+    from: Utc,
+    until: Utc,
+    /// When its PINs open, rounded outward to a window that the lock has.
+    opens_from: Utc,
+    opens_until: Utc,
+    grace: GraceView,
+    /// Whether each PIN opens once.
+    once: bool,
+    /// Who has PINs. Of a cancelled booking nobody has.
+    holders: Vec<HolderView>,
+    /// What happens at the lock to PINs of this booking that should open no more.
+    revocations: Vec<RevocationView>,
+    created_at: Utc,
+    cancelled_at: Option<Utc>,
+}
+
+/// How much earlier and later than its window a PIN is taken, beside the uncertainty of the lock's clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GraceView {
+    early_seconds: u16,
+    late_seconds: u16,
+}
+
+/// Somebody who has a PIN.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HolderView {
+    /// The holder's number in the lock's window. Other bookings of the window have others.
+    holder: u8,
+    /// Which of the holder's PINs it is.
+    generation: u8,
+    /// For the keypad.
+    #[schema(example = "482916357")]
+    pin: String,
+    #[schema(example = "482 916 357")]
+    pin_spaced: String,
+    /// For the keypad, when others used up the attempts at PINs: nobody guesses it.
+    #[schema(example = "48291635704417")]
+    long_form: String,
+    #[schema(example = "4829 1635 7044 17")]
+    long_form_spaced: String,
+    /// The epoch of the PIN.
+    epoch: u32,
+    /// When it opened first, by the lock's journal.
+    first_used_at: Option<Utc>,
+    /// How often it opened, by the lock's journal.
+    uses: u64,
+}
+
+impl Drop for HolderView {
+    fn drop(&mut self) {
+        self.pin.zeroize();
+        self.pin_spaced.zeroize();
+        self.long_form.zeroize();
+        self.long_form_spaced.zeroize();
+    }
+}
+
+/// A PIN that should open no more, and what is true of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RevocationView {
+    holder: u8,
+    generation: u8,
+    epoch: u32,
+    /// Why: the booking was `cancelled` or `changed`, the PIN `renewed`, its `epoch` ended, or the lock
+    /// `provisioned` anew.
+    because: &'static str,
+    opens_from: Utc,
+    opens_until: Utc,
+    /// When it opens no more. `now`: it does not, by all that is known. `when_successor_used`: when another PIN
+    /// is used for the first time. `when_typed`: when somebody types `cancel_code`. `when_provisioned`: when the
+    /// lock is given its new bundle. `at_expiry`: when its window is over.
+    takes_effect: &'static str,
+    /// What staff, or the next guest, type to end it at once. Null where there is no need, where no code
+    /// helps, and while its window is too far ahead for a lock to read the code.
+    cancel_code: Option<String>,
+    /// Since when it opens no more, as far as it is known: from the lock's journal, from staff, or because its
+    /// window is over.
+    done_at: Option<Utc>,
+}
+
+impl Drop for RevocationView {
+    fn drop(&mut self) {
+        self.cancel_code.zeroize();
+    }
+}
+
+/// Shows bookings of one lock.
+pub(crate) struct Shown<'a> {
+    connection: &'a Connection,
+    lock: &'a Lock,
+    root: RootKey,
+    floor: Timestamp,
+    now: Timestamp,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        keys: &Keys,
+        lock: &'a Lock,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let root = lock_keys::root(keys, lock, lock.generation)?;
+        let floor = lock_state::belief(lock, now)?.floor();
+        Ok(Self { connection, lock, root, floor, now })
+    }
+
+    pub(crate) fn booking(&self, booking: &Booking) -> Result<BookingView, Problem> {
+        let Self { connection, lock, .. } = *self;
+        let (mut holders, mut revocations) = (Vec::new(), Vec::new());
+        for pin in pins::of_booking(connection, lock, booking.seq)? {
+            match pin.ended {
+                None => holders.push(self.holder(&pin)?),
+                Some(because) => revocations.push(self.revocation(&pin, because)?),
+            }
+        }
+        let grace = lock.profile.grace();
+        Ok(BookingView {
+            id: booking.id.clone(),
+            reference: booking.reference.clone(),
+            lock: lock.id.to_string(),
+            state: booking.state.as_str(),
+            from: Utc(booking.asked.from()),
+            until: Utc(booking.asked.until()),
+            opens_from: Utc(booking.opens.from()),
+            opens_until: Utc(booking.opens.until()),
+            grace: GraceView { early_seconds: grace.early, late_seconds: grace.late },
+            once: booking.fit(&lock.profile)?.class.one_time,
+            holders,
+            revocations,
+            created_at: Utc(booking.created_at),
+            cancelled_at: booking.cancelled_at.map(Utc),
+        })
+    }
+
+    fn holder(&self, pin: &Pin) -> Result<HolderView, Problem> {
+        let codes = issuing::derive(&self.root, self.lock, pin)?;
+        let (short, long) = (codes.code(Form::Pin), codes.code(Form::Long));
+        let used = lock_events::used(self.connection, pin.seq)?;
+        Ok(HolderView {
+            holder: pin.tuple.holder,
+            generation: pin.tuple.generation,
+            pin: digits(&short),
+            pin_spaced: spaced(&short),
+            long_form: digits(&long),
+            long_form_spaced: spaced(&long),
+            epoch: pin.epoch,
+            first_used_at: used.first.map(Utc),
+            uses: used.times,
+        })
+    }
+
+    fn revocation(&self, pin: &Pin, because: Because) -> Result<RevocationView, StoreError> {
+        let of = (self.lock, &self.root);
+        let truth = revocation::truth(self.connection, of, pin, self.floor, self.now)?;
+        Ok(RevocationView {
+            holder: pin.tuple.holder,
+            generation: pin.tuple.generation,
+            epoch: pin.epoch,
+            because: because.as_str(),
+            opens_from: Utc(pin.opens.from()),
+            opens_until: Utc(pin.opens.until()),
+            takes_effect: truth.takes_effect.as_str(),
+            cancel_code: truth.cancel_code.as_ref().map(digits),
+            done_at: truth.done_at.map(Utc),
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! Lists what a lock's journals told, page by page.
+
+use super::find;
+use crate::context::Context;
+use crate::http::cursor;
+use crate::http::extract::ApiQuery;
+use crate::http::problem::{Problem, ProblemBody};
+use crate::store::lock_events::{self, Form, Kind, Listed};
+use crate::utc::Utc;
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// How many at a time.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListEvents {
+    /// How many on a page, 1 to 200; 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of events, in the order in which they came home.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventList {
+    data: Vec<EventView>,
+    /// Where the next page starts; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Something that happened at a lock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventView {
+    /// `opened`, `pin_cancelled`, `epoch_announced`, `epoch_ended`, `time_set`, `time_signed`, `clock_reset` or
+    /// `power_lost`.
+    kind: &'static str,
+    /// When, by the lock's own estimate; of a power loss, when it was found.
+    at: Utc,
+    /// Which code opened: `pin`, `long_form` or `totp`.
+    form: Option<&'static str>,
+    /// The epoch of the PIN, or the one that began.
+    epoch: Option<u32>,
+    /// Whose PIN it was.
+    booking: Option<String>,
+    reference: Option<String>,
+    holder: Option<u8>,
+    generation: Option<u8>,
+    /// What is odd: `pin_ended`, it should have opened no more; `pin_never_given`, nobody was given this PIN, so
+    /// somebody has the lock's key: provision it anew.
+    warning: Option<&'static str>,
+    /// Which provisioning of the lock told it, and the number of its record.
+    lock_generation: u32,
+    record: u64,
+    /// When its journal came home.
+    received_at: Utc,
+}
+
+impl From<Listed> for EventView {
+    fn from(listed: Listed) -> Self {
+        let event = listed.event;
+        let of_pin = matches!(event.kind, Kind::Opened | Kind::PinCancelled)
+            && event.form != Some(Form::Totp);
+        let warning = match event.pin {
+            Some(_) if listed.was_ended && event.kind == Kind::Opened => Some("pin_ended"),
+            None if of_pin => Some("pin_never_given"),
+            _ => None,
+        };
+        let (booking, reference, holder, generation) = match listed.booking {
+            Some((id, reference, holder, generation)) => {
+                (Some(id), reference, Some(holder), Some(generation))
+            }
+            None => (None, None, None, None),
+        };
+        Self {
+            kind: event.kind.as_str(),
+            at: Utc(event.at),
+            form: event.form.map(Form::as_str),
+            epoch: event.epoch,
+            booking,
+            reference,
+            holder,
+            generation,
+            warning,
+            lock_generation: listed.lock_generation,
+            record: listed.record,
+            received_at: Utc(listed.received_at),
+        }
+    }
+}
+
+/// Lists what a lock's journals told.
+#[utoipa::path(get, path = "/v1/locks/{id}/events", tag = "locks", operation_id = "list_events_of_lock",
+    security(("api_key" = [])), params(("id" = String, Path, description = "the lock's id"), ListEvents),
+    responses((status = 200, description = "a page of events", body = EventList), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    Path(id): Path<String>,
+    ApiQuery(query): ApiQuery<ListEvents>,
+) -> Result<Json<EventList>, Problem> {
+    let limit = cursor::limit(query.limit)?;
+    let after = cursor::read(query.cursor.as_deref())?;
+    let page = context
+        .store
+        .read(move |connection| {
+            let lock = find(connection, &id)?;
+            let page = lock_events::page(connection, lock.seq, after, limit.saturating_add(1))?;
+            Ok::<_, Problem>(page)
+        })
+        .await?;
+    let (page, next_cursor) = cursor::cut(page, limit, |listed| listed.seq);
+    Ok(Json(EventList { data: page.into_iter().map(EventView::from).collect(), next_cursor }))
+}

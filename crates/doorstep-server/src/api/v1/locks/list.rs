@@ -1,0 +1,62 @@
+//! Lists locks, page by page.
+
+use super::LockView;
+use crate::context::Context;
+use crate::http::cursor;
+use crate::http::extract::ApiQuery;
+use crate::http::problem::{Problem, ProblemBody};
+use crate::store::locks;
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// Which locks, and how many at a time.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListLocks {
+    /// How many on a page, 1 to 200; 50 when left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only those of this site.
+    site: Option<String>,
+    /// Only those of this name.
+    name: Option<String>,
+}
+
+/// A page of locks, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LockList {
+    data: Vec<LockView>,
+    /// Where the next page starts; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Lists locks, oldest first.
+#[utoipa::path(get, path = "/v1/locks", tag = "locks", operation_id = "list_locks",
+    security(("api_key" = [])), params(ListLocks),
+    responses((status = 200, description = "a page of locks", body = LockList), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    ApiQuery(query): ApiQuery<ListLocks>,
+) -> Result<Json<LockList>, Problem> {
+    let limit = cursor::limit(query.limit)?;
+    let after = cursor::read(query.cursor.as_deref())?;
+    let now = context.now();
+    let list = context
+        .store
+        .read(move |connection| {
+            let (site, name) = (query.site.as_deref(), query.name.as_deref());
+            let page = locks::page(connection, site, name, after, limit.saturating_add(1))?;
+            let (page, next_cursor) = cursor::cut(page, limit, |lock| lock.seq);
+            let views = page.iter().map(|lock| LockView::new(lock, now));
+            Ok::<_, Problem>(LockList { data: views.collect::<Result<_, _>>()?, next_cursor })
+        })
+        .await?;
+    Ok(Json(list))
+}

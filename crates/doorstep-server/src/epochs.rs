@@ -1,0 +1,37 @@
+//! A lock's next epoch, once its code was typed: PINs are derived in it from then on, and what that ends
+//! is written down.
+
+use crate::http::problem::Problem;
+use crate::issuing::{self, Reissued};
+use crate::keys::Keys;
+use crate::lock_state;
+use crate::store::locks::{self, How, Lock, Pending};
+use crate::store::pins::{self, Because};
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
+
+/// Goes over to an epoch whose code was typed at `at`. It never goes back.
+pub(crate) fn enter(
+    connection: &Connection,
+    keys: &Keys,
+    lock: &Lock,
+    typed: Pending,
+    (at, now): (Timestamp, Timestamp),
+) -> Result<Reissued, Problem> {
+    let Pending { epoch, how } = typed;
+    let mut reissued = Reissued { bookings: 0, lost: 0 };
+    if epoch > lock.epoch {
+        let to = (lock.generation, epoch);
+        reissued = issuing::reissue(connection, keys, lock, to, Because::Epoch, now)?;
+    }
+    let epoch = epoch.max(lock.epoch);
+    locks::set_epoch(connection, lock.seq, epoch, how == How::Announce, None)?;
+    if how == How::End {
+        for pin in pins::undone_after(connection, lock, lock_state::not_over(lock, now))? {
+            if pin.lock_generation == lock.generation && pin.epoch < epoch {
+                pins::done(connection, pin.seq, at)?;
+            }
+        }
+    }
+    Ok(reissued)
+}

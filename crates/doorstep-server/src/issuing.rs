@@ -1,0 +1,338 @@
+//! Who gets which PIN: a booking is rounded to a window that the lock has, and each holder is given a
+//! tuple that nobody was given before and whose PIN no other PIN around that time equals.
+
+use crate::http::problem::{Code, Problem};
+use crate::keys::Keys;
+use crate::lock_keys;
+use crate::store::StoreError;
+use crate::store::bookings::{self, Booking};
+use crate::store::locks::Lock;
+use crate::store::pins::{self, Because, Pin as Given};
+use crate::utc;
+use doorstep::keypad::issue::Pin;
+use doorstep::keypad::key::RootKey;
+use doorstep::keypad::lock::LOOK_AROUND;
+use doorstep::keypad::mark;
+use doorstep::keypad::profile::{Fit, Profile};
+use doorstep::keypad::tuple::{Form, Tuple};
+use doorstep::time::{Timestamp, Window};
+use rusqlite::Connection;
+use std::collections::{BTreeSet, HashMap};
+
+/// How far around a window that is taken a free one is looked for, and at most how many beginnings of
+/// long grids.
+const AROUND: u64 = 7 * 86_400;
+const BEGINNINGS: u64 = 30;
+
+/// Rounds a booking outward to a window of the lock.
+pub(crate) fn fit(profile: &Profile, asked: &Window, once: bool) -> Result<Fit, Problem> {
+    profile.fit(asked, once).ok_or_else(|| {
+        let mut classes = profile.classes().iter();
+        if !classes.any(|class| class.one_time == once) {
+            let uses = if once { "once" } else { "many times" };
+            return Problem::new(
+                Code::NoSuchUse,
+                format!("this lock has no PINs that open {uses}"),
+            )
+            .hint("the lock's profile says which it has: GET /v1/locks/{id}");
+        }
+        let longest = profile.longest() / 60;
+        Problem::new(
+            Code::TooLong,
+            format!("no window of this lock holds that; its longest has {longest} minutes"),
+        )
+        .hint("windows begin on the grid of their length, so make it shorter or begin on the grid, or make several bookings")
+    })
+}
+
+/// PINs around a time, by their digits.
+#[derive(Default)]
+struct Around(HashMap<Vec<u8>, Vec<Window>>);
+
+impl Around {
+    /// Whether another PIN has the same digits and may be looked for at the same time.
+    fn has(&self, digits: &[u8], window: &Window) -> bool {
+        let meets = |other: &Window| {
+            let wide = around(other);
+            wide.from() < window.until() && window.from() < wide.until()
+        };
+        self.0.get(digits).is_some_and(|windows| windows.iter().any(meets))
+    }
+
+    fn add(&mut self, digits: &[u8], window: Window) {
+        self.0.entry(digits.to_vec()).or_default().push(window);
+    }
+}
+
+impl Drop for Around {
+    fn drop(&mut self) {
+        for (mut digits, _) in self.0.drain() {
+            zeroize::Zeroize::zeroize(&mut digits);
+        }
+    }
+}
+
+/// The span in which a lock that looks for a PIN of this window looks for others.
+fn around(window: &Window) -> Window {
+    // Each is looked for by so much before and after its own window.
+    let margin = LOOK_AROUND.saturating_mul(2);
+    let wide = Window::new(window.from().earlier(margin), window.until().later(margin));
+    wide.unwrap_or(*window)
+}
+
+/// Gives PINs of one lock, in one of its generations and epochs, inside a job that nothing comes
+/// between.
+pub(crate) struct Issuer<'a> {
+    connection: &'a Connection,
+    lock: &'a Lock,
+    generation: u32,
+    epoch: u32,
+    root: RootKey,
+    now: Timestamp,
+}
+
+impl<'a> Issuer<'a> {
+    /// Gives PINs as the lock is now.
+    pub(crate) fn new(
+        connection: &'a Connection,
+        keys: &Keys,
+        lock: &'a Lock,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
+        let root = lock_keys::root(keys, lock, lock.generation)?;
+        let Lock { generation, epoch, .. } = *lock;
+        Ok(Self { connection, lock, generation, epoch, root, now })
+    }
+
+    /// Refuses a window of an exclusive place that somebody else has, other than `except`.
+    pub(crate) fn require_free(
+        &self,
+        fit: &Fit,
+        asked: &Window,
+        except: Option<i64>,
+    ) -> Result<(), Problem> {
+        let profile = &self.lock.profile;
+        if !profile.is_exclusive() {
+            return Ok(());
+        }
+        let standing = |span: &Window| {
+            let all = bookings::meeting(self.connection, self.lock.seq, span, profile.longest())?;
+            let others = all.into_iter().filter(|other| Some(other.seq) != except);
+            let taken = |other: Booking| Ok((other.tuple(profile)?, other));
+            others.map(taken).collect::<Result<Vec<_>, StoreError>>()
+        };
+        let wanted = fit.tuple(0, 0);
+        let meets = |(tuple, other): &&(Tuple, Booking)| {
+            excludes(profile, (asked, &wanted), (&other.asked, tuple))
+        };
+        let around = standing(&fit.window)?;
+        let Some((_, other)) = around.iter().find(meets) else { return Ok(()) };
+        let reach = AROUND.max(u64::from(fit.class.quantum).saturating_mul(60 * BEGINNINGS));
+        let wide = Window::new(fit.window.from().earlier(reach), fit.window.until().later(reach));
+        let taken = standing(&wide.unwrap_or(fit.window))?;
+        let nearest = self.nearest(fit, asked, reach, &taken);
+        let detail = format!(
+            "taken from {} until {} by booking {}, whose PINs open from {} until {}",
+            utc::write(other.asked.from()),
+            utc::write(other.asked.until()),
+            other.id,
+            utc::write(other.opens.from()),
+            utc::write(other.opens.until()),
+        );
+        let problem = Problem::new(Code::WindowUnavailable, detail);
+        Err(match nearest {
+            Some(free) => problem
+                .hint(format!(
+                    "the nearest free window of this length is from {} until {}",
+                    utc::write(free.from()),
+                    utc::write(free.until())
+                ))
+                .nearest_free(free),
+            None => problem.hint("nothing of this length is free around that time"),
+        })
+    }
+
+    /// The free window nearest to the one asked for, as long, on the grid of its class and not over.
+    fn nearest(
+        &self,
+        fit: &Fit,
+        asked: &Window,
+        reach: u64,
+        taken: &[(Tuple, Booking)],
+    ) -> Option<Window> {
+        let profile = &self.lock.profile;
+        let quantum = u64::from(fit.class.quantum).saturating_mul(60);
+        let free = |from: Timestamp| {
+            let window = Window::new(from, from.later(asked.length()))?;
+            let fit = profile.fit(&window, fit.class.one_time).filter(|_| from >= self.now)?;
+            let tuple = fit.tuple(0, 0);
+            let mut others = taken.iter();
+            let excluded = others.any(|(other, booking)| {
+                excludes(profile, (&window, &tuple), (&booking.asked, other))
+            });
+            (!excluded).then_some(window)
+        };
+        let steps = reach.checked_div(quantum).unwrap_or(0);
+        (0..=steps).find_map(|step| {
+            let by = step.saturating_mul(quantum);
+            let begin = fit.window.from();
+            free(begin.later(by)).or_else(|| free(begin.earlier(by)))
+        })
+    }
+
+    /// Gives so many new holders of a booking their PINs.
+    pub(crate) fn give(&self, booking: i64, fit: &Fit, holders: u8) -> Result<(), Problem> {
+        let mut around = self.around(&fit.window)?;
+        for _ in 0..holders {
+            let given = self.given(fit)?;
+            let mut places = self.places(&given);
+            let found =
+                places.find_map(|(holder, first)| self.choose(fit, holder, first, &mut around));
+            let tuple = found.ok_or_else(|| self.no_pins_left())?;
+            self.insert(booking, &tuple)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a holder the next generation of a PIN that should open no more.
+    pub(crate) fn renew(&self, old: &Given) -> Result<(), Problem> {
+        let fit = Fit { class: old.tuple.class, index: old.tuple.index, window: old.opens };
+        let mut around = self.around(&fit.window)?;
+        let holder = old.tuple.holder;
+        let given = self.given(&fit)?;
+        let first = next_generation(&given, holder);
+        let tuple = self.choose(&fit, holder, first, &mut around);
+        let tuple = tuple.ok_or_else(|| self.no_pins_left())?;
+        pins::end(self.connection, old.seq, Because::Renewed, self.now)?;
+        self.insert(old.booking, &tuple)?;
+        Ok(())
+    }
+
+    /// The holders of a window that nobody has, each with the first generation that is left. Those come
+    /// first whose PINs were given up: the first use of the new one ends the old at the lock.
+    fn places(&self, given: &[Given]) -> impl Iterator<Item = (u8, u8)> {
+        let holders = 0..self.lock.profile.holders();
+        let has = |holder: u8, open: bool| {
+            let of = |pin: &Given| pin.tuple.holder == holder && pin.ended.is_none() == open;
+            given.iter().any(of)
+        };
+        let free: Vec<u8> = holders.filter(|holder| !has(*holder, true)).collect();
+        let (mut places, fresh): (Vec<u8>, Vec<u8>) =
+            free.into_iter().partition(|holder| has(*holder, false));
+        places.extend(fresh);
+        let first: Vec<_> =
+            places.iter().map(|holder| (*holder, next_generation(given, *holder))).collect();
+        first.into_iter()
+    }
+
+    /// The first generation from `first` on whose PIN no other around that time equals.
+    fn choose(&self, fit: &Fit, holder: u8, first: u8, around: &mut Around) -> Option<Tuple> {
+        (first..self.lock.profile.generations()).find_map(|generation| {
+            let tuple = fit.tuple(holder, generation);
+            let pin = Pin::derive(&self.root, self.epoch, &self.lock.profile, &tuple)?;
+            let code = pin.code(Form::Pin);
+            let unlike = !around.has(code.expose(), &fit.window);
+            unlike.then(|| {
+                around.add(code.expose(), fit.window);
+                tuple
+            })
+        })
+    }
+
+    fn given(&self, fit: &Fit) -> Result<Vec<Given>, StoreError> {
+        pins::of_window(self.connection, (self.lock, self.generation), fit)
+    }
+
+    fn insert(&self, booking: i64, tuple: &Tuple) -> Result<i64, StoreError> {
+        let of = (self.lock, self.generation);
+        pins::insert(self.connection, of, booking, tuple, self.epoch, self.now)
+    }
+
+    /// All PINs that were given around a window, also those that should open no more: the lock compares
+    /// with all of them.
+    fn around(&self, window: &Window) -> Result<Around, StoreError> {
+        let mut found = Around::default();
+        let of = (self.lock, self.generation);
+        for given in pins::meeting(self.connection, of, &around(window))? {
+            let profile = &self.lock.profile;
+            if let Some(pin) = Pin::derive(&self.root, given.epoch, profile, &given.tuple) {
+                found.add(pin.code(Form::Pin).expose(), given.opens);
+            }
+        }
+        Ok(found)
+    }
+
+    fn no_pins_left(&self) -> Problem {
+        let (holders, generations) = (self.lock.profile.holders(), self.lock.profile.generations());
+        Problem::new(
+            Code::NoPinsLeft,
+            format!(
+                "all PINs of this window were given: {holders} holders, {generations} each, and none is given twice"
+            ),
+        )
+        .hint("take another window, or provision the lock anew, which begins all windows anew")
+    }
+}
+
+/// What it meant for bookings that all their PINs were made anew.
+pub(crate) struct Reissued {
+    /// Bookings with other PINs.
+    pub(crate) bookings: usize,
+    /// PINs that have no successor, since every one left equals another.
+    pub(crate) lost: usize,
+}
+
+/// Gives all PINs of a lock that are to open anew, in the generation and epoch that `issuer` is to have.
+pub(crate) fn reissue(
+    connection: &Connection,
+    keys: &Keys,
+    lock: &Lock,
+    (generation, epoch): (u32, u32),
+    because: Because,
+    now: Timestamp,
+) -> Result<Reissued, Problem> {
+    let root = lock_keys::root(keys, lock, generation)?;
+    let issuer = Issuer { connection, lock, generation, epoch, root, now };
+    let open = pins::open_after(connection, lock, now)?;
+    let end = open.iter().map(|pin| pin.opens.until()).max();
+    let span = end.and_then(|end| Window::new(now, end));
+    let Some(span) = span else { return Ok(Reissued { bookings: 0, lost: 0 }) };
+    let mut around = issuer.around(&span)?;
+    let (mut changed, mut lost) = (BTreeSet::new(), 0_usize);
+    for old in open {
+        let fit = Fit { class: old.tuple.class, index: old.tuple.index, window: old.opens };
+        // In a new generation of the lock nothing was given; in a new epoch the same tuple is another PIN.
+        let first = if generation == old.lock_generation { old.tuple.generation } else { 0 };
+        pins::end(connection, old.seq, because, now)?;
+        changed.insert(old.booking);
+        match issuer.choose(&fit, old.tuple.holder, first, &mut around) {
+            Some(tuple) => drop(issuer.insert(old.booking, &tuple)?),
+            None => lost = lost.saturating_add(1),
+        }
+    }
+    Ok(Reissued { bookings: changed.len(), lost })
+}
+
+/// The digits of a PIN that was given.
+pub(crate) fn derive(root: &RootKey, lock: &Lock, given: &Given) -> Result<Pin, StoreError> {
+    let pin = Pin::derive(root, given.epoch, &lock.profile, &given.tuple);
+    pin.ok_or(StoreError::Corrupt { column: "pins.holder" })
+}
+
+fn next_generation(given: &[Given], holder: u8) -> u8 {
+    let of = given.iter().filter(|pin| pin.tuple.holder == holder);
+    of.map(|pin| pin.tuple.generation.saturating_add(1)).max().unwrap_or(0)
+}
+
+/// Whether two bookings of an exclusive place shut each other out. Each is what was asked for and its
+/// tuple. The later one must not open while the earlier still has the place; that the earlier one opens
+/// when it is over is covered where the first use of the later ends it.
+fn excludes(profile: &Profile, one: (&Window, &Tuple), two: (&Window, &Tuple)) -> bool {
+    let earlier_first = one.0.from() <= two.0.from();
+    let ((first, first_tuple), (second, second_tuple)) =
+        if earlier_first { (one, two) } else { (two, one) };
+    let early = second_tuple.from().min(second.from()) < first.until();
+    let late = first_tuple.until() > second.from()
+        && !mark::ends((second_tuple, 0), (first_tuple, 0), profile);
+    early || late
+}

@@ -1,0 +1,171 @@
+//! What journals told of locks: openings, codes of staff, power losses.
+
+use super::StoreError;
+use super::locks::Lock;
+use super::value::{At, Count, named, parsed};
+use doorstep::ledger::Head;
+use doorstep::time::Timestamp;
+use rusqlite::{Connection, Row, named_params, params};
+
+named! {
+    /// What happened.
+    enum Kind {
+        /// It opened.
+        Opened = "opened",
+        /// A PIN was cancelled by its code.
+        PinCancelled = "pin_cancelled",
+        /// The next epoch was announced.
+        EpochAnnounced = "epoch_announced",
+        /// An epoch was ended by its code.
+        EpochEnded = "epoch_ended",
+        /// The time was set by its code.
+        TimeSet = "time_set",
+        /// The time came from its issuer in another way.
+        TimeSigned = "time_signed",
+        /// The clock was reset under the root key, which ends the epoch.
+        ClockReset = "clock_reset",
+        /// The power was lost.
+        PowerLost = "power_lost",
+    }
+}
+
+named! {
+    /// Which code opened.
+    enum Form {
+        Pin = "pin",
+        Long = "long_form",
+        Totp = "totp",
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) kind: Kind,
+    /// By the lock's own estimate.
+    pub(crate) at: Timestamp,
+    pub(crate) form: Option<Form>,
+    pub(crate) epoch: Option<u32>,
+    /// The PIN's `seq`; none for a PIN that was never given.
+    pub(crate) pin: Option<i64>,
+}
+
+/// An event as it is listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) seq: i64,
+    pub(crate) event: Event,
+    pub(crate) lock_generation: u32,
+    pub(crate) record: u64,
+    pub(crate) received_at: Timestamp,
+    /// The booking's id and reference, the holder and the generation of the PIN.
+    pub(crate) booking: Option<(String, Option<String>, u8, u8)>,
+    /// Whether the PIN should have opened no more.
+    pub(crate) was_ended: bool,
+}
+
+/// How often a PIN opened, and when first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) first: Option<Timestamp>,
+    pub(crate) times: u64,
+}
+
+/// Stores what a record of the lock's journal told.
+pub(crate) fn insert(
+    connection: &Connection,
+    lock: &Lock,
+    head: Head,
+    event: &Event,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO lock_events (lock, lock_generation, record, hash, kind, at, form, epoch, pin,
+                 received_at)
+             VALUES (:lock, :generation, :record, :hash, :kind, :at, :form, :epoch, :pin, :now)",
+        )?
+        .execute(named_params! {
+            ":lock": lock.seq, ":generation": lock.generation, ":record": Count(head.seq),
+            ":hash": head.hash, ":kind": event.kind.as_str(), ":at": At(event.at),
+            ":form": event.form.map(Form::as_str), ":epoch": event.epoch, ":pin": event.pin,
+            ":now": At(now),
+        })?;
+    Ok(())
+}
+
+/// The heads after the stored records of a lock's journal, from one number to another.
+pub(crate) fn heads(
+    connection: &Connection,
+    lock: &Lock,
+    (first, last): (u64, u64),
+) -> Result<Vec<Head>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT record, hash FROM lock_events WHERE lock = ?1 AND lock_generation = ?2
+             AND record BETWEEN ?3 AND ?4 ORDER BY record",
+    )?;
+    let values = params![lock.seq, lock.generation, Count(first), Count(last)];
+    let head = |row: &Row<'_>| Ok(Head { seq: row.get::<_, Count>(0)?.0, hash: row.get(1)? });
+    Ok(statement.query_map(values, head)?.collect::<Result<_, _>>()?)
+}
+
+/// How often a PIN opened.
+pub(crate) fn used(connection: &Connection, pin: i64) -> Result<Used, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT min(at), count(*) FROM lock_events WHERE pin = ?1 AND kind = 'opened'",
+        )?
+        .query_row([pin], |row| {
+            let first: Option<At> = row.get(0)?;
+            Ok(Used { first: first.map(|at| at.0), times: row.get::<_, Count>(1)?.0 })
+        })?)
+}
+
+/// Up to `limit` events of a lock after `after`, in the order in which they came home.
+pub(crate) fn page(
+    connection: &Connection,
+    lock: i64,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Listed>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT e.seq, e.kind, e.at, e.form, e.epoch, e.pin, e.lock_generation, e.record,
+             e.received_at, bookings.id, bookings.reference, pins.holder, pins.generation,
+             coalesce(pins.ended_at <= e.at, false)
+         FROM lock_events AS e LEFT JOIN pins ON pins.seq = e.pin
+             LEFT JOIN bookings ON bookings.seq = pins.booking
+         WHERE e.lock = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![lock, after, limit])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(read(row)?);
+    }
+    Ok(page)
+}
+
+fn read(row: &Row<'_>) -> Result<Listed, StoreError> {
+    let text = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str().unwrap_or_default());
+    let form = match row.get::<_, Option<String>>(3)? {
+        Some(form) => Some(parsed("lock_events.form", &form, Form::parse)?),
+        None => None,
+    };
+    let booking = match row.get::<_, Option<String>>(9)? {
+        Some(id) => Some((id, row.get(10)?, row.get(11)?, row.get(12)?)),
+        None => None,
+    };
+    Ok(Listed {
+        seq: row.get(0)?,
+        event: Event {
+            kind: parsed("lock_events.kind", text(1)?, Kind::parse)?,
+            at: row.get::<_, At>(2)?.0,
+            form,
+            epoch: row.get(4)?,
+            pin: row.get(5)?,
+        },
+        lock_generation: row.get(6)?,
+        record: row.get::<_, Count>(7)?.0,
+        received_at: row.get::<_, At>(8)?.0,
+        booking,
+        was_ended: row.get(13)?,
+    })
+}
