@@ -17,11 +17,12 @@ use doorstep::door::{Door, MARKS};
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use doorstep_files::journal::{Journal, Session};
-use doorstep_files::private;
+use doorstep_files::{FileError, private};
 use hardware::{Hardware, Power, Weather};
 use journal::{Known, Ledger, told};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 pub(crate) use door::Pressed;
 
@@ -63,7 +64,6 @@ impl VirtualLock {
     pub(crate) fn install(
         dir: &Path,
         bundle: &Bundle,
-        text: &str,
         weather: Weather,
         now: Timestamp,
     ) -> Result<(), CliError> {
@@ -79,7 +79,9 @@ impl VirtualLock {
         }
         let hardware = Hardware::new(bundle.clock.oscillator, weather, now);
         hardware.write_to(dir)?;
-        let text = format!("{text}\n");
+        // On one line, however it came.
+        let mut text = Zeroizing::new(String::with_capacity(2048));
+        let _ = bundle.write(&mut *text);
         private::write(&dir.join(BUNDLE), text.as_bytes()).map_err(told)?;
         journal::create(dir, &Door::new(bundle), now)
     }
@@ -89,12 +91,17 @@ impl VirtualLock {
             return Err(journal::no_lock(dir));
         }
         let path = dir.join(BUNDLE);
-        let text = private::read_secret(&path).map_err(told)?;
-        let bundle = Bundle::parse(&text).map_err(|error| {
-            CliError::new(format!("{}: {error}", path.display()))
+        let damaged = |what: String| {
+            CliError::new(what)
                 .hint("bring the file back as it was installed")
                 .code("bundle_damaged")
+        };
+        let text = private::read_secret(&path).map_err(|error| match error {
+            FileError::Damaged { .. } => damaged(error.to_string()),
+            error => told(error),
         })?;
+        let bundle = Bundle::parse(&text)
+            .map_err(|error| damaged(format!("{}: {error}", path.display())))?;
         if clock.is_simulated() && !bundle.test {
             return Err(not_test());
         }

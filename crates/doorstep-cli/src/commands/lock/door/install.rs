@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     }
     let now = now.max(bundle.made_at);
     let weather = args.weather.over(Weather::new(0, 25_000)?)?;
-    VirtualLock::install(&args.dir, &bundle, text.trim(), weather, now)?;
+    VirtualLock::install(&args.dir, &bundle, weather, now)?;
     let digits = bundle.profile.digits().get();
     let json = json!({
         "lock": bundle.lock.as_str(), "generation": bundle.generation, "epoch": bundle.epoch,
