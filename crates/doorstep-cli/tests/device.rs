@@ -6,25 +6,15 @@ mod support;
 
 use std::fs::File;
 use std::process::Stdio;
-use support::{Shop, WRITES, code_in, copy, link_in, reply, wait_at_lock, wait_to_open, wrong};
+use support::{Shop, WRITES, code_in, copy, link_in, wait_at_lock, wrong};
 
 const PROCESSES: usize = 16;
 
-/// Presents one code by many processes that have all read the same state: they are held up at the
-/// journal's lock until each of them wants to append.
+/// Presents one code by many processes that have all read the same state.
 fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
-    let journal = File::open(shop.path("ana/journal")).unwrap();
-    journal.lock().unwrap();
-    let children: Vec<_> = (0..PROCESSES)
-        .map(|_| {
-            let mut command = shop.command(&["driver", "check", delivery, code, "--dir", "ana"]);
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    wait_to_open(&shop.path("ana/journal"), &children);
-    journal.unlock().unwrap();
-    let replies = children.into_iter().map(|child| reply(&child.wait_with_output().unwrap()));
-    replies.map(|reply| reply.outcome().to_owned()).collect()
+    let check = || shop.command(&["driver", "check", delivery, code, "--dir", "ana"]);
+    let replies = support::all_at_once(&shop.path("ana/journal"), PROCESSES, check);
+    replies.iter().map(|reply| reply.outcome().to_owned()).collect()
 }
 
 fn grants(outcomes: &[String]) -> usize {

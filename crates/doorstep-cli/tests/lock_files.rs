@@ -1,54 +1,22 @@
 //! The files of a virtual lock: what is installed and what is refused, damage, the journal that grows, is
 //! written anew and goes home.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod support;
 
-use doorstep::clock;
 use doorstep::door::bundle::Bundle;
 use doorstep::door::journal::{Journal, JournalError, SNAPSHOT_LENGTH};
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
 use doorstep::door::{Door, MARKS};
 use doorstep::keypad::key::RootKey;
-use doorstep::keypad::record::{Event, Record as KeypadRecord};
+use doorstep::keypad::record::Event;
 use doorstep::otp::record::Event as StepEvent;
 use doorstep::secret::Secret;
-use doorstep_files::journal::{Folded, Journal as File};
 use doorstep_qr::Qr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use support::copy;
-use support::court::{Court, HOUR, MIDNIGHT, bundle, bundle_with_steps, wrong_pin};
-
-/// The records of a lock's file, without their meaning.
-struct Raw(Vec<Vec<u8>>);
-
-impl Folded for Raw {
-    const MAGIC: &'static [u8] = b"doorstep lock 1\n";
-
-    fn replay(records: &[&[u8]]) -> Result<Self, String> {
-        Ok(Self(records.iter().map(|record| record.to_vec()).collect()))
-    }
-
-    fn apply(&mut self, record: &[u8]) -> Result<(), String> {
-        self.0.push(record.to_vec());
-        Ok(())
-    }
-}
-
-/// Lets a lock count a second more, so often, with a record for each.
-fn count_seconds(court: &Court, count: u64) {
-    court.advance(count);
-    let event = Event::Clock(clock::Event::Elapsed { seconds: 1 });
-    let record = Record::from(KeypadRecord { elapsed: 0, event }).to_bytes();
-    let mut file = File::<Raw>::open(&court.path("lock/journal")).unwrap();
-    let session = file.session().unwrap();
-    let mut records = session.state().0.clone();
-    records.extend((0..count).map(|_| record.as_ref().to_vec()));
-    session.replace(&records).unwrap();
-}
+use support::court::{Court, HOUR, MIDNIGHT, bundle, bundle_with_steps, count_seconds, wrong_pin};
 
 fn install(court: &Court, from: &str) -> (i32, String) {
     let reply = court.run(&["install", from, "--dir", "new"]);

@@ -1,19 +1,22 @@
 //! A court for tests: a virtual lock on a simulated clock, and an issuer who knows its root.
 
 use super::{Reply, reply};
-use doorstep::clock::{AfterPowerLoss, Clock, Oscillator};
+use doorstep::clock::{AfterPowerLoss, Clock, Event as ClockEvent, Oscillator};
 use doorstep::door::Steps;
 use doorstep::door::bundle::Bundle;
+use doorstep::door::record::Record;
 use doorstep::id::LockId;
 use doorstep::keypad::control::Command as Order;
 use doorstep::keypad::issue::{Pin, derive_control};
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::profile::{Profile, Uses};
+use doorstep::keypad::record::{Event, Record as KeypadRecord};
 use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::otp::OtpSecret;
 use doorstep::otp::totp::Totp;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
+use doorstep_files::journal::{Folded, Journal as File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -184,4 +187,32 @@ pub(crate) fn wrong_pin(pin: &str, nth: u32) -> String {
     let least = 10_u64.pow(u32::try_from(pin.len() - 1).unwrap());
     let other = (number - least + 1 + u64::from(nth)) % (9 * least) + least;
     other.to_string()
+}
+
+/// The records of a lock's file, without their meaning.
+struct Raw(Vec<Vec<u8>>);
+
+impl Folded for Raw {
+    const MAGIC: &'static [u8] = b"doorstep lock 1\n";
+
+    fn replay(records: &[&[u8]]) -> Result<Self, String> {
+        Ok(Self(records.iter().map(|record| record.to_vec()).collect()))
+    }
+
+    fn apply(&mut self, record: &[u8]) -> Result<(), String> {
+        self.0.push(record.to_vec());
+        Ok(())
+    }
+}
+
+/// Lets a lock count a second more, so often, with a record for each.
+pub(crate) fn count_seconds(court: &Court, count: u64) {
+    court.advance(count);
+    let event = Event::Clock(ClockEvent::Elapsed { seconds: 1 });
+    let record = Record::from(KeypadRecord { elapsed: 0, event }).to_bytes();
+    let mut file = File::<Raw>::open(&court.path("lock/journal")).unwrap();
+    let session = file.session().unwrap();
+    let mut records = session.state().0.clone();
+    records.extend((0..count).map(|_| record.as_ref().to_vec()));
+    session.replace(&records).unwrap();
 }

@@ -316,8 +316,24 @@ pub(crate) fn wait_at_lock(file: &std::fs::File, count: usize) {
     });
 }
 
+/// Runs a command in so many processes at once, all of which have read a journal before any of them can
+/// append: they are held up at its lock until each has it open.
+pub(crate) fn all_at_once(
+    journal: &Path,
+    count: usize,
+    command: impl Fn() -> Command,
+) -> Vec<Reply> {
+    let held = std::fs::File::open(journal).unwrap();
+    held.lock().unwrap();
+    let spawn = || command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children: Vec<_> = (0..count).map(|_| spawn()).collect();
+    wait_to_open(journal, &children);
+    held.unlock().unwrap();
+    children.into_iter().map(|child| reply(&child.wait_with_output().unwrap())).collect()
+}
+
 /// Waits until each of these processes has a file open.
-pub(crate) fn wait_to_open(file: &Path, children: &[Child]) {
+fn wait_to_open(file: &Path, children: &[Child]) {
     let has = |child: &Child| {
         let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
         open.filter_map(|open| std::fs::read_link(open.ok()?.path()).ok()).any(|open| open == file)
