@@ -43,7 +43,7 @@ pub(super) fn tell(world: &mut World, report: &mut Report) -> Result<(), CliErro
     world.stop_server()?;
     report.chapter("The server is stopped. At the doors there is no network");
     let reply = world.run(&["driver", "sync", "--dir", "ana"])?;
-    expect(report, "Ana's device cannot sync", &reply, "unreachable");
+    report.expect("Ana's device cannot sync", &reply, "unreachable");
     at_anas_doors(world, report, &stops, &messages)?;
     at_bojans_doors(world, report, &stops, &messages)?;
     home(world, report, &stops)?;
@@ -61,7 +61,7 @@ fn prepare(world: &mut World, report: &mut Report) -> Result<Vec<Stop>, CliError
     std::fs::write(&csv, CSV).map_err(|error| CliError::io("write", &csv, &error))?;
     let reply = world.must(&["delivery", "import", "deliveries.csv"])?;
     let list = world.must(&["delivery", "list", "--limit", "6"])?;
-    expect(report, "70 deliveries are taken in, or none", &reply, "done");
+    report.expect("70 deliveries are taken in, or none", &reply, "done");
     let stops: Vec<Stop> = list.json["data"]
         .as_array()
         .into_iter()
@@ -83,8 +83,7 @@ fn prepare(world: &mut World, report: &mut Report) -> Result<Vec<Stop>, CliError
             .map_err(|error| CliError::io("write", &path, &error))?;
         let reply =
             world.run(&["driver", "enrol", "--ticket", &file, "--dir", dir, "--seed", seed])?;
-        expect(
-            report,
+        report.expect(
             &format!("{name}'s device is enrolled with a one-time ticket"),
             &reply,
             "done",
@@ -101,11 +100,11 @@ fn prepare(world: &mut World, report: &mut Report) -> Result<Vec<Stop>, CliError
         let stop = at(&stops, index)?;
         let plan = ["delivery", "plan", &stop.reference, "--driver", driver, "--at", time];
         let reply = world.run(&[&plan[..], &["--variance", variance]].concat())?;
-        expect(report, &format!("{} is planned for {time}", stop.name), &reply, "done");
+        report.expect(&format!("{} is planned for {time}", stop.name), &reply, "done");
     }
     let stop = at(&stops, 5)?;
     let reply = world.run(&["delivery", "plan", &stop.reference, "--online", "--at", "14:40"])?;
-    expect(report, &format!("{} is planned in online mode", stop.name), &reply, "done");
+    report.expect(&format!("{} is planned in online mode", stop.name), &reply, "done");
     for dir in ["ana", "bojan"] {
         let reply = world.must(&["driver", "sync", "--dir", dir])?;
         let stops = reply.json["stops"].to_string();
@@ -144,7 +143,7 @@ fn send(world: &World, report: &mut Report, stops: &[Stop]) -> Result<Vec<Sms>, 
 
     let stop = at(stops, 4)?;
     let reply = world.run(&["delivery", "send-now", &stop.reference])?;
-    expect(report, &format!("{}'s code is sent at once, on demand", stop.name), &reply, "done");
+    report.expect(&format!("{}'s code is sent at once, on demand", stop.name), &reply, "done");
     messages.push(read(&world.message(&stop.id, 1, 0)?)?);
 
     let stop = at(stops, 1)?;
@@ -155,20 +154,19 @@ fn send(world: &World, report: &mut Report, stops: &[Stop]) -> Result<Vec<Sms>, 
         .filter(|message| message["state"] != "waiting")
         .filter_map(|message| message["slot"].as_u64())
         .max();
-    expect(
-        report,
+    report.expect(
         &format!("{}'s spare code is released to a neighbour", stop.name),
         &reply,
         "done",
     );
     messages.push(read(&world.message(&stop.id, 1, slot.unwrap_or_default())?)?);
-    expect(report, "and only once", &world.run(&spare)?, "already_sent");
+    report.expect("and only once", &world.run(&spare)?, "already_sent");
 
     report.chapter("14:30. Ana is in a dead zone; one of her stops is given to Bojan");
     let stop = at(stops, 3)?;
     let reply =
         world.run(&["delivery", "plan", &stop.reference, "--driver", "Bojan", "--at", "15:00"])?;
-    expect(report, &format!("{} has a new driver, so a new code", stop.name), &reply, "done");
+    report.expect(&format!("{} has a new driver, so a new code", stop.name), &reply, "done");
     world.must(&["driver", "sync", "--dir", "bojan"])?;
     let message = world.message(&stop.id, 2, 0)?;
     report.note(&format!("14:30 \"{}\"", without_link(&message)));
@@ -184,13 +182,13 @@ fn online(world: &World, report: &mut Report, stops: &[Stop]) -> Result<(), CliE
     let code = read(&world.message(&stop.id, 1, 0)?)?.code;
     let offline_code = read(&world.message(&offline.id, 1, 0)?)?.code;
     let reply = world.run(&["delivery", "verify", &offline.reference, &offline_code])?;
-    expect(report, "the right code of an offline delivery", &reply, "issued_for_offline_use");
+    report.expect("the right code of an offline delivery", &reply, "issued_for_offline_use");
     let reply = world.run(&["delivery", "verify", &stop.reference, &other(&code)])?;
-    expect(report, "a wrong code", &reply, "wrong_code");
+    report.expect("a wrong code", &reply, "wrong_code");
     let reply = world.run(&["delivery", "verify", &stop.reference, &code])?;
-    expect(report, &format!("{}'s code", stop.name), &reply, "granted");
+    report.expect(&format!("{}'s code", stop.name), &reply, "granted");
     let reply = world.run(&["delivery", "verify", &stop.reference, &code])?;
-    expect(report, "the same code again", &reply, "already_used");
+    report.expect("the same code again", &reply, "already_used");
     Ok(())
 }
 
@@ -206,15 +204,15 @@ fn at_anas_doors(
     report.chapter(&format!("Ana at {}'s door", stop.name));
     let code = &at(messages, 0)?.code;
     let search = |stop: &Stop, avoid: &[&str]| search(world, "ana", stop, false, avoid);
-    expect(report, "a wrong code", &check(stop, &search(stop, &[])?)?, "wrong_code");
-    expect(report, "the code of another stop", &check(stop, &at(messages, 1)?.code)?, "wrong_code");
-    expect(report, "half a code", &check(stop, "48 29")?, "mistyped");
-    expect(report, "the right code", &check(stop, code)?, "granted");
-    expect(report, "the same code again", &check(stop, code)?, "already_used");
+    report.expect("a wrong code", &check(stop, &search(stop, &[])?)?, "wrong_code");
+    report.expect("the code of another stop", &check(stop, &at(messages, 1)?.code)?, "wrong_code");
+    report.expect("half a code", &check(stop, "48 29")?, "mistyped");
+    report.expect("the right code", &check(stop, code)?, "granted");
+    report.expect("the same code again", &check(stop, code)?, "already_used");
 
     let stop = at(stops, 2)?;
     report.chapter(&format!("Ana at {}'s door, an hour too late", stop.name));
-    expect(report, "the right code", &check(stop, &at(messages, 2)?.code)?, "expired");
+    report.expect("the right code", &check(stop, &at(messages, 2)?.code)?, "expired");
 
     let stop = at(stops, 1)?;
     report.chapter(&format!("Ana at {}'s door: somebody guesses", stop.name));
@@ -223,29 +221,26 @@ fn at_anas_doors(
     for _ in 0..5 {
         let avoid: Vec<&str> = tried.iter().map(String::as_str).collect();
         let guess = search(stop, &avoid)?;
-        expect(report, "a wrong code", &check(stop, &guess)?, "wrong_code");
+        report.expect("a wrong code", &check(stop, &guess)?, "wrong_code");
         tried.push(guess);
     }
-    expect(
-        report,
+    report.expect(
         "the right code, now too late to be typed",
         &check(stop, &own.code)?,
         "throttled",
     );
-    expect(
-        report,
+    report.expect(
         "the neighbour's spare code, typed: the budget is shared",
         &check(stop, &spare.code)?,
         "throttled",
     );
     let reply = world.run(&["driver", "check", "--scan", &spare.link, "--dir", "ana"])?;
-    expect(report, "the spare code's link, scanned: nobody guesses 128 bits", &reply, "granted");
+    report.expect("the spare code's link, scanned: nobody guesses 128 bits", &reply, "granted");
 
     let stop = at(stops, 3)?;
     report
         .chapter(&format!("Ana at {}'s door: she has not heard that it is Bojan's now", stop.name));
-    expect(
-        report,
+    report.expect(
         "the old code, on the old device, still offline",
         &check(stop, &at(messages, 3)?.code)?,
         "granted",
@@ -263,13 +258,12 @@ fn at_bojans_doors(
         |stop: &Stop, code: &str| world.run(&["driver", "check", &stop.id, code, "--dir", "bojan"]);
     let stop = at(stops, 3)?;
     report.chapter(&format!("Bojan at {}'s door", stop.name));
-    expect(
-        report,
+    report.expect(
         "the old code, on the new device",
         &check(stop, &at(messages, 3)?.code)?,
         "wrong_code",
     );
-    expect(report, "the new code", &check(stop, &at(messages, 6)?.code)?, "granted");
+    report.expect("the new code", &check(stop, &at(messages, 6)?.code)?, "granted");
 
     let stop = at(stops, 4)?;
     report.chapter(&format!(
@@ -280,7 +274,7 @@ fn at_bojans_doors(
     report.note(
         "one code in 4,096 fits the few bits of one of its two slots; this is not the customer's",
     );
-    expect(report, "the forged code, on his own device", &check(stop, &forged)?, "granted");
+    report.expect("the forged code, on his own device", &check(stop, &forged)?, "granted");
     Ok(())
 }
 
@@ -340,10 +334,6 @@ fn verdicts(delivery: &Value) -> String {
         .collect();
     claims.sort();
     claims.join(", ")
-}
-
-fn expect(report: &mut Report, what: &str, reply: &Reply, expected: &str) {
-    report.step(what, &reply.command, expected, &reply.outcome());
 }
 
 fn at<T>(items: &[T], index: usize) -> Result<&T, CliError> {

@@ -7,6 +7,7 @@ use super::report::Report;
 use super::world::{Reply, World};
 use crate::error::CliError;
 use doorstep::otp::text::read_base32;
+use doorstep::otp::totp::Totp;
 use doorstep::time::Timestamp;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -38,21 +39,21 @@ fn enrol(world: &mut World, report: &mut Report) -> Result<Phone, CliError> {
     world.must(&["key", "create", "--name", "website", "--out", "api.key"])?;
     world.start_server()?;
     let reply = world.run(&["account", "add", ANA])?;
-    expect(report, "an account", &reply, "done");
+    report.expect("an account", &reply, "done");
     let enrol = ["account", "enrol", ANA, "--issuer", "Harbour Club", "--png", "enrol.png"];
     let enrolled = world.run(&enrol)?;
-    expect(report, "an authenticator is made, and shown once as a QR code", &enrolled, "done");
+    report.expect("an authenticator is made, and shown once as a QR code", &enrolled, "done");
     let phone = Phone::new(world, &enrolled.json["provisioning"]["secret_hex"])?;
     let reply = phone.run(world, &["auth", "add", "--image", "enrol.png"])?;
-    expect(report, "Ana's phone, a process of its own, reads the image", &reply, "done");
+    report.expect("Ana's phone, a process of its own, reads the image", &reply, "done");
     let code = phone.code(world, ON_THE_PHONE)?;
     let wrong = other_than(&around(phone.secret(), world.now()?));
     let reply = world.run(&["account", "verify", ANA, &code])?;
-    expect(report, "before it is activated, its code opens nothing", &reply, "unknown");
+    report.expect("before it is activated, its code opens nothing", &reply, "unknown");
     let reply = world.run(&["account", "activate", ANA, &wrong])?;
-    expect(report, "a wrong code does not activate it", &reply, "wrong_code");
+    report.expect("a wrong code does not activate it", &reply, "wrong_code");
     let reply = world.run(&["account", "activate", ANA, &code])?;
-    expect(report, "the first code does", &reply, "granted");
+    report.expect("the first code does", &reply, "granted");
     let period = reply.json["period"].to_string();
     report.step("and shows that a step has 30 seconds", "", "30", &period);
     phone.follow(world)?;
@@ -66,11 +67,11 @@ fn a_login(world: &World, report: &mut Report, phone: &Phone) -> Result<(), CliE
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
     let reply = verify(world, &code)?;
-    expect(report, "the code that the phone shows", &reply, "granted");
+    report.expect("the code that the phone shows", &reply, "granted");
     report.step("  why it was taken", "", "current", reply.text("why"));
-    expect(report, "the same code again", &verify(world, &code)?, "already_used");
+    report.expect("the same code again", &verify(world, &code)?, "already_used");
     let spaced = format!("{} {}", code.get(..3).unwrap_or(""), code.get(3..).unwrap_or(""));
-    expect(report, "and in another spelling", &verify(world, &spaced)?, "already_used");
+    report.expect("and in another spelling", &verify(world, &spaced)?, "already_used");
 
     report.chapter("A code is read one second before its step ends, and typed ten seconds later");
     let now = world.now()?;
@@ -80,10 +81,10 @@ fn a_login(world: &World, report: &mut Report, phone: &Phone) -> Result<(), CliE
     let code = phone.code(world, ON_THE_PHONE)?;
     world.advance("10s")?;
     let reply = verify(world, &code)?;
-    expect(report, "the code of the step before", &reply, "granted");
+    report.expect("the code of the step before", &reply, "granted");
     let shift = format!("{} {}", reply.json["shift"], reply.text("why"));
     report.step("  which step, and why", "", "-1 window", &shift);
-    expect(report, "now it is spent as well", &verify(world, &code)?, "already_used");
+    report.expect("now it is spent as well", &verify(world, &code)?, "already_used");
     Ok(())
 }
 
@@ -99,7 +100,7 @@ fn two_weeks(world: &World, report: &mut Report, phone: &mut Phone) -> Result<()
         world.set(Timestamp::from_seconds(world.now()?.seconds().next_multiple_of(30) + 5))?;
         phone.follow(world)?;
         let code = phone.code(world, ON_THE_PHONE)?;
-        naive += u32::from(plain(phone.secret(), &code, world.now()?));
+        naive += u32::from(plain(&Totp::default(), phone.secret(), &code, world.now()?));
         let reply = verify(world, &code)?;
         ours += u32::from(reply.outcome() == "granted");
         reply.text("why").clone_into(&mut last);
@@ -132,21 +133,21 @@ fn resync(world: &World, report: &mut Report, phone: &mut Phone) -> Result<(), C
     phone.slow = 20 * 60;
     phone.follow(world)?;
     let first = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "its code is too old", &verify(world, &first)?, "wrong_code");
+    report.expect("its code is too old", &verify(world, &first)?, "wrong_code");
     let reply = world.run(&["account", "resync", ANA, &recorded, &first])?;
-    expect(report, "a resync with a code that was used before", &reply, "already_used");
+    report.expect("a resync with a code that was used before", &reply, "already_used");
     let second = phone.next(world, ON_THE_PHONE)?;
     let reply = world.run(&["account", "resync", ANA, &first, &second])?;
-    expect(report, "a resync with two codes that follow each other", &reply, "granted");
+    report.expect("a resync with two codes that follow each other", &reply, "granted");
     world.advance("1m")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "from now on its codes are taken", &verify(world, &code)?, "granted");
+    report.expect("from now on its codes are taken", &verify(world, &code)?, "granted");
     phone.slow = 0;
     world.advance("1m")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "also after Ana sets the clock right", &verify(world, &code)?, "granted");
+    report.expect("also after Ana sets the clock right", &verify(world, &code)?, "granted");
     Ok(())
 }
 
@@ -157,7 +158,7 @@ fn guesses(world: &World, report: &mut Report, phone: &Phone) -> Result<(), CliE
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
     let reply = world.run(&["account", "verify", ANA, &code, "--remember"])?;
-    expect(report, "Ana logs in, and her browser is remembered", &reply, "granted");
+    report.expect("Ana logs in, and her browser is remembered", &reply, "granted");
     let mut file = std::fs::File::options()
         .write(true)
         .create_new(true)
@@ -176,24 +177,24 @@ fn guesses(world: &World, report: &mut Report, phone: &Phone) -> Result<(), CliE
         guesses += 1;
     };
     report.step("wrong codes that are compared", "", "10", &guesses.to_string());
-    expect(report, "another one", &last, "throttled");
+    report.expect("another one", &last, "throttled");
     world.advance("30s")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "even the right code, from anywhere", &verify(world, &code)?, "throttled");
+    report.expect("even the right code, from anywhere", &verify(world, &code)?, "throttled");
     let known = ["account", "verify", ANA, &code, "--known-device-file", TOKEN];
-    expect(report, "the right code from Ana's browser", &world.run(&known)?, "granted");
+    report.expect("the right code from Ana's browser", &world.run(&known)?, "granted");
     let codes = recovery.json["codes"].as_array().into_iter().flatten();
     let code = codes.filter_map(|code| code.as_str()).next().unwrap_or_default();
     let reply = world.run(&["account", "recover", ANA, code])?;
-    expect(report, "a recovery code, from anywhere", &reply, "granted");
+    report.expect("a recovery code, from anywhere", &reply, "granted");
     let reply = world.run(&["account", "recover", ANA, code])?;
-    expect(report, "the same recovery code again", &reply, "already_used");
+    report.expect("the same recovery code again", &reply, "already_used");
     world.must(&["account", "unlock", ANA])?;
     world.advance("30s")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "after the club unlocks her", &verify(world, &code)?, "granted");
+    report.expect("after the club unlocks her", &verify(world, &code)?, "granted");
     Ok(())
 }
 
@@ -202,23 +203,23 @@ fn challenge(world: &World, report: &mut Report, phone: &Phone) -> Result<(), Cl
     report.chapter("A transfer has to be confirmed: a challenge, and its answer (OCRA)");
     let enrol = ["account", "enrol", ANA, "--kind", "ocra", "--suite", SUITE, "--label", "vault"];
     let enrolled = world.run(&enrol)?;
-    expect(report, "Ana gets a second authenticator", &enrolled, "done");
+    report.expect("Ana gets a second authenticator", &enrolled, "done");
     let secret = enrolled.json["provisioning"]["secret"].as_str().unwrap_or_default();
     phone.keep("ocra.secret", secret)?;
     let add = ["auth", "add", "--issuer", "Vault", "--account", ANA, "--ocra", SUITE];
     phone.run(world, &[&add[..], &["--secret-file", "ocra.secret"]].concat())?;
     let asked = world.run(&["account", "challenge", ANA])?;
-    expect(report, "the service asks", &asked, "done");
+    report.expect("the service asks", &asked, "done");
     let (id, question) = (asked.text("id"), asked.text("challenge"));
     let answered = phone.run(world, &["auth", "code", "vault", "--challenge", question])?;
     let answer = answered.text("response");
     let wrong = other_than(&[answer.to_owned()]);
     let reply = world.run(&["account", "answer", id, &wrong])?;
-    expect(report, "a wrong answer", &reply, "wrong_code");
+    report.expect("a wrong answer", &reply, "wrong_code");
     let reply = world.run(&["account", "answer", id, answer])?;
-    expect(report, "the phone's answer", &reply, "granted");
+    report.expect("the phone's answer", &reply, "granted");
     let reply = world.run(&["account", "answer", id, answer])?;
-    expect(report, "the same answer again", &reply, "already_used");
+    report.expect("the same answer again", &reply, "already_used");
     Ok(())
 }
 
@@ -228,20 +229,20 @@ fn no_network(world: &mut World, report: &mut Report, phone: &Phone) -> Result<(
         .chapter("A page of the club is behind a gate of its own, with a state file and no server");
     phone.keep("gate.toml", GATE)?;
     let reply = world.run(&["gate", "init", "--test"])?;
-    expect(report, "a gate", &reply, "done");
+    report.expect("a gate", &reply, "done");
     let added = world.run(&["gate", "add", "ana", "--png", "gate.png"])?;
-    expect(report, "an authenticator for this gate alone", &added, "done");
+    report.expect("an authenticator for this gate alone", &added, "done");
     phone.run(world, &["auth", "add", "--image", "gate.png"])?;
     let code = phone.code(world, ON_THE_PHONE_GATE)?;
     let reply = world.run(&["gate", "activate", "ana", &code])?;
-    expect(report, "its first code", &reply, "granted");
+    report.expect("its first code", &reply, "granted");
 
     report.chapter("The network is gone");
     world.stop_server()?;
     world.advance("30s")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
-    expect(report, "the service cannot be asked", &verify(world, &code)?, "unreachable");
+    report.expect("the service cannot be asked", &verify(world, &code)?, "unreachable");
     report.step(
         "the phone shows codes all the same",
         "doorstep auth code harbour",
@@ -277,8 +278,4 @@ fn no_network(world: &mut World, report: &mut Report, phone: &Phone) -> Result<(
 
 fn verify(world: &World, code: &str) -> Result<Reply, CliError> {
     world.run(&["account", "verify", ANA, code])
-}
-
-fn expect(report: &mut Report, what: &str, reply: &Reply, expected: &str) {
-    report.step(what, &reply.command, expected, &reply.outcome());
 }

@@ -3,7 +3,9 @@
 
 mod browser;
 mod deliveries;
+mod locks;
 mod logins;
+mod naive;
 mod phone;
 mod report;
 mod stage;
@@ -22,16 +24,19 @@ use world::World;
 pub(crate) enum Story {
     /// A day of two drivers and their customers
     Deliveries,
+    /// Bookings, and locks whose clocks drift for more than a year
+    Locks,
     /// A service and an authenticator, from enrolment to a gate without a network
     Logins,
 }
 
 impl Story {
-    const ALL: &[Self] = &[Self::Deliveries, Self::Logins];
+    const ALL: &[Self] = &[Self::Deliveries, Self::Locks, Self::Logins];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Deliveries => "deliveries",
+            Self::Locks => "locks",
             Self::Logins => "logins",
         }
     }
@@ -39,6 +44,7 @@ impl Story {
     fn tell(self, world: &mut World, report: &mut Report) -> Result<(), CliError> {
         match self {
             Self::Deliveries => deliveries::tell(world, report),
+            Self::Locks => locks::tell(world, report),
             Self::Logins => logins::tell(world, report),
         }
     }

@@ -84,13 +84,13 @@ impl Phone {
 pub(super) fn around(secret: &OtpSecret, now: Timestamp) -> Vec<String> {
     let step = Totp::default().step(now).unwrap_or(0);
     let steps = step.saturating_sub(50)..=step.saturating_add(2);
-    steps.map(|step| code_of(secret, step)).collect()
+    steps.map(|step| code_of(&Totp::default(), secret, step)).collect()
 }
 
 /// Whether a verifier takes a code that looks at one step to either side and remembers nothing.
-pub(super) fn plain(secret: &OtpSecret, typed: &str, now: Timestamp) -> bool {
-    let step = Totp::default().step(now).unwrap_or(0);
-    (step.saturating_sub(1)..=step.saturating_add(1)).any(|step| code_of(secret, step) == typed)
+pub(super) fn plain(totp: &Totp, secret: &OtpSecret, typed: &str, now: Timestamp) -> bool {
+    let step = totp.step(now).unwrap_or(0);
+    (step.saturating_sub(1)..=step.saturating_add(1)).any(|step| code_of(totp, secret, step) == typed)
 }
 
 /// A code that is none of these.
@@ -99,7 +99,6 @@ pub(super) fn other_than(codes: &[String]) -> String {
     all.into_iter().find(|code| !codes.contains(code)).unwrap_or_default()
 }
 
-fn code_of(secret: &OtpSecret, step: u64) -> String {
-    let totp = Totp::default();
+fn code_of(totp: &Totp, secret: &OtpSecret, step: u64) -> String {
     String::from_utf8_lossy(totp.code(&totp.keyed(secret), step).expose()).into_owned()
 }

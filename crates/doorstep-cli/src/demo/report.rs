@@ -1,5 +1,6 @@
 //! What the demo tells: each step with what must happen and what did, and a table at the end.
 
+use super::world::Reply;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD};
 use serde_json::{Value, json};
@@ -86,6 +87,11 @@ impl Report {
             self.say(&format!("    {DIM}$ {command}{DIM:#}"));
         }
         self.steps.push(step);
+    }
+
+    /// Records what a command answered: `granted`, a refusal's reason, an error's code, or `done`.
+    pub(super) fn expect(&mut self, what: &str, reply: &Reply, expected: &str) {
+        self.step(what, &reply.command, expected, &reply.outcome());
     }
 
     pub(super) fn row(&mut self, cells: &[&str]) {
