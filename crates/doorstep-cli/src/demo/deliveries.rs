@@ -1,7 +1,7 @@
 //! The deliveries' story, a day of a shop and two drivers: what is planned, what happens at the doors, and what the server makes of it.
 
 use super::report::Report;
-use super::world::{LINK, Reply, World};
+use super::world::{LINK, World};
 use crate::device::journal::Journal;
 use crate::error::CliError;
 use crate::text::rfc3339;

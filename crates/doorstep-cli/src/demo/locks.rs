@@ -35,7 +35,11 @@ fn set_up(world: &mut World, report: &mut Report) -> Result<(), CliError> {
     world.start_server()?;
     let new = ["lock", "new", COURT, "--site", "harbour", "--uses", "both", "--totp"];
     let court = world.run(&[&new[..], &["--bundle", "court.bundle"]].concat())?;
-    report.expect("a court, whose PINs open often or once, and which also takes TOTP codes", &court, "done");
+    report.expect(
+        "a court, whose PINs open often or once, and which also takes TOTP codes",
+        &court,
+        "done",
+    );
     let install = ["lock", "install", "court.bundle", "--dir", "court", "--drift-ppm", DRIFT];
     report.expect("the bundle goes into the lock", &world.run(&install)?, "done");
     let new = ["lock", "new", LOCKER, "--site", "harbour", "--png", "locker.png"];
@@ -60,7 +64,11 @@ fn early_and_late(world: &World, report: &mut Report) -> Result<(), CliError> {
     world.advance("1h 45m")?;
     report.expect("13:45, Ana is early", &press(world, "court", &ana)?, "not_yet_valid");
     world.advance("7m")?;
-    report.expect("13:52, within the grace of ten minutes", &press(world, "court", &ana)?, "granted");
+    report.expect(
+        "13:52, within the grace of ten minutes",
+        &press(world, "court", &ana)?,
+        "granted",
+    );
     report.expect("her PIN at the locker", &press(world, "locker", &ana)?, "wrong_code");
     world.advance("30m")?;
     let spaced = booking.json["holders"][1]["pin_spaced"].as_str().unwrap_or_default().to_owned();
@@ -109,7 +117,12 @@ fn the_next_party(world: &World, report: &mut Report) -> Result<(), CliError> {
     let first = world.must(&book(COURT, "17:10", "1h", &[]))?;
     let next = world.must(&book(COURT, "18:15", "1h", &[]))?;
     let until = text(&first.json["opens_until"]);
-    report.step("their hour ends at 18:10; their PIN opens until", &first.command, "2026-03-02T18:30:00Z", &until);
+    report.step(
+        "their hour ends at 18:10; their PIN opens until",
+        &first.command,
+        "2026-03-02T18:30:00Z",
+        &until,
+    );
     let (old, new) = (pin(&first, 0)?, pin(&next, 0)?);
     world.advance("1h 48m")?;
     report.expect("18:12, somebody forgot a jacket", &press(world, "court", &old)?, "granted");
@@ -130,7 +143,11 @@ fn cancelled(world: &World, report: &mut Report) -> Result<(), CliError> {
     let truth = text(&revocation["takes_effect"]);
     report.step("  when its PIN ends, says the server", "", "when_typed", &truth);
     world.advance("1h 45m")?;
-    report.expect("20:02, the PIN still opens, as it said", &press(world, "court", &code)?, "granted");
+    report.expect(
+        "20:02, the PIN still opens, as it said",
+        &press(world, "court", &code)?,
+        "granted",
+    );
     let cancel = text(&revocation["cancel_code"]);
     report.expect("staff type the cancel code", &press(world, "court", &cancel)?, "granted");
     report.expect("now it opens no more", &press(world, "court", &code)?, "revoked");
@@ -150,7 +167,11 @@ fn vandal(world: &World, report: &mut Report) -> Result<(), CliError> {
     report.step("wrong codes, each of them counted", "", "10", &wrong.to_string());
     let reply = press(world, "court", &code)?;
     report.expect("the guest's PIN", &reply, "throttled");
-    report.expect("the long form from the guest's message", &press(world, "court", &long)?, "granted");
+    report.expect(
+        "the long form from the guest's message",
+        &press(world, "court", &long)?,
+        "granted",
+    );
     report.row(&["ten wrong codes by a passer-by", "wait; the guest's long form opens"]);
     Ok(())
 }
@@ -183,7 +204,11 @@ fn a_lost_clock(world: &World, report: &mut Report) -> Result<(), CliError> {
     world.must(&["lock", "pull-power", "--for", "3h", "--dir", "locker"])?;
     report.expect("without power", &press(world, "locker", &code)?, "no_power");
     world.advance("4h 30m")?;
-    report.expect("with power again, the PIN of the hour", &press(world, "locker", &code)?, "clock_unset");
+    report.expect(
+        "with power again, the PIN of the hour",
+        &press(world, "locker", &code)?,
+        "clock_unset",
+    );
     let made = world.run(&["lock", "set-time", LOCKER])?;
     report.expect("staff ask the server for a set-time code", &made, "done");
     let set = made.text("code").to_owned();
@@ -196,7 +221,9 @@ fn a_lost_clock(world: &World, report: &mut Report) -> Result<(), CliError> {
 
 /// Each week one code of the shared TOTP secret and one PIN. Half way the batteries are swapped.
 fn four_hundred_days(world: &World, report: &mut Report) -> Result<(), CliError> {
-    report.chapter("400 days: a TOTP lock as they are usually built, and ours, with the same crystal");
+    report.chapter(
+        "400 days: a TOTP lock as they are usually built, and ours, with the same crystal",
+    );
     let mut naive = NaiveLock::install(world, "court.bundle", DRIFT_PPB)?;
     let (mut theirs, mut steps, mut pins) = (0, 0, 0);
     let weeks = 57;
@@ -208,7 +235,11 @@ fn four_hundred_days(world: &World, report: &mut Report) -> Result<(), CliError>
             world.advance("30m")?;
             let set = world.must(&["lock", "set-time", COURT])?;
             let set = press(world, "court", set.text("code"))?;
-            report.expect("week 29: new batteries, and staff type a set-time code at ours", &set, "granted");
+            report.expect(
+                "week 29: new batteries, and staff type a set-time code at ours",
+                &set,
+                "granted",
+            );
         }
         let code = world.must(&["lock", "code", COURT])?.text("code").to_owned();
         theirs += u32::from(naive.press(world, &code)?);
@@ -229,14 +260,24 @@ fn home(world: &World, report: &mut Report) -> Result<(), CliError> {
     report.chapter("Somebody carries the lock's journal home");
     let before = world.must(&["lock", "show", COURT])?;
     let health = text(&before.json["clock"]["health"]);
-    report.step("the server last heard of this clock 400 days ago", &before.command, "attend", &health);
+    report.step(
+        "the server last heard of this clock 400 days ago",
+        &before.command,
+        "attend",
+        &health,
+    );
     let out = world.run(&["lock", "journal", "--out", "court.journal", "--dir", "court"])?;
     report.expect("the lock writes its journal to a file", &out, "done");
     let taken = world.run(&["lock", "take-journal", COURT, "court.journal"])?;
     report.expect("the server takes it in", &taken, "done");
     report.step("  openings that it now knows of", "", "125", &taken.json["openings"].to_string());
     let again = world.must(&["lock", "take-journal", COURT, "court.journal"])?;
-    report.step("  records that are new when it comes twice", &again.command, "0", &again.json["new_records"].to_string());
+    report.step(
+        "  records that are new when it comes twice",
+        &again.command,
+        "0",
+        &again.json["new_records"].to_string(),
+    );
     let after = world.must(&["lock", "show", COURT])?;
     let health = text(&after.json["clock"]["health"]);
     report.step("  how the lock's clock is", &after.command, "good", &health);
@@ -267,7 +308,10 @@ fn long_form(booking: &Reply) -> Result<String, CliError> {
 }
 
 fn digits(value: &Value) -> Result<String, CliError> {
-    value.as_str().map(str::to_owned).ok_or_else(|| CliError::new("the server's answer holds no PIN"))
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| CliError::new("the server's answer holds no PIN"))
 }
 
 /// Codes of nine digits, all different, and not this one.

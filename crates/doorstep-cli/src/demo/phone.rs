@@ -90,7 +90,8 @@ pub(super) fn around(secret: &OtpSecret, now: Timestamp) -> Vec<String> {
 /// Whether a verifier takes a code that looks at one step to either side and remembers nothing.
 pub(super) fn plain(totp: &Totp, secret: &OtpSecret, typed: &str, now: Timestamp) -> bool {
     let step = totp.step(now).unwrap_or(0);
-    (step.saturating_sub(1)..=step.saturating_add(1)).any(|step| code_of(totp, secret, step) == typed)
+    (step.saturating_sub(1)..=step.saturating_add(1))
+        .any(|step| code_of(totp, secret, step) == typed)
 }
 
 /// A code that is none of these.

@@ -72,11 +72,7 @@ impl VirtualLock {
         // Of two installers at once one waits, and then finds a lock.
         let alone = File::open(dir).and_then(|alone| alone.lock().map(|()| alone));
         let _alone = alone.map_err(|error| CliError::io("lock", dir, &error))?;
-        if journal::exists(dir) {
-            return Err(CliError::new(format!("{} already holds a lock", dir.display()))
-                .hint("nothing is overwritten, since what is spent would open again; use another directory")
-                .code("lock_exists"));
-        }
+        Self::refuse_existing(dir)?;
         let hardware = Hardware::new(bundle.clock.oscillator, weather, now);
         hardware.write_to(dir)?;
         // On one line, however it came.
@@ -84,6 +80,16 @@ impl VirtualLock {
         let _ = bundle.write(&mut *text);
         private::write(&dir.join(BUNDLE), text.as_bytes()).map_err(told)?;
         journal::create(dir, &Door::new(bundle), now)
+    }
+
+    /// Refuses a directory that is a lock already.
+    pub(crate) fn refuse_existing(dir: &Path) -> Result<(), CliError> {
+        if !journal::exists(dir) {
+            return Ok(());
+        }
+        Err(CliError::new(format!("{} already holds a lock", dir.display()))
+            .hint("nothing is overwritten, since what is spent would open again; use another directory")
+            .code("lock_exists"))
     }
 
     pub(crate) fn open(dir: &Path, clock: Clock) -> Result<Self, CliError> {

@@ -1,6 +1,6 @@
 //! A virtual lock and the world around it: commands that never talk to the server.
 
-mod install;
+pub(super) mod install;
 mod journal;
 mod press;
 mod pull_power;

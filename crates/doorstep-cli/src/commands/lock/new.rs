@@ -1,15 +1,20 @@
 //! `doorstep lock new` and `provision`: a lock at the server, and the bundle that goes into it, shown once.
 
+use super::door::install;
 use super::find;
 use super::profile::Choice;
 use super::show;
 use crate::client::escape;
+use crate::clock::Clock;
 use crate::commands::Connection;
 use crate::commands::new_file::NewFile;
 use crate::error::CliError;
+use crate::lock::VirtualLock;
+use crate::lock::hardware::Weather;
 use crate::output::{Answer, BOLD, GOOD, WARN};
 use clap::ValueEnum;
 use doorstep::clock::{AfterPowerLoss, Oscillator};
+use doorstep::door::bundle::Bundle;
 use doorstep_qr::Qr;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -72,9 +77,13 @@ pub(crate) struct Provision {
     connection: Connection,
 }
 
-/// Where the bundle goes: whoever reads it can derive all codes of the lock.
+/// Where the bundle goes: whoever reads it can derive all codes of the lock. By default test data becomes a
+/// virtual lock, in a directory named like it, and real bundles are shown once.
 #[derive(Debug, clap::Args)]
 struct BundleTo {
+    /// Install a virtual lock in this directory
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// Write the bundle to this new file (mode 0600)
     #[arg(long = "bundle", value_name = "FILE")]
     file: Option<PathBuf>,
@@ -84,13 +93,23 @@ struct BundleTo {
     /// The same as PNG
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
+    /// Simulated clock (test data only)
+    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
+    clock: Option<PathBuf>,
 }
 
 impl BundleTo {
     /// Makes the files before the bundle: it is answered only once.
-    fn make(&self) -> Result<Places<'_>, CliError> {
+    fn make(&self, name: &str, test: bool) -> Result<Places<'_>, CliError> {
         let new = NewFile::make;
+        let nowhere = self.file.is_none() && self.svg.is_none() && self.png.is_none();
+        let dir = self.dir.clone().or_else(|| (nowhere && test).then(|| named(name)));
+        if let Some(dir) = &dir {
+            VirtualLock::refuse_existing(dir)?;
+        }
         Ok(Places {
+            dir,
+            clock: Clock::new(self.clock.clone()),
             file: self.file.as_deref().map(new).transpose()?,
             svg: self.svg.as_deref().map(new).transpose()?,
             png: self.png.as_deref().map(new).transpose()?,
@@ -98,7 +117,19 @@ impl BundleTo {
     }
 }
 
+/// A directory for a lock of this name.
+fn named(name: &str) -> PathBuf {
+    let plain = |letter: char| letter.is_ascii_alphanumeric().then(|| letter.to_ascii_lowercase());
+    let name: String = name.chars().map(|letter| plain(letter).unwrap_or('-')).collect();
+    match name.trim_matches('-') {
+        "" => "lock".into(),
+        name => name.into(),
+    }
+}
+
 struct Places<'p> {
+    dir: Option<PathBuf>,
+    clock: Clock,
     file: Option<NewFile<'p>>,
     svg: Option<NewFile<'p>>,
     png: Option<NewFile<'p>>,
@@ -107,8 +138,9 @@ struct Places<'p> {
 impl Places<'_> {
     /// Puts the bundle where it was wanted, and says what is left to show.
     fn fill(self, bundle: &str) -> Result<String, CliError> {
-        let qr = || Qr::of_text(bundle).map_err(|error| CliError::new(error.to_string()));
+        let mut told = String::new();
         let nowhere = self.file.is_none() && self.svg.is_none() && self.png.is_none();
+        let qr = || Qr::of_text(bundle).map_err(|error| CliError::new(error.to_string()));
         if let Some(file) = self.svg {
             file.fill(qr()?.svg().as_bytes())?;
         }
@@ -118,8 +150,17 @@ impl Places<'_> {
         if let Some(file) = self.file {
             file.fill(Zeroizing::new(format!("{bundle}\n")).as_bytes())?;
         }
-        if !nowhere {
-            return Ok(String::new());
+        if let Some(dir) = &self.dir {
+            let read = Bundle::parse(bundle).map_err(|error| CliError::new(error.to_string()))?;
+            let now = install::time(&read, &self.clock)?;
+            VirtualLock::install(dir, &read, bundle, Weather::new(0, 25_000)?, now)?;
+            told = format!(
+                "{GOOD}installed{GOOD:#} in {0}: type at it with doorstep lock run --dir {0}\n",
+                dir.display()
+            );
+        }
+        if !nowhere || self.dir.is_some() {
+            return Ok(told);
         }
         Ok(format!(
             "{}{WARN}the bundle, shown once; whoever reads it can open this lock:{WARN:#}\n{bundle}\n",
@@ -145,14 +186,15 @@ pub(crate) fn new(args: &New) -> Result<Answer, CliError> {
     if let Some(digits) = args.totp {
         body["totp"] = json!({ "digits": digits });
     }
-    let places = args.bundle.make()?;
-    let made = args.connection.open()?.post("/v1/locks", &body)?;
+    let client = args.connection.open()?;
+    let places = args.bundle.make(&args.name, client.is_test())?;
+    let made = client.post("/v1/locks", &body)?;
     told(made, places)
 }
 
 pub(crate) fn provision(args: &Provision) -> Result<Answer, CliError> {
-    let places = args.bundle.make()?;
     let client = args.connection.open()?;
+    let places = args.bundle.make(&args.lock, client.is_test())?;
     let lock = find::id(&client, &args.lock)?;
     let made = client.post(&format!("/v1/locks/{}/provision", escape(&lock)), &json!({}))?;
     told(made, places)

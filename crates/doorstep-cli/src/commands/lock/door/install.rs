@@ -9,6 +9,7 @@ use crate::lock::{VirtualLock, not_test};
 use crate::output::{Answer, GOOD};
 use crate::text::{clock_face, rfc3339};
 use doorstep::door::bundle::{Bundle, PREFIX};
+use doorstep::time::Timestamp;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -38,21 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let bundle = Bundle::parse(&text).map_err(|error| {
         CliError::new(error.to_string()).hint(error.hint()).code("bundle_refused")
     })?;
-    let clock = Clock::new(args.clock.clone());
-    if clock.is_simulated() && !bundle.test {
-        return Err(not_test());
-    }
-    let now = clock.now()?;
-    if now.later(BEHIND) < bundle.made_at {
-        return Err(CliError::new(format!(
-            "this machine's clock says {}, and the bundle was made at {}",
-            rfc3339(now),
-            rfc3339(bundle.made_at)
-        ))
-        .hint("set the clock first: the lock would take over its error")
-        .code("clock_behind"));
-    }
-    let now = now.max(bundle.made_at);
+    let now = time(&bundle, &Clock::new(args.clock.clone()))?;
     let weather = args.weather.over(Weather::new(0, 25_000)?)?;
     VirtualLock::install(&args.dir, &bundle, weather, now)?;
     let digits = bundle.profile.digits().get();
@@ -69,6 +56,27 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         if bundle.steps.is_some() { ", and codes of an authenticator" } else { "" },
     );
     Ok(Answer::new(json, text))
+}
+
+/// When a lock is installed, by the installer's clock.
+///
+/// # Errors
+/// A clock that cannot be right, or a simulated one for a real lock.
+pub(crate) fn time(bundle: &Bundle, clock: &Clock) -> Result<Timestamp, CliError> {
+    if clock.is_simulated() && !bundle.test {
+        return Err(not_test());
+    }
+    let now = clock.now()?;
+    if now.later(BEHIND) < bundle.made_at {
+        return Err(CliError::new(format!(
+            "this machine's clock says {}, and the bundle was made at {}",
+            rfc3339(now),
+            rfc3339(bundle.made_at)
+        ))
+        .hint("set the clock first: the lock would take over its error")
+        .code("clock_behind"));
+    }
+    Ok(now.max(bundle.made_at))
 }
 
 /// The text of a bundle, out of a file or out of an image of its QR code.
