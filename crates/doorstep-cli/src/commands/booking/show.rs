@@ -56,13 +56,17 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
 fn truth(revoked: &Value) -> String {
     match revoked["takes_effect"].as_str() {
         Some("now") => "opens no more".to_owned(),
-        Some("when_successor_used") => {
-            "opens until the PIN that follows it is first used".to_owned()
-        }
+        Some("when_successor_used") => match revoked["cancel_code"].as_str() {
+            None => "opens until the PIN that follows it is first used".to_owned(),
+            Some(code) => format!(
+                "opens until the PIN that follows it is first used, or {code} is typed at the lock"
+            ),
+        },
         Some("when_typed") => format!(
             "opens until somebody types {} at the lock",
             revoked["cancel_code"].as_str().unwrap_or("its cancel code")
         ),
+        Some("when_provisioned") => "opens until the lock is given its new bundle".to_owned(),
         Some("at_expiry") => "opens until its window is over; nothing ends it before".to_owned(),
         other => other.unwrap_or("unknown").to_owned(),
     }
