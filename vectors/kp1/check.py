@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 sys.dont_write_bytecode = True  # a check leaves nothing behind
+import door
 import kp1
 import make
 from clock import Belief
@@ -35,7 +36,7 @@ def odds(case):
 
 
 def doors(case):
-    return make.door(case) == case["answer"]
+    return make.at_door(case) == case["answer"]
 
 
 def beliefs(case):
@@ -47,12 +48,30 @@ def beliefs(case):
     return True
 
 
+def bundles(case):
+    """The line of an acceptance, white space aside, is the one line of its bundle."""
+    if "refused" in case:
+        return door.fault(case["text"]) == case["refused"]
+    line = "".join(case["text"].split()).upper()
+    return line == door.text(door.content(case["bundle"]))
+
+
+def journals(case):
+    if "refused" in case:
+        return door.journal_fault(make.BUNDLE, bytes.fromhex(case["journal"])) == case["refused"]
+    whole = door.journal(make.BUNDLE, make.MIDNIGHT, case["events"])
+    told = door.after(make.BUNDLE, make.MIDNIGHT, case["events"])
+    return (whole.hex(), told) == (case["journal"], case["after"])
+
+
 ACCEPTED = {
+    "bundles": lambda case: "refused" not in case,
+    "journals": lambda case: "refused" not in case,
     "pins": lambda case: case["match"],
     "bookings": lambda case: case["fit"],
     "doors": lambda case: "refused" not in case["answer"],
 }
-CHECKS = [pins, bookings, odds, doors, beliefs]
+CHECKS = [pins, bookings, odds, doors, beliefs, bundles, journals]
 
 
 def main():

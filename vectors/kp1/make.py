@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 sys.dont_write_bytecode = True  # nothing is left behind
+import door
 import kp1
 from clock import Belief
 
@@ -161,7 +162,7 @@ def odds():
     write("odds", "V and the default digits (section 5).", cases)
 
 
-def door(case):
+def at_door(case):
     root = kp1.lock_root(SITE, "lck_door", 1)
     made = kp1.Door(root, profile_of(case), case["oscillator"], case["policy"], case["now"], case["room"])
     for step in case["before"]:
@@ -180,7 +181,7 @@ def doors():
     def case(name, profile, now, before, typed, answer, room=32, policy="need_time"):
         case = {"name": name, **profile, "oscillator": "crystal", "policy": policy, "now": now, "room": room}
         case |= {"before": before, "typed": typed}
-        case["answer"] = door(case)
+        case["answer"] = at_door(case)
         given = case["answer"].get("refused") or next(iter(case["answer"]))
         assert given == answer, (name, case["answer"])
         cases.append(case)
@@ -374,9 +375,97 @@ def beliefs():
     write("beliefs", "What a lock believes after each event (clock.md).", cases)
 
 
+ROOT = kp1.lock_root(SITE, "lck_door", 1).hex()
+STEPS = {"algorithm": "SHA1", "digits": 8, "period": 30, "t0": 0, "secret": b"12345678901234567890".hex()}
+BUNDLE = {
+    "lock": "lck_door", "lock_generation": 1, "epoch": 0, "made_at": MIDNIGHT, "oscillator": "crystal",
+    "policy": "trust_90min", "test": False, "root": ROOT, "profile": kp1.profile("courts"), "steps": STEPS,
+}
+
+
+def bundles():
+    cases = []
+    kinds = {
+        "a court that takes steps": BUNDLE,
+        "a locker": BUNDLE | {"lock": "l" * 40, "profile": profile_of(SOME), "steps": None, "test": True},
+        "an inn, provisioned anew": BUNDLE | {
+            "lock_generation": 2**32 - 1, "epoch": 3, "oscillator": "calibrated", "policy": "need_time",
+            "profile": profile_of(STAYS), "steps": STEPS | {"algorithm": "SHA512", "period": 60, "t0": 7},
+        },
+    }
+    for name, bundle in kinds.items():
+        whole = door.content(bundle)
+        line = door.text(whole)
+        cases.append({"name": name, "text": line, "bundle": bundle})
+        cases.append({"name": f"{name}, in lower case and by groups", "text": f" {line.lower()[:20]} {line.lower()[20:]}\n", "bundle": bundle})
+        same = bundle["steps"] and bundle | {"steps": STEPS | {"digits": bundle["profile"]["digits"]}}
+        at_profile = len(door.content(bundle | {"steps": None, "profile": {**bundle["profile"], "classes": []}})) - 6
+        edit = lambda place, byte: whole[:place] + bytes([byte]) + whole[place + 1 :]
+        faults = {
+            "cut": (line[:-1], "damaged"),
+            "one character wrong": (line[:50] + ("A" if line[50] != "A" else "B") + line[51:], "damaged"),
+            "two characters swapped": (swapped(line), "damaged"),
+            "a letter that base32 has not": (line[:50] + "0" + line[51:], "damaged"),
+            "another version": (line.replace("LOCK1", "LOCK2"), "prefix"),
+            "a link": ("otpauth://totp/" + line, "prefix"),
+            "a byte too many": (door.text(whole + b"\0"), "content"),
+            "a byte too few": (door.text(whole[:-1]), "content"),
+            "an oscillator that there is not": (door.text(whole.replace(kp1.u(bundle["made_at"], 8), kp1.u(bundle["made_at"], 8) + b"\3", 1)), "content"),
+            "no classes": (door.text(edit(at_profile, 0)), "content"),
+            "eleven digits": (door.text(edit(at_profile + 4, 11)), "content"),
+            "more lanes than there are": (door.text(edit(at_profile + 1, 17)), "content"),
+        }
+        if same:
+            faults["steps as long as PINs"] = (door.text(door.content(same)), "content")
+        cases += [{"name": f"{name}: {fault}", "text": text, "refused": why} for fault, (text, why) in faults.items()]
+    write("bundles", "Bundles (section 12): what they hold, or why they are refused.", cases)
+
+
+def swapped(line):
+    place = next(at for at in range(50, len(line)) if line[at] != line[at + 1])
+    return line[:place] + line[place + 1] + line[place] + line[place + 2 :]
+
+
+def journals():
+    wait = lambda seconds: {"event": "elapsed", "seconds": seconds}
+    first = MIDNIGHT // 30 + 2880
+    stories = {
+        "nothing happened": [],
+        "a day, a step, a cut": [
+            wait(DAY), {"event": "tried", "source": 0, "since": 40},
+            {"event": "step", "accepted": False, "at": MIDNIGHT + DAY + 40, "step": 0, "drift": 0},
+            {"event": "step", "accepted": True, "at": MIDNIGHT + DAY + 40, "step": first + 1, "drift": 0},
+            {"event": "power_lost", "since": 3600}, {"event": "set_time", "time": MIDNIGHT + 2 * DAY, "since": 60},
+        ],
+        "a year of guests": [
+            step for n in range(1, 40)
+            for step in (wait(9 * DAY + n), {"event": "heard", "about": MIDNIGHT + n * 9 * DAY, "spread": 720, "reach": 600, "code": n, "since": 5})
+        ],
+    }
+    cases = []
+    for name, events in stories.items():
+        whole = door.journal(BUNDLE, MIDNIGHT, events)
+        cases.append({"name": name, "journal": whole.hex(), "events": events, "after": door.after(BUNDLE, MIDNIGHT, events)})
+        other = lambda **change: door.journal(BUNDLE | change, MIDNIGHT, events)
+        root = bytes.fromhex(ROOT)
+        faults = {
+            "one bit changed": (whole[:200] + bytes([whole[200] ^ 1]) + whole[201:], "forged"),
+            "cut": (whole[:-1], "forged"),
+            "another lock's": (other(lock="lck_back"), "foreign"),
+            "from before it was provisioned anew": (other(lock_generation=2), "foreign"),
+            "under another lock's key": (other(root=bytes(32).hex()), "forged"),
+            "under the key of PINs": (door.journal(BUNDLE, MIDNIGHT, events, key=kp1.hkdf(root, b"kp1-pin" + bytes(4))), "forged"),
+            "not a journal": (b"DSJRNL2" + whole[7:], "malformed"),
+        }
+        cases += [{"name": f"{name}: {fault}", "journal": bytes_.hex(), "refused": why} for fault, (bytes_, why) in faults.items()]
+    write("journals", "Journals on their way home (section 12), of the first bundle of bundles.json.", cases, bundle=BUNDLE, installed=MIDNIGHT)
+
+
 if __name__ == "__main__":
     pins()
     bookings()
     odds()
     doors()
     beliefs()
+    bundles()
+    journals()

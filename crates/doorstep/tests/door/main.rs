@@ -6,3 +6,4 @@ mod bundle;
 mod journal;
 mod steps;
 mod support;
+mod vectors;
