@@ -244,7 +244,7 @@ fn a_lock_provisioned_anew_has_other_pins() {
     let shop = court(&[]);
     let booking = book(&shop, &["--from", "12:00", "--for", "1h"]).json;
     let made = shop.must(&["lock", "provision", "Court 3", "--dir", "again"]).json;
-    assert_eq!(made["bookings_affected"], 1, "{made}");
+    assert_eq!(made["bookings_changed"], 1, "{made}");
     assert_eq!(made["lock"]["generation"].as_u64().unwrap(), 2);
     let new = shop.must(&["booking", "show", booking["id"].as_str().unwrap()]).json;
     let at = |dir: &str, code: &str| {

@@ -57,9 +57,17 @@ fn the_logins_go_as_they_must() {
 }
 
 #[test]
+fn the_locks_go_as_they_must() {
+    let steps = outcomes(&["locks"]);
+    shows(&steps, &["granted", "not_yet_valid", "expired", "already_used", "wrong_code"]);
+    shows(&steps, &["superseded", "revoked", "throttled", "no_power", "clock_unset"]);
+    shows(&steps, &["when_typed", "when_successor_used", "57 of 57", "4 of 57", "attend"]);
+}
+
+#[test]
 fn the_plain_demo_tells_every_story() {
     let steps = outcomes(&[]);
-    shows(&steps, &["disputed", "drift"]);
+    shows(&steps, &["disputed", "drift", "clock_unset"]);
 }
 
 #[test]

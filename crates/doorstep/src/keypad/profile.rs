@@ -54,6 +54,8 @@ pub enum ProfileError {
     Classes(usize),
     /// A class without duration or grid, or with a phase beyond its grid.
     Class(Class),
+    /// Check-out is after check-in, or more than 12 hours before it.
+    CheckOut,
     /// Holders times generations is 0 or more than [`MAX_LANES`].
     Lanes,
     /// So many tuples are acceptable at once that not even ten digits keep a robot out.
@@ -71,6 +73,9 @@ impl core::fmt::Display for ProfileError {
                 "a class of {} minutes from each multiple of {} plus {} does not exist",
                 class.duration, class.quantum, class.phase
             ),
+            Self::CheckOut => {
+                f.write_str("check-out is at most 12 hours before check-in, and not after it")
+            }
             Self::Lanes => write!(f, "holders times generations is 1 to {MAX_LANES}"),
             Self::Guessable => {
                 f.write_str("too many windows at once; use fewer classes or coarser grids")
@@ -232,7 +237,7 @@ impl Profile {
         let count = usize::from(nights);
         let classes = classes.get(..count).ok_or(ProfileError::Classes(count))?;
         if check_out >= day || gap > i32::from(day / 2) {
-            return Err(ProfileError::Class(class(1)));
+            return Err(ProfileError::CheckOut);
         }
         Self::new(classes, true)
     }

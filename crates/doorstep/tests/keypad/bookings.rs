@@ -76,7 +76,7 @@ fn stays_end_at_check_out() {
     let far_east = Profile::stays(2 * 60, 21 * 60, 3).unwrap();
     let (from, until) = (MIDNIGHT + 2 * HOUR, MIDNIGHT + DAY + 21 * HOUR);
     assert_eq!(far_east.fit(&window(from, until), false).unwrap().window, window(from, until));
-    assert!(matches!(Profile::stays(600, 660, 3), Err(ProfileError::Class(_))), "out after in");
+    assert_eq!(Profile::stays(600, 660, 3), Err(ProfileError::CheckOut));
     assert!(Profile::stays(1440, 600, 3).is_err() && Profile::stays(60, 1441, 3).is_err());
     assert!(Profile::stays(840, 600, 0).is_err() && Profile::stays(840, 600, 33).is_err());
 }

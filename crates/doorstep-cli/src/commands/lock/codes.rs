@@ -1,5 +1,6 @@
 //! `doorstep lock code | set-time | epoch`: what staff type at a lock, made at the server.
 
+use super::show;
 use crate::client::Client;
 use crate::error::CliError;
 use crate::output::{Answer, BOLD, DIM, WARN};
@@ -52,8 +53,10 @@ pub(super) fn epoch(client: &Client, lock: &str, change: Change) -> Result<Answe
         let path = format!("/v1/locks/{lock}/epoch/confirm");
         let done = client.post(&path, &json!({ "epoch": epoch }))?;
         let bookings = done["bookings_changed"].as_u64().unwrap_or(0);
-        let text =
-            format!("epoch {epoch} is confirmed; {bookings} bookings have new PINs to be sent");
+        let lost = show::pins_lost(&done);
+        let text = format!(
+            "epoch {epoch} is confirmed; {bookings} bookings have new PINs to be sent\n{lost}"
+        );
         return Ok(Answer::new(done, text));
     }
     let how = if change == Change::Announce { "announce" } else { "end" };

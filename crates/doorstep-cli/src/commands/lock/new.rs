@@ -153,7 +153,7 @@ impl Places<'_> {
         if let Some(dir) = &self.dir {
             let read = Bundle::parse(bundle).map_err(|error| CliError::new(error.to_string()))?;
             let now = install::time(&read, &self.clock)?;
-            VirtualLock::install(dir, &read, bundle, Weather::new(0, 25_000)?, now)?;
+            VirtualLock::install(dir, &read, Weather::new(0, 25_000)?, now)?;
             told = format!(
                 "{GOOD}installed{GOOD:#} in {0}: type at it with doorstep lock run --dir {0}\n",
                 dir.display()
@@ -208,11 +208,12 @@ fn told(made: Value, places: Places<'_>) -> Result<Answer, CliError> {
     let word = |name: &str| lock[name].as_str().unwrap_or_default();
     text.push_str(&format!("{GOOD}provisioned{GOOD:#} {} as {}\n", word("name"), word("id")));
     text.push_str(&show::summary(lock));
-    if let Some(bookings) = made["bookings_affected"].as_u64().filter(|bookings| *bookings > 0) {
+    if let Some(bookings) = made["bookings_changed"].as_u64().filter(|bookings| *bookings > 0) {
         text.push_str(&format!(
             "{WARN}{bookings} bookings have new PINs; send their guests the new ones{WARN:#}\n"
         ));
     }
+    text.push_str(&show::pins_lost(&made));
     text.push_str(&format!(
         "next: {BOLD}doorstep booking add {} --from +10m --for 1h{BOLD:#}",
         word("id")

@@ -65,6 +65,16 @@ pub(super) fn summary(lock: &Value) -> String {
     text
 }
 
+/// PINs that could not be made anew.
+pub(super) fn pins_lost(done: &Value) -> String {
+    match done["pins_lost"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(lost) => format!(
+            "{BAD}{lost} PINs have no successor, since every one left equals another; book those anew{BAD:#}\n"
+        ),
+    }
+}
+
 fn odds(name: &str, odds: &Value) -> String {
     let number = |name: &str| odds[name].as_f64().unwrap_or(f64::NAN);
     format!(

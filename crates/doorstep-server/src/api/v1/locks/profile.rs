@@ -5,7 +5,7 @@ use crate::http::problem::FieldError;
 use crate::store::locks::{Kind, Lock, parse_uses, uses_name};
 use doorstep::door::Steps;
 use doorstep::keypad::odds::Odds;
-use doorstep::keypad::profile::{Profile, Uses};
+use doorstep::keypad::profile::{Profile, ProfileError, Uses};
 use doorstep::keypad::tuple::{Class, PinDigits};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -28,8 +28,8 @@ pub(crate) struct CreateProfile {
     #[schema(example = "14:00")]
     #[serde(default)]
     check_in: Option<String>,
-    /// For stays: the hour of departure, in UTC, not after the hour of arrival. Where clocks change, the
-    /// later one of the year.
+    /// For stays: the hour of departure, in UTC, at most 12 hours before that of arrival, over midnight or
+    /// not. Where clocks change, the later one of the year.
     #[schema(example = "10:00")]
     #[serde(default)]
     check_out: Option<String>,
@@ -78,12 +78,6 @@ impl CreateProfile {
             Kind::Stays => {
                 let check_in = hour("check_in", self.check_in.as_deref())?;
                 let check_out = hour("check_out", self.check_out.as_deref())?;
-                if check_out > check_in {
-                    return Err(wrong(
-                        "check_out",
-                        "is after check_in: the last guest would have the next guest's room",
-                    ));
-                }
                 let nights = self.nights.unwrap_or(NIGHTS);
                 if nights == 0 {
                     return Err(wrong("nights", "is 0"));
@@ -95,10 +89,12 @@ impl CreateProfile {
         let profile = profile
             .and_then(|profile| profile.with_holders(lanes.0, lanes.1))
             .and_then(|profile| profile.with_uses(uses))
-            .map_err(|error| FieldError {
-                row: None,
-                field: "profile".to_owned(),
-                message: error.to_string(),
+            .map_err(|error| {
+                let field = match error {
+                    ProfileError::CheckOut => "profile.check_out",
+                    _ => "profile",
+                };
+                FieldError { row: None, field: field.to_owned(), message: error.to_string() }
             })?;
         let Some(digits) = self.digits else { return Ok((kind, uses, profile)) };
         let digits = PinDigits::new(digits).ok_or_else(|| wrong("digits", "is not 6 to 10"))?;
