@@ -11,10 +11,7 @@ impl<const N: usize> Writer<N> {
     }
 
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        for (place, byte) in self.0.iter_mut().skip(self.1).zip(bytes) {
-            *place = *byte;
-        }
-        self.1 = self.1.saturating_add(bytes.len());
+        self.1 = place(&mut self.0, self.1, bytes);
     }
 
     pub(crate) const fn finish(self) -> [u8; N] {
@@ -26,6 +23,14 @@ impl<const N: usize> Writer<N> {
     pub(crate) const fn length(&self) -> usize {
         self.1
     }
+}
+
+/// Puts bytes into others from a place on, and says where they end.
+fn place(out: &mut [u8], from: usize, bytes: &[u8]) -> usize {
+    for (place, byte) in out.iter_mut().skip(from).zip(bytes) {
+        *place = *byte;
+    }
+    from.saturating_add(bytes.len())
 }
 
 /// Reads what a [`Writer`] wrote; `None` where the bytes end.

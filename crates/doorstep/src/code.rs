@@ -44,12 +44,13 @@ impl Alphabet {
     }
 
     fn canonical(self, typed: u8) -> Option<u8> {
-        let symbol = match (self, typed.to_ascii_uppercase()) {
-            (Self::Crockford, b'O') => b'0',
-            (Self::Crockford, b'I' | b'L') => b'1',
-            (_, upper) => upper,
-        };
-        self.symbols().contains(&symbol).then_some(symbol)
+        match (self, typed.to_ascii_uppercase()) {
+            (Self::Crockford, b'O') => Some(b'0'),
+            (Self::Crockford, b'I' | b'L') => Some(b'1'),
+            (Self::Crockford, b'U') => None,
+            (Self::Crockford, upper) => upper.is_ascii_alphanumeric().then_some(upper),
+            (Self::Digits, _) => typed.is_ascii_digit().then_some(typed),
+        }
     }
 }
 
@@ -138,6 +139,17 @@ impl Code {
             return Err(Mistyped::TooShort { missing: shape.length.saturating_sub(count) });
         }
         Ok(Self { symbols, shape })
+    }
+
+    /// Reads as many digits as were typed at a lock, of which there are several lengths.
+    #[cfg(feature = "lock")]
+    pub(crate) fn parse_keypad(typed: &str) -> Result<Self, Mistyped> {
+        if typed.len() > MAX_INPUT_LENGTH {
+            return Err(Mistyped::TooLong);
+        }
+        let digits = typed.bytes().filter(u8::is_ascii_digit).count();
+        let shape = u8::try_from(digits).ok().and_then(Shape::keypad);
+        Self::parse(typed, shape.ok_or(Mistyped::TooLong)?)
     }
 
     /// Draws a code, each one equally likely.

@@ -1,6 +1,6 @@
 //! The state of a lock's clock, and everything that changes it.
 
-use super::estimate::{Estimate, HOUR, SECOND};
+use super::estimate::{Estimate, HOUR, MILLISECOND, SECOND};
 use super::{AfterPowerLoss, Clock, Interval, MAX_UNCERTAINTY};
 use crate::bytes::{Reader, Writer};
 use crate::time::Timestamp;
@@ -10,23 +10,28 @@ pub const BELIEF_LENGTH: usize = 109;
 
 const VERSION: u8 = 1;
 
-/// How far a signed time of unknown age may raise the floor: 7 days. Beyond, only fresh time does.
-const SIGNED_JUMP: u64 = 7 * 86_400;
+/// How far a signed time of unknown age may raise the floor, in nanoseconds like all times here:
+/// 7 days. Beyond, only fresh time does.
+const SIGNED_JUMP: u64 = 7 * 86_400 * SECOND;
 
 /// How far one set-time code may raise it: 30 days. Beyond, it takes two.
-const SET_JUMP: u64 = 30 * 86_400;
+const SET_JUMP: u64 = 30 * 86_400 * SECOND;
 
-/// A set-time code names five minutes and is typed within some more.
-const SET_STEP: u64 = 5 * 60;
+/// A set-time code names five minutes and is typed within five more.
+const SET_TYPED: u64 = 2 * 5 * 60 * SECOND;
 
 /// How old a nonce may be whose answer is believed, in seconds.
 const NONCE_LIFETIME: u32 = 10 * 60;
 
 /// How long `trust_90min` trusts the power to have been off at most.
-const TRUSTED_OFF: u64 = 2 * MAX_UNCERTAINTY;
+const TRUSTED_OFF: u64 = 2 * REACH_MOST;
 
-/// By how much codes that came too early or too late may widen the uncertainty in a day.
-const WIDENED_A_DAY: u64 = 15 * 60;
+/// By how much codes that came too early or too late may widen the uncertainty in a day, in
+/// milliseconds.
+const WIDENED_A_DAY: u64 = 15 * 60 * 1_000;
+
+/// The most that a belief reaches either way.
+const REACH_MOST: u64 = MAX_UNCERTAINTY * SECOND;
 
 /// The belief reaches this many standard deviations either way, but never beyond
 /// [`MAX_UNCERTAINTY`].
@@ -43,7 +48,6 @@ const DAY: u32 = 86_400;
 
 /// In hours. After that nothing becomes less certain.
 const TEN_YEARS: u32 = 87_600;
-const MILLISECONDS: u64 = 1_000;
 const NEVER: u64 = u64::MAX;
 
 /// What a typed code tells of the time. It is hearsay: whoever types may be early, late, or hold an
@@ -173,7 +177,7 @@ impl Belief {
         // What floor and ceiling leave may be certain enough, however wide the estimate has become.
         let left = self.ceiling.saturating_sub(self.floor) / 2;
         let needed = self.deviations(CERTAIN_DEVIATIONS).min(left);
-        let certain = needed <= MAX_UNCERTAINTY.saturating_mul(SECOND);
+        let certain = needed <= REACH_MOST;
         (!self.is_lost() && certain).then_some(Interval {
             earliest: coarse(earliest),
             probable: coarse(self.estimate.at),
@@ -217,163 +221,154 @@ impl Belief {
     /// The belief after `event`. What an event may not do it does not do: its effect, or none, is
     /// seen in what comes back.
     #[must_use]
-    pub fn then(self, event: &Event) -> Self {
+    pub fn then(mut self, event: &Event) -> Self {
         match *event {
             Event::Elapsed { seconds } => self.elapsed(seconds),
             Event::PowerLost => self.power_lost(),
             Event::Signed(time) => self.signed(fine(time)),
-            Event::Token { time, age } if age <= NONCE_LIFETIME => self.fresh(fine(time), age),
-            Event::Reset { time, age } if age <= NONCE_LIFETIME => {
-                Self { floor: 0, ..self }.fresh(fine(time), age)
-            }
-            Event::Token { .. } | Event::Reset { .. } => self,
+            Event::Token { time, age } => self.answered(fine(time), age, self.floor),
+            Event::Reset { time, age } => self.answered(fine(time), age, 0),
             Event::SetTime { time } => self.set(fine(time)),
             Event::Heard(clue) => self.heard(&clue),
             Event::Missed { code, by } => self.missed(code, by),
         }
-        .settled()
+        self.settle();
+        self
     }
 
-    fn elapsed(self, seconds: u64) -> Self {
+    fn elapsed(&mut self, seconds: u64) {
         let bound = u64::from(self.clock.oscillator.bound()).saturating_mul(1_000);
-        let slow = SECOND.saturating_sub(bound).saturating_mul(seconds);
-        let fast = SECOND.saturating_add(bound).saturating_mul(seconds);
+        let counted = |second: u64| second.saturating_mul(seconds);
+        self.floor = self.floor.saturating_add(counted(SECOND.saturating_sub(bound)));
+        self.ceiling = self.ceiling.saturating_add(counted(SECOND.saturating_add(bound)));
+        self.estimate.count(seconds);
+        let (hours, pending) = split(self.pending, seconds, HOUR);
+        let (days, day) = split(self.day, seconds, DAY);
         let noise = self.clock.oscillator.noise();
-        let counted = u64::from(self.pending).saturating_add(seconds);
-        let split = |seconds: u64, span: u32| {
-            let rest = seconds.checked_rem(u64::from(span)).and_then(|rest| rest.try_into().ok());
-            (seconds.checked_div(u64::from(span)).unwrap_or(0), rest.unwrap_or(0))
-        };
-        let (hours, pending) = split(counted, HOUR);
-        let (days, day) = split(u64::from(self.day).saturating_add(seconds), DAY);
-        let mut estimate = self.estimate.counted(seconds);
         for _ in 0..hours.min(u64::from(TEN_YEARS)) {
-            estimate = estimate.aged(noise);
+            self.estimate.age(noise);
         }
-        Self {
-            floor: self.floor.saturating_add(slow),
-            ceiling: self.ceiling.saturating_add(fast),
-            estimate,
-            pending,
-            day,
-            widened: if days > 0 { 0 } else { self.widened },
-            ..self
+        (self.pending, self.day) = (pending, day);
+        if days > 0 {
+            self.widened = 0;
         }
     }
 
-    fn power_lost(self) -> Self {
+    fn power_lost(&mut self) {
         if self.clock.after_power_loss == AfterPowerLoss::NeedTime || self.is_lost() {
-            return Self { ceiling: NEVER, ..self };
+            self.ceiling = NEVER;
+            return;
         }
-        let off = TRUSTED_OFF.saturating_mul(SECOND);
-        let ceiling = self.ceiling.saturating_add(off);
         // Off for 90 minutes at most since the earliest time it may have been, so that a second cut
         // adds nothing to the first.
-        let Some(now) = self.now() else { return Self { ceiling, ..self } };
-        let at = fine(now.earliest).max(self.floor).saturating_add(off / 2);
-        let estimate = Estimate { at, offset_variance: 0, covariance: 0, ..self.estimate };
-        Self { ceiling, estimate: estimate.widened(deviation(MAX_UNCERTAINTY)), ..self }
+        let now = self.now();
+        self.ceiling = self.ceiling.saturating_add(TRUSTED_OFF);
+        let Some(now) = now else { return };
+        let earliest = fine(now.earliest).max(self.floor);
+        self.estimate.at = earliest.saturating_add(TRUSTED_OFF / 2);
+        (self.estimate.offset_variance, self.estimate.covariance) = (0, 0);
+        self.estimate.widen(deviation(MAX_UNCERTAINTY));
     }
 
-    fn signed(self, time: u64) -> Self {
-        if time > self.floor.saturating_add(SIGNED_JUMP.saturating_mul(SECOND)) {
-            return self;
+    fn signed(&mut self, time: u64) {
+        if time > self.floor.saturating_add(SIGNED_JUMP) {
+            return;
         }
-        // Later than any oscillator of this class can be: it stood still and nobody noticed.
-        let this = if time > self.ceiling { self.power_lost() } else { self };
-        Self { floor: this.floor.max(time), ceiling: this.ceiling.max(time), ..this }
+        if time > self.ceiling {
+            // Later than any oscillator of this class can be: it stood still and nobody noticed.
+            self.power_lost();
+        }
+        self.floor = self.floor.max(time);
+        self.ceiling = self.ceiling.max(time);
     }
 
-    fn fresh(self, time: u64, age: u32) -> Self {
+    /// The answer to a nonce. `floor` is what it must not fall below: a reset may.
+    fn answered(&mut self, time: u64, age: u32, floor: u64) {
         // The nonce's age was counted, so it is a little wrong as well.
-        let age = u64::from(age).saturating_add(2);
-        let latest = time.saturating_add(age.saturating_mul(SECOND));
-        if latest < self.floor {
-            return self;
+        let span = u64::from(age).saturating_add(2).saturating_mul(SECOND);
+        let latest = time.saturating_add(span);
+        if age <= NONCE_LIFETIME && latest >= floor {
+            self.restart(time.max(floor), latest);
         }
-        self.restart(time, latest)
     }
 
-    fn set(self, time: u64) -> Self {
+    fn set(&mut self, time: u64) {
         if time <= self.floor {
-            return self;
+            return;
         }
-        let far = |from: u64| time > from.saturating_add(SET_JUMP.saturating_mul(SECOND));
+        let far = |from: u64| time > from.saturating_add(SET_JUMP);
         // A far jump takes a second code, later than the first and close to it.
         let announced =
             self.announced > self.floor && time > self.announced && !far(self.announced);
         if far(self.floor) && !announced {
-            return Self { announced: time, ..self };
+            self.announced = time;
+        } else {
+            self.restart(time, time.saturating_add(SET_TYPED));
         }
-        let typed = SET_STEP.saturating_mul(2).saturating_mul(SECOND);
-        self.restart(time, time.saturating_add(typed))
     }
 
     /// Fresh time ends whatever was believed before: the rate too, since codes moved it.
-    fn restart(self, earliest: u64, latest: u64) -> Self {
-        let floor = self.floor.max(earliest);
-        let latest = latest.max(floor);
+    fn restart(&mut self, floor: u64, latest: u64) {
         let half = latest.saturating_sub(floor) / 2;
         let seconds = (half / SECOND).saturating_add(1);
         let noise = self.clock.oscillator.noise();
-        let estimate = Estimate::new(floor.saturating_add(half), deviation(seconds), noise);
-        Self { floor, ceiling: latest, estimate, announced: 0, ..self }
+        self.estimate = Estimate::new(floor.saturating_add(half), deviation(seconds), noise);
+        (self.floor, self.ceiling, self.announced) = (floor, latest, 0);
     }
 
-    fn heard(self, clue: &Clue) -> Self {
-        if self.now().is_none() || self.heard.contains(&clue.code) {
-            return self;
+    fn heard(&mut self, clue: &Clue) {
+        if !self.is_news(clue.code) {
+            return;
         }
-        let reach =
-            u64::from(clue.reach).saturating_mul(MILLISECONDS).max(self.reach() / 1_000_000);
+        let reach = milliseconds(clue.reach).max(self.reach() / MILLISECOND);
         let reach = i64::try_from(reach).unwrap_or(i64::MAX);
         let spread = i64::from(clue.spread.max(1)).saturating_mul(1_000);
-        let estimate = self.estimate.heard(fine(clue.about), spread, reach, reach / 2);
-        Self { estimate, ..self }.remember(clue.code)
+        self.estimate.hear(fine(clue.about), spread, reach, reach / 2);
     }
 
-    fn missed(self, code: u32, by: u32) -> Self {
-        if self.now().is_none() || self.heard.contains(&code) {
-            return self;
+    fn missed(&mut self, code: u32, by: u32) {
+        if !self.is_news(code) {
+            return;
         }
-        let reach = self.reach() / 1_000_000;
-        let most = |limit: u64, used: u64| limit.saturating_mul(MILLISECONDS).saturating_sub(used);
-        let more = u64::from(by)
-            .saturating_mul(MILLISECONDS)
-            .min(most(WIDENED_A_DAY, u64::from(self.widened)))
-            .min(most(MAX_UNCERTAINTY, reach));
+        let reach = self.reach() / MILLISECOND;
+        let more = milliseconds(by)
+            .min(WIDENED_A_DAY.saturating_sub(u64::from(self.widened)))
+            .min((REACH_MOST / MILLISECOND).saturating_sub(reach));
         let wider = i64::try_from(reach.saturating_add(more).div_ceil(DEVIATIONS));
-        let estimate = self.estimate.widened(wider.unwrap_or(0));
-        let widened = self.widened.saturating_add(more.try_into().unwrap_or(u32::MAX));
-        Self { estimate, widened, ..self }.remember(code)
+        self.estimate.widen(wider.unwrap_or(0));
+        self.widened = self.widened.saturating_add(more.try_into().unwrap_or(u32::MAX));
     }
 
-    fn remember(mut self, code: u32) -> Self {
-        self.heard.rotate_right(1);
-        if let Some(first) = self.heard.first_mut() {
-            *first = code;
+    /// Whether a code is listened to: the time is known, and the code was not heard before. It is
+    /// remembered.
+    fn is_news(&mut self, code: u32) -> bool {
+        let news = self.now().is_some() && !self.heard.contains(&code);
+        if news {
+            self.heard.rotate_right(1);
+            if let Some(first) = self.heard.first_mut() {
+                *first = code;
+            }
         }
-        self
+        news
     }
 
     /// Nothing moves the estimate out of what is certain, or the rate out of the oscillator's class.
-    fn settled(mut self) -> Self {
+    fn settle(&mut self) {
         let bound = i64::from(self.clock.oscillator.bound()).saturating_mul(1_000);
         self.ceiling = self.ceiling.max(self.floor);
         self.estimate.at = self.estimate.at.clamp(self.floor, self.ceiling);
         self.estimate.rate = self.estimate.rate.clamp(bound.saturating_neg(), bound);
-        self
     }
 
     /// How far the belief reaches either way, in nanoseconds.
     fn reach(&self) -> u64 {
-        self.deviations(DEVIATIONS).min(MAX_UNCERTAINTY.saturating_mul(SECOND))
+        self.deviations(DEVIATIONS).min(REACH_MOST)
     }
 
     /// So many standard deviations, in nanoseconds.
     fn deviations(&self, count: u64) -> u64 {
         let one = u64::try_from(self.estimate.deviation()).unwrap_or(0);
-        one.saturating_mul(count).saturating_mul(1_000_000)
+        one.saturating_mul(count).saturating_mul(MILLISECOND)
     }
 
     /// The belief as it is stored. The layout is in `docs/clock.md`.
@@ -413,13 +408,25 @@ impl Belief {
         for code in &mut heard {
             *code = small()?;
         }
-        let belief =
+        let mut belief =
             Self { clock, floor, ceiling, estimate, pending, day, widened, announced, heard };
-        (belief.settled() == belief && pending < HOUR && day < DAY).then_some(belief)
+        belief.settle();
+        (belief.to_bytes() == *bytes && pending < HOUR && day < DAY).then_some(belief)
     }
 }
 
 /// The standard deviation, in milliseconds, that a belief of so many seconds either way rests on.
 fn deviation(seconds: u64) -> i64 {
-    i64::try_from(seconds.saturating_mul(MILLISECONDS) / DEVIATIONS).unwrap_or(i64::MAX)
+    i64::try_from(seconds.saturating_mul(1_000) / DEVIATIONS).unwrap_or(i64::MAX)
+}
+
+fn milliseconds(seconds: u32) -> u64 {
+    u64::from(seconds).saturating_mul(1_000)
+}
+
+/// Whole spans in the seconds since the last one ended, and what is left.
+fn split(since: u32, seconds: u64, span: u32) -> (u64, u32) {
+    let (seconds, span) = (u64::from(since).saturating_add(seconds), u64::from(span));
+    let left = seconds.checked_rem(span).and_then(|left| left.try_into().ok());
+    (seconds.checked_div(span).unwrap_or(0), left.unwrap_or(0))
 }

@@ -8,7 +8,7 @@
 pub(crate) const SECOND: u64 = 1_000_000_000;
 
 /// Nanoseconds in a millisecond.
-const MILLISECOND: i64 = 1_000_000;
+pub(crate) const MILLISECOND: u64 = 1_000_000;
 
 /// The filter takes its steps by the hour.
 pub(crate) const HOUR: u32 = 3600;
@@ -55,62 +55,53 @@ impl Estimate {
         }
     }
 
-    /// The estimate after counted seconds. It is exact, so that it does not matter how they are
-    /// portioned.
-    pub(crate) fn counted(self, seconds: u64) -> Self {
+    /// Counts seconds. It is exact, so that it does not matter how they are portioned.
+    pub(crate) fn count(&mut self, seconds: u64) {
         let second = SECOND.saturating_add_signed(self.rate);
-        Self { at: self.at.saturating_add(second.saturating_mul(seconds)), ..self }
+        self.at = self.at.saturating_add(second.saturating_mul(seconds));
     }
 
-    /// What an hour adds to the uncertainty.
-    pub(crate) fn aged(self, noise: Noise) -> Self {
+    /// Adds the uncertainty of an hour.
+    pub(crate) fn age(&mut self, noise: Noise) {
         // A billionth over an hour is 0.0036 ms.
-        let from_rate = per(self.rate_variance, 1_296, 100_000_000);
-        let from_both = per(self.covariance, 72, 10_000);
-        let offset_variance =
-            self.offset_variance.saturating_add(from_both).saturating_add(from_rate);
-        let covariance = self.covariance.saturating_add(per(self.rate_variance, 36, 10_000));
-        Self {
-            offset_variance: offset_variance.saturating_add(noise.offset),
-            covariance,
-            rate_variance: self.rate_variance.saturating_add(noise.wander),
-            ..self
-        }
-        .bounded()
+        let from_rate = part(self.rate_variance, 1_296, 100_000_000);
+        let from_both = part(self.covariance, 72, 10_000);
+        let more = from_both.saturating_add(from_rate).saturating_add(noise.offset);
+        self.offset_variance = self.offset_variance.saturating_add(more);
+        self.covariance = self.covariance.saturating_add(part(self.rate_variance, 36, 10_000));
+        self.rate_variance = self.rate_variance.saturating_add(noise.wander);
+        self.bound();
     }
 
     /// Takes in that it is probably `about`, with a standard deviation of `spread` milliseconds,
     /// believing at most `forward` and `back` milliseconds of the difference.
-    pub(crate) fn heard(self, about: u64, spread: i64, forward: i64, back: i64) -> Self {
+    pub(crate) fn hear(&mut self, about: u64, spread: i64, forward: i64, back: i64) {
         let ahead = |later: u64, earlier: u64| {
-            i64::try_from(later.saturating_sub(earlier)).unwrap_or(i64::MAX) / MILLISECOND
+            i64::try_from(later.saturating_sub(earlier) / MILLISECOND).unwrap_or(i64::MAX)
         };
         let miss = ahead(about, self.at).saturating_sub(ahead(self.at, about));
         let miss = miss.clamp(back.saturating_neg(), forward);
         let noise = spread.saturating_mul(spread).min(MAX_OFFSET_VARIANCE);
         let sum = self.offset_variance.saturating_add(noise);
         // 16 binary places.
-        let gain =
-            |variance: i64| variance.saturating_mul(1 << 16_u8).checked_div(sum).unwrap_or(0);
-        let (offset_gain, rate_gain) = (gain(self.offset_variance), gain(self.covariance));
-        let part = |whole: i64, gain: i64| whole.saturating_mul(gain) / (1 << 16_u8);
-        let moved = part(miss, offset_gain).saturating_mul(MILLISECOND);
-        Self {
-            at: self.at.saturating_add_signed(moved),
-            rate: self.rate.saturating_add(part(miss, rate_gain)),
-            offset_variance: self
-                .offset_variance
-                .saturating_sub(part(self.offset_variance, offset_gain)),
-            covariance: self.covariance.saturating_sub(part(self.covariance, offset_gain)),
-            rate_variance: self.rate_variance.saturating_sub(part(self.covariance, rate_gain)),
-        }
-        .bounded()
+        let one = 1 << 16_u8;
+        let offset_gain = part(self.offset_variance, one, sum);
+        let rate_gain = part(self.covariance, one, sum);
+        let moved = part(miss, offset_gain, one);
+        self.at = self.at.saturating_add_signed(moved.saturating_mul(1_000_000));
+        self.rate = self.rate.saturating_add(part(miss, rate_gain, one));
+        let less = |whole: i64, of: i64, gain: i64| whole.saturating_sub(part(of, gain, one));
+        self.rate_variance = less(self.rate_variance, self.covariance, rate_gain);
+        self.covariance = less(self.covariance, self.covariance, offset_gain);
+        self.offset_variance = less(self.offset_variance, self.offset_variance, offset_gain);
+        self.bound();
     }
 
-    /// The estimate with at least this standard deviation, in milliseconds.
-    pub(crate) fn widened(self, deviation: i64) -> Self {
+    /// Makes the standard deviation at least this, in milliseconds.
+    pub(crate) fn widen(&mut self, deviation: i64) {
         let variance = deviation.saturating_mul(deviation);
-        Self { offset_variance: self.offset_variance.max(variance), ..self }.bounded()
+        self.offset_variance = self.offset_variance.max(variance);
+        self.bound();
     }
 
     /// Standard deviation of the offset, in milliseconds.
@@ -119,16 +110,15 @@ impl Estimate {
     }
 
     /// Keeps the three numbers those of a covariance, whatever rounding did.
-    fn bounded(self) -> Self {
-        let offset_variance = self.offset_variance.clamp(1, MAX_OFFSET_VARIANCE);
-        let rate_variance = self.rate_variance.clamp(1, MAX_RATE_VARIANCE);
-        let most = offset_variance.isqrt().saturating_mul(rate_variance.isqrt());
-        let covariance = self.covariance.clamp(most.saturating_neg(), most);
-        Self { offset_variance, covariance, rate_variance, ..self }
+    fn bound(&mut self) {
+        self.offset_variance = self.offset_variance.clamp(1, MAX_OFFSET_VARIANCE);
+        self.rate_variance = self.rate_variance.clamp(1, MAX_RATE_VARIANCE);
+        let most = self.offset_variance.isqrt().saturating_mul(self.rate_variance.isqrt());
+        self.covariance = self.covariance.clamp(most.saturating_neg(), most);
     }
 }
 
-/// `value * factor / divisor`, for factors small enough.
-fn per(value: i64, factor: i64, divisor: i64) -> i64 {
+/// `value * factor / divisor`, for numbers whose product is small enough.
+fn part(value: i64, factor: i64, divisor: i64) -> i64 {
     value.saturating_mul(factor).checked_div(divisor).unwrap_or(0)
 }

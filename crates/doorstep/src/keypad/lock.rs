@@ -41,8 +41,8 @@ use super::record::{Event, Record, Source};
 use super::scan::Scan;
 use super::state::State;
 use super::tuple::{Form, Meeting, Tuple};
-use crate::clock::{self, Interval};
-use crate::code::{Code, Shape};
+use crate::clock::{self, Belief, Interval};
+use crate::code::Code;
 use crate::ledger::Head;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -101,18 +101,14 @@ impl Lock {
     /// # Errors
     /// [`Refusal::Mistyped`]: not of the right shape, so it costs nothing.
     pub fn read(&self, typed: &str) -> Result<Entry, Refusal> {
-        let shapes = [Form::Pin, Form::Long].map(|form| (self.profile.digits().shape(form), form));
-        let lengths = (10..=15).filter_map(Shape::keypad);
-        let control =
-            lengths.filter_map(|shape| Order::read(&Code::parse(typed, shape).ok()?)).next();
-        if let Some(order) = control {
+        let code = Code::parse_keypad(typed).map_err(|_| Refusal::Mistyped)?;
+        if code.expose().first() == Some(&b'0') {
+            let order = Order::read(&code).ok_or(Refusal::Mistyped)?;
             return Ok(Entry::Control(TypedControl(order)));
         }
-        let mut pins = shapes.into_iter().filter_map(|(shape, form)| {
-            let code = Code::parse(typed, shape).ok()?;
-            (code.expose().first() != Some(&b'0')).then_some(TypedPin { code, form })
-        });
-        pins.next().map(Entry::Pin).ok_or(Refusal::Mistyped)
+        let is = |form: &Form| self.profile.digits().shape(*form) == code.shape();
+        let form = [Form::Pin, Form::Long].into_iter().find(is).ok_or(Refusal::Mistyped)?;
+        Ok(Entry::Pin(TypedPin { code, form }))
     }
 
     /// Asks whether a PIN may be compared at all, `elapsed` counted seconds after the last record.
@@ -129,17 +125,17 @@ impl Lock {
         pin: TypedPin,
         head: Head,
     ) -> Result<(Attempt<Presented<'a>>, Record), Refusal> {
-        let state = state.counted(elapsed);
+        let belief = state.believed(elapsed);
         let source = Source::from(pin.form);
-        if state.was_wrong(self.name(&pin.code)) {
+        if state.was_wrong(self.name(&pin.code), belief.floor()) {
             return Err(Refusal::WrongCode { left: Some(state.bucket(source).left()) });
         }
-        let now = state.belief.now().ok_or(Refusal::ClockUnset)?;
+        let now = belief.now().ok_or(Refusal::ClockUnset)?;
         let presented =
             Presented { lock: self, epoch: state.epoch, next: state.announced, now, pin };
         let record = Record { elapsed, event: Event::Tried(source) };
-        let standing = Standing { lock: self, state: &state, source };
-        let at = state.belief.probable();
+        let standing = Standing { lock: self, state, belief, source };
+        let at = belief.probable();
         let bytes = record.to_bytes();
         Ok((Attempt::begin(presented, Means::Typed, &standing, at, head, &bytes)?, record))
     }
@@ -164,11 +160,11 @@ impl Lock {
         matched: &Matched<Presented<'_>>,
         head: Head,
     ) -> Result<(Spending<Found>, Record), Refusal> {
-        let state = state.counted(elapsed);
+        let belief = state.believed(elapsed);
         let Found { tuple, epoch, form } = *matched.found();
         let record = Record { elapsed, event: Event::Opened { tuple, epoch, form } };
-        let standing = Standing { lock: self, state: &state, source: form.into() };
-        let at = state.belief.probable();
+        let standing = Standing { lock: self, state, belief, source: form.into() };
+        let at = belief.probable();
         Ok((matched.spend(&standing, at, head, &record.to_bytes())?, record))
     }
 
@@ -181,7 +177,7 @@ impl Lock {
         elapsed: u32,
         matched: &Matched<Presented<'_>>,
     ) -> Option<Record> {
-        let now = state.counted(elapsed).belief.now()?;
+        let now = state.believed(elapsed).now()?;
         let Found { tuple, epoch, .. } = matched.found();
         state.marks.allow(tuple, *epoch).ok()?;
         let by = match tuple.meets(&now, self.profile.grace()) {
@@ -203,17 +199,17 @@ impl Lock {
         typed: TypedControl,
         head: Head,
     ) -> Result<(Attempt<Ordered<'a>>, Record), Refusal> {
-        let state = state.counted(elapsed);
+        let belief = state.believed(elapsed);
         let ordered = Ordered {
             lock: self,
             epoch: state.epoch,
             next: state.announced,
-            floor: state.belief.floor(),
+            floor: belief.floor(),
             order: typed.0,
         };
         let record = Record { elapsed, event: Event::Tried(Source::Control) };
-        let standing = Standing { lock: self, state: &state, source: Source::Control };
-        let at = state.belief.probable();
+        let standing = Standing { lock: self, state, belief, source: Source::Control };
+        let at = belief.probable();
         let bytes = record.to_bytes();
         Ok((Attempt::begin(ordered, Means::Typed, &standing, at, head, &bytes)?, record))
     }
@@ -230,17 +226,24 @@ impl Lock {
         matched: &Matched<Ordered<'_>>,
         head: Head,
     ) -> Result<(Spending<Command>, Record), Refusal> {
-        let state = state.counted(elapsed);
+        let belief = state.believed(elapsed);
         let record = Record { elapsed, event: Event::Obeyed(*matched.found()) };
-        let standing = Standing { lock: self, state: &state, source: Source::Control };
-        let at = state.belief.probable();
+        let standing = Standing { lock: self, state, belief, source: Source::Control };
+        let at = belief.probable();
         Ok((matched.spend(&standing, at, head, &record.to_bytes())?, record))
     }
 
     /// The state after a record.
     #[must_use]
     pub fn then<const N: usize>(&self, state: &State<N>, record: &Record) -> State<N> {
-        let mut state = state.counted(record.elapsed);
+        let mut state = *state;
+        self.fold(&mut state, record);
+        state
+    }
+
+    /// Changes the state into the one after a record, where there is no memory for two.
+    pub fn fold<const N: usize>(&self, state: &mut State<N>, record: &Record) {
+        state.belief = state.believed(record.elapsed);
         let floor = state.belief.floor();
         match &record.event {
             Event::Clock(event) => {
@@ -278,7 +281,6 @@ impl Lock {
             }
         }
         state.marks.prune(state.belief.floor(), state.epoch, &self.profile);
-        state
     }
 
     /// Names a code without giving it away: 32 bits of an HMAC.
@@ -315,10 +317,11 @@ const fn cancelled(tuple: &Tuple, epoch: u32, at: Timestamp) -> Mark {
     Mark { what: What::Cancelled, tuple: *tuple, epoch, at }
 }
 
-/// What the state says of something typed.
+/// What the state says of something typed, with what the clock counted since.
 struct Standing<'a, const N: usize> {
     lock: &'a Lock,
     state: &'a State<N>,
+    belief: Belief,
     source: Source,
 }
 
@@ -328,7 +331,7 @@ impl<const N: usize> Standing<'_, N> {
         match means {
             Means::Typed => {
                 let bucket = self.state.bucket(self.source);
-                Ok(Some(bucket.take(self.state.belief.floor())?.left()))
+                Ok(Some(bucket.take(self.belief.floor())?.left()))
             }
             Means::Scanned => Ok(None),
         }
@@ -346,7 +349,7 @@ impl<const N: usize> Ledgered<Found> for Standing<'_, N> {
         if *epoch < state.epoch {
             return Err(Refusal::Revoked);
         }
-        let now = state.belief.now().ok_or(Refusal::ClockUnset)?;
+        let now = self.belief.now().ok_or(Refusal::ClockUnset)?;
         let grace = profile.grace();
         match tuple.meets(&now, grace) {
             Meeting::Early(_) => {
@@ -371,7 +374,7 @@ impl<const N: usize> Ledgered<Command> for Standing<'_, N> {
     fn still(&self, found: &Command, at: Timestamp) -> Result<(), Refusal> {
         let state = self.state;
         let done = match found {
-            Command::SetTime { index } => Command::set_to(*index) <= state.belief.floor(),
+            Command::SetTime { index } => Command::set_to(*index) <= self.belief.floor(),
             Command::Announce { epoch } | Command::EndEpoch { epoch } => *epoch <= state.epoch,
             Command::Cancel { tuple, epoch } => {
                 let room = state.marks.has_room(&[Some(cancelled(tuple, *epoch, at))]);

@@ -110,8 +110,12 @@ impl<const N: usize> Marks<N> {
     /// How many more marks there is room for, of revocations or of single use.
     #[must_use]
     pub fn room(&self, single_use: bool) -> usize {
+        Self::room_beside(self.iter().count(), single_use)
+    }
+
+    const fn room_beside(used: usize, single_use: bool) -> usize {
         let kept = if single_use { N / 4 } else { 0 };
-        N.saturating_sub(self.iter().count()).saturating_sub(kept)
+        N.saturating_sub(used).saturating_sub(kept)
     }
 
     /// Whether nothing that is remembered speaks against a PIN.
@@ -130,11 +134,13 @@ impl<const N: usize> Marks<N> {
 
     /// Whether all of these can be remembered.
     pub(crate) fn has_room(&self, marks: &[Option<Mark>]) -> bool {
-        let mut after = *self;
-        let mut news = marks.iter().flatten();
+        let mut used = self.iter().count();
+        let mut news = marks.iter().flatten().filter(|mark| !self.is_covered(mark));
         news.all(|mark| {
-            let room = after.is_covered(mark) || after.room(mark.what == What::Spent) > 0;
-            after.insert(*mark);
+            // They are of different kinds, so none is in place of another.
+            let room = Self::room_beside(used, mark.what == What::Spent) > 0;
+            let replaced = self.iter().filter(|known| mark.covers(known)).count();
+            used = used.saturating_add(1).saturating_sub(replaced);
             room
         })
     }

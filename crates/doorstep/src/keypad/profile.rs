@@ -2,7 +2,6 @@
 
 use super::odds;
 use super::tuple::{Class, Grace, PinDigits, Tuple};
-#[cfg(feature = "otp")]
 use crate::bytes::{Reader, Writer};
 use crate::time::Window;
 
@@ -243,12 +242,10 @@ impl Profile {
     }
 
     /// Bytes of a stored profile, and the most of one in a bundle.
-    #[cfg(feature = "otp")]
     pub const LENGTH: usize = 5 + MAX_CLASSES * Class::LENGTH;
 
     /// Writes the profile: `u8 classes || u8 holders || u8 generations || u8 exclusive || u8 digits ||`
     /// the classes.
-    #[cfg(feature = "otp")]
     pub(crate) fn put<const N: usize>(&self, out: &mut Writer<N>) {
         let count = u8::try_from(self.count).unwrap_or(u8::MAX);
         let exclusive = u8::from(self.exclusive);
@@ -259,7 +256,6 @@ impl Profile {
     }
 
     /// The profile as an issuer stores it, filled with zeros.
-    #[cfg(feature = "otp")]
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
         let mut out = Writer::new();
@@ -268,7 +264,6 @@ impl Profile {
     }
 
     /// Reads a profile that was stored; `None` for anything else.
-    #[cfg(feature = "otp")]
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Option<Self> {
         let profile = Self::take(&mut Reader::new(bytes))?;
@@ -276,7 +271,6 @@ impl Profile {
     }
 
     /// Reads a profile; `None` for anything else. Nothing is computed: a lock takes the digits it is told.
-    #[cfg(feature = "otp")]
     pub(crate) fn take(from: &mut Reader<'_>) -> Option<Self> {
         let [count, holders, generations, exclusive, digits] = from.take()?;
         let mut classes =

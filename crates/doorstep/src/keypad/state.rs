@@ -98,13 +98,16 @@ impl<const N: usize> State<N> {
     /// The state after so many counted seconds more.
     #[must_use]
     pub fn counted(&self, seconds: u32) -> Self {
-        let belief = self.belief.then(&Event::Elapsed { seconds: u64::from(seconds) });
-        Self { belief, ..*self }
+        Self { belief: self.believed(seconds), ..*self }
     }
 
-    /// Whether this code was wrong a moment ago.
-    pub(crate) fn was_wrong(&self, code: u32) -> bool {
-        let floor = self.belief.floor();
+    /// What it believes then.
+    pub(crate) fn believed(&self, seconds: u32) -> Belief {
+        self.belief.then(&Event::Elapsed { seconds: u64::from(seconds) })
+    }
+
+    /// Whether this code was wrong a moment before the floor.
+    pub(crate) fn was_wrong(&self, code: u32, floor: Timestamp) -> bool {
         self.wrong
             .iter()
             .any(|(known, at)| *known == code && code != 0 && floor.since(*at) < REPEAT)

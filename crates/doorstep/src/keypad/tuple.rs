@@ -4,6 +4,7 @@ use crate::clock::{Clue, Interval};
 use crate::code::{Code, Shape};
 use crate::time::Timestamp;
 use sha2::{Digest, Sha256};
+use subtle::{ConditionallySelectable, ConstantTimeLess};
 use zeroize::Zeroize;
 
 /// Words that one HMAC yields.
@@ -246,17 +247,18 @@ impl Word {
         Self(bits)
     }
 
-    /// The number of the PIN, and of the five digits that follow it in the long form. Each divisor
-    /// is a constant, so that none is divided by in time that depends on the word.
-    pub(crate) const fn numbers(self, digits: PinDigits) -> (u64, u64) {
+    /// The number of the PIN, and of the five digits that follow it in the long form.
+    pub(crate) fn numbers(self, digits: PinDigits) -> (u64, u64) {
         let (quotient, rest) = match digits.0 {
-            6 => (self.0 / 900_000, self.0 % 900_000),
-            7 => (self.0 / 9_000_000, self.0 % 9_000_000),
-            8 => (self.0 / 90_000_000, self.0 % 90_000_000),
-            9 => (self.0 / 900_000_000, self.0 % 900_000_000),
-            _ => (self.0 / 9_000_000_000, self.0 % 9_000_000_000),
-        };
-        (digits.least().saturating_add(rest), quotient % 100_000)
+            6 => const { Divisor::new(900_000) },
+            7 => const { Divisor::new(9_000_000) },
+            8 => const { Divisor::new(90_000_000) },
+            9 => const { Divisor::new(900_000_000) },
+            _ => const { Divisor::new(9_000_000_000) },
+        }
+        .divide(self.0);
+        let (_, tail) = const { Divisor::new(100_000) }.divide(quotient);
+        (digits.least().saturating_add(rest), tail)
     }
 
     /// The code in one of its forms.
@@ -270,8 +272,56 @@ impl Word {
     }
 }
 
+/// Divides secret numbers by multiplying them. Small processors divide in a time that depends on the
+/// number.
+#[derive(Clone, Copy)]
+struct Divisor {
+    by: u64,
+    /// 2^64 parts of it.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    const fn new(by: u64) -> Self {
+        let reciprocal = match u64::MAX.checked_div(by) {
+            Some(reciprocal) => reciprocal,
+            None => 0,
+        };
+        Self { by, reciprocal }
+    }
+
+    /// The quotient and the rest.
+    fn divide(self, number: u64) -> (u64, u64) {
+        // At most one too small, since the reciprocal is.
+        let (_, quotient) = number.carrying_mul(self.reciprocal, 0);
+        let rest = number.wrapping_sub(quotient.wrapping_mul(self.by));
+        let more = !rest.ct_lt(&self.by);
+        let less = u64::conditional_select(&0, &self.by, more);
+        (quotient.wrapping_add(u64::from(more.unwrap_u8())), rest.wrapping_sub(less))
+    }
+}
+
 impl Zeroize for Word {
     fn zeroize(&mut self) {
         self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn division_by_multiplication_is_exact(number: u64, by in 1..=u64::MAX, small in 1..=9_000_000_000_u64) {
+            for by in [by, small, 100_000].into_iter().chain(PinDigits::ALL.map(PinDigits::pins)) {
+                // Beside each multiple it could be wrong by one.
+                let multiple = number / by * by;
+                for number in [number, multiple, multiple.wrapping_sub(1), u64::MAX, u64::MAX / by * by] {
+                    prop_assert_eq!(Divisor::new(by).divide(number), (number / by, number % by));
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,189 @@
+"""Runs the firmware under QEMU, types at it what the vectors say, and compares what it answers.
+
+    run.py FIRMWARE FLASH_CEILING STATE_CEILING
+
+Prints what was measured: flash, memory, instructions. Instructions are counted by QEMU's clock, of which each
+takes a nanosecond; the board's timer ticks every five.
+"""
+
+import atexit
+import json
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+VECTORS = HERE.parent.parent / "vectors" / "kp1"
+sys.path.insert(0, str(VECTORS))
+import kp1  # noqa: E402  the specification in Python
+
+QEMU = ["qemu-system-arm", "-cpu", "cortex-m3", "-machine", "lm3s6965evb", "-icount", "shift=0"]
+QEMU += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
+QEMU += ["-semihosting-config", "enable=on,target=native", "-kernel"]
+RECORD = 25
+PROFILE = 5 + 32 * 9
+OBEYED = {4: "set_time", 5: "cancel", 6: "announce", 7: "end_epoch"}
+
+
+class Firmware:
+    def __init__(self, path):
+        self.qemu = subprocess.Popen(QEMU + [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # It waits for ever for what is typed, also after whoever types has gone.
+        atexit.register(self.qemu.kill)
+        self.journal = []
+        self.most_stack = 0
+
+    def send(self, data):
+        self.qemu.stdin.write(data)
+        self.qemu.stdin.flush()
+
+    def read(self, length):
+        data = self.qemu.stdout.read(length)
+        if len(data) < length:
+            sys.exit(f"the firmware stopped with status {self.qemu.wait()}: 2 is a panic, 1 a fault")
+        return data
+
+    def answer(self):
+        """The refusal, if there is one; what was to be durable until then goes to the journal."""
+        refusal = b""
+        while True:
+            kind = self.read(1)
+            if kind == b"J":
+                self.journal.append(self.read(RECORD))
+            elif kind == b"R":
+                while not refusal.endswith(b"\n"):
+                    refusal += self.read(1)
+            elif kind == b"+":
+                return refusal[:-1].decode()
+            else:
+                sys.exit(f"the firmware did not understand: {kind}")
+
+    def install(self, root, profile, oscillator, policy, now):
+        parts = profile["classes"], profile["holders"], profile["generations"]
+        header = bytes([len(parts[0]), *parts[1:], profile["exclusive"], profile["digits"]])
+        classes = b"".join(map(kp1.class_bytes, profile["classes"]))
+        clock = ["crystal", "compensated", "calibrated"].index(oscillator)
+        kind = ["need_time", "trust_90min"].index(policy)
+        whole = (header + classes).ljust(PROFILE, b"\0")
+        self.send(b"L" + root + whole + bytes([clock, kind]) + kp1.u(now, 8))
+        assert not self.answer()
+        self.journal = []
+
+    def event(self, step):
+        kind = {"elapsed": 16, "power_lost": 17, "signed": 18, "token": 19, "reset": 20}[step["event"]]
+        fields = kp1.u(step["seconds"], 8) if kind == 16 else b""
+        fields += kp1.u(step["time"], 8) if kind > 17 else b""
+        fields += kp1.u(step["age"], 4) if kind > 18 else b""
+        self.send(b"E" + (bytes([kind, 0, 0, 0, 0]) + fields).ljust(RECORD, b"\0"))
+        assert not self.answer()
+
+    def restart(self):
+        self.send(b"S")
+        assert not self.answer()
+
+    def type(self, typed):
+        """The answer as the vectors write it."""
+        typed = typed.encode()[:255]
+        self.send(b"T" + bytes([len(typed)]) + typed)
+        refusal = self.answer()
+        self.most_stack = max(self.most_stack, self.measured()[2])
+        if refusal:
+            return {"refused": refusal}
+        last = self.journal[-1]
+        if last[0] in OBEYED:
+            return {"obeyed": OBEYED[last[0]]}
+        return {"opened": last[5:20]}
+
+    def measured(self):
+        """Bytes of a lock, of its memory, and of the stack while the last was typed; its instructions."""
+        self.send(b"M")
+        lock, memory, stack, ticks = (int.from_bytes(self.read(4), "big") for _ in range(4))
+        assert not self.answer()
+        return lock, memory, stack, 5 * ticks
+
+
+def profile_of(case):
+    own = {key: case[key] for key in ("classes", "exclusive", "check_in", "check_out", "nights") if key in case}
+    return kp1.profile(case["profile"], **own)
+
+
+def vectors(firmware):
+    document = json.loads((VECTORS / "doors.json").read_text())
+    common = document["common"]
+    root = kp1.lock_root(bytes.fromhex(common["site"]), common["lock"], common["lock_generation"])
+    count = 0
+    for case in document["cases"]:
+        if case["room"] != 32:
+            continue  # this firmware has room for 32 marks
+        firmware.install(root, profile_of(case), case["oscillator"], case["policy"], case["now"])
+        for step in case["before"]:
+            if "typed" in step:
+                firmware.type(step["typed"])
+            else:
+                if step["event"] == "power_lost":
+                    firmware.restart()
+                firmware.event(step)
+        wanted = case["answer"]
+        if "opened" in wanted:
+            wanted = {"opened": kp1.tuple_bytes(wanted["opened"])}
+        if (got := firmware.type(case["typed"])) != wanted:
+            sys.exit(f"{case['name']}: {got}, not {wanted}")
+        count += 1
+    return count
+
+
+def hmacs(profile, now, uncertainty, epochs):
+    """HMACs of one comparison: a block of four lanes of each window around now."""
+    reach = uncertainty + 4 * 3600
+    windows = 0
+    for one in profile["classes"]:
+        grid, phase = 60 * one["quantum"], 60 * one["phase"]
+        first = -((-(now - reach - 300 - 60 * one["duration"] + 1 - phase)) // grid)
+        windows += (now + reach + 600 - phase) // grid - first + 1
+    return epochs * windows * -(-profile["holders"] * profile["generations"] // 4)
+
+
+def instructions(firmware):
+    """What one wrong PIN costs, and that it does not depend on which, nor on the lock's key."""
+    now = 1_800_057_600
+    for name in ("courts", "general"):
+        profile = kp1.profile(name)
+        for label, days, announced in [("a fresh clock", 0, 0), ("a year later", 330, 0), ("an epoch announced", 330, 1)]:
+            costs = set()
+            for seed in range(2):
+                root = bytes([seed]) * 32
+                for typed in ("123456789", "987654321", "900000000", "100000000"):
+                    firmware.install(root, profile, "crystal", "need_time", now)
+                    firmware.event({"event": "elapsed", "seconds": 86_400 * days})
+                    if announced:
+                        command = {"command": "announce", "epoch": 1}
+                        code = kp1.control_code(root, 0, profile, command)
+                        assert firmware.type(code) == {"obeyed": "announce"}
+                    assert firmware.type(typed) == {"refused": "wrong_code"}
+                    costs.add(firmware.measured()[3])
+            least, most = min(costs), max(costs)
+            if most - least > 5:
+                sys.exit(f"{name}: {least} to {most} instructions, by what was typed or by the key")
+            reach = [4, 45 * 60][days > 0]
+            count = hmacs(profile, now + 86_400 * days, reach, 1 + announced)
+            print(f"{name}, {label}: {most:,} instructions a PIN, about {count} HMACs")
+
+
+def main():
+    path, flash_ceiling, stack_ceiling = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    sizes = subprocess.run(["size", path], check=True, capture_output=True, text=True)
+    flash, data, bss = map(int, sizes.stdout.splitlines()[1].split()[:3])
+    firmware = Firmware(path)
+    print(f"{vectors(firmware)} vectors of doors: as expected")
+    instructions(firmware)
+    lock, state, _, _ = firmware.measured()
+    print(f"flash: {flash:,} bytes, static memory: {data + bss:,}")
+    print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
+    firmware.send(b"Q")
+    if firmware.qemu.wait() != 0:
+        sys.exit("the firmware did not end well")
+    if flash > flash_ceiling or firmware.most_stack > stack_ceiling:
+        sys.exit(f"more than {flash_ceiling:,} bytes of flash, or than {stack_ceiling:,} of stack")
+
+
+main()
