@@ -15,7 +15,7 @@ fn a_guest_mistypes_corrects_and_gets_in() {
     let court = Court::new(bundle());
     let pin = court.pin_now(true);
     let mut keypad = run(&court, "--show-clock");
-    keypad.shows("lock_01m7zpcgdg2c2rbw8qte4qcp8y generation 1 (test)");
+    keypad.shows("lck_01m7zpcgdg2c2rbw8qte4qcp8y generation 1 (test)");
     keypad.shows("probably 00:00:00");
     keypad.press(&wrong_pin(&pin, 3));
     keypad.press("\r");

@@ -251,6 +251,7 @@ mod tests {
     #[test]
     fn without_power_nothing_counts_and_the_flag_tells() {
         let mut hardware = crystal(50, 25);
+        hardware.expose_to(hardware.weather(), at(DAY / 2));
         hardware.pull_power(at(DAY), 3 * 3_600);
         let until = at(DAY + 3 * 3_600);
         for seconds in [DAY, DAY + 1, DAY + 3 * 3_600 - 1] {

@@ -33,7 +33,7 @@ pub(crate) struct Court {
 /// A lock of 28 days and less, where PINs open once or many times.
 pub(crate) fn bundle() -> Bundle {
     Bundle {
-        lock: LockId::parse("lock_01m7zpcgdg2c2rbw8qte4qcp8y").unwrap(),
+        lock: LockId::parse("lck_01m7zpcgdg2c2rbw8qte4qcp8y").unwrap(),
         generation: 1,
         epoch: 0,
         made_at: Timestamp::from_seconds(MIDNIGHT),

@@ -3,7 +3,6 @@
 use super::press::{command_json, command_text};
 use super::{At, pin_json, pin_text};
 use crate::error::CliError;
-use crate::lock::Woken;
 use crate::lock::journal::{Known, export};
 use crate::output::{Answer, GOOD, table};
 use crate::text::{clock_face, rfc3339, span_text};
@@ -30,9 +29,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let mut lock = args.at.open()?;
     // What is due is in it as well, if there is power to write it.
-    if let Woken::Awake(awake) = lock.wake()? {
-        drop(awake);
-    }
+    drop(lock.wake()?);
     let (_, base) = lock.base()?;
     let (ledger, door) = (lock.ledger(), lock.door());
     let records = ledger.records.len();

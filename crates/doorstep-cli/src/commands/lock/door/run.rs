@@ -107,7 +107,7 @@ fn foot(state: &State<MARKS>) -> String {
             face(now.probable),
             face(now.earliest),
             face(now.latest),
-            span_text(belief.uncertainty()),
+            span_text(now.uncertainty()),
         ),
         None => format!("clock unset, last {}; floor {floor}", face(probable)),
     }

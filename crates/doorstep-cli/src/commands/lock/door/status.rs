@@ -71,7 +71,7 @@ pub(crate) fn run(at: &At) -> Result<Answer, CliError> {
             exact(now.probable),
             exact(now.earliest),
             exact(now.latest),
-            span_text(belief.uncertainty()),
+            span_text(now.uncertainty()),
         ),
         None if lost => format!("{BAD}lost{BAD:#} with the power; it takes a set-time code"),
         None => format!(
