@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     });
     let dir = args.dir.display();
     let text = format!(
-        "{GOOD}installed{GOOD:#} {} in {dir} at {}: PINs of {digits} digits{}\nnext: doorstep lock press DIGITS --dir {dir}",
+        "{GOOD}installed{GOOD:#} {} in {dir} at {}: PINs of {digits} digits{}\nnext: doorstep lock press DIGITS --dir {dir}, or doorstep lock run --dir {dir}",
         bundle.lock,
         clock_face(now, now),
         if bundle.steps.is_some() { ", and codes of an authenticator" } else { "" },
