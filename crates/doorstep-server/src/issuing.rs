@@ -3,16 +3,17 @@
 
 use crate::http::problem::{Code, Problem};
 use crate::keys::Keys;
-use crate::lock_keys;
-use crate::store::StoreError;
 use crate::store::bookings::{self, Booking};
 use crate::store::locks::Lock;
 use crate::store::pins::{self, Because, Pin as Given};
+use crate::store::{StoreError, lock_events};
 use crate::utc;
+use crate::{lock_keys, lock_state};
+use doorstep::door::MARKS;
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::lock::LOOK_AROUND;
-use doorstep::keypad::mark;
+use doorstep::keypad::mark::{self, Marks, What};
 use doorstep::keypad::profile::{Fit, Profile};
 use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::time::{Timestamp, Window};
@@ -88,6 +89,8 @@ pub(crate) struct Issuer<'a> {
     generation: u32,
     epoch: u32,
     root: RootKey,
+    /// What the lock is known to remember, of the generation that PINs are given in.
+    marks: Marks<MARKS>,
     now: Timestamp,
 }
 
@@ -101,7 +104,9 @@ impl<'a> Issuer<'a> {
     ) -> Result<Self, Problem> {
         let root = lock_keys::root(keys, lock, lock.generation)?;
         let Lock { generation, epoch, .. } = *lock;
-        Ok(Self { connection, lock, generation, epoch, root, now })
+        let marks = lock_state::last(lock)?.map(|state| *state.keypad.marks());
+        let marks = marks.unwrap_or_default();
+        Ok(Self { connection, lock, generation, epoch, root, marks, now })
     }
 
     /// Refuses a window of an exclusive place that somebody else has, other than `except`.
@@ -182,6 +187,14 @@ impl<'a> Issuer<'a> {
 
     /// Gives so many new holders of a booking their PINs.
     pub(crate) fn give(&self, booking: i64, fit: &Fit, holders: u8) -> Result<(), Problem> {
+        let against = self.marks.against(&fit.tuple(0, 0), self.epoch);
+        if against.is_some_and(|mark| mark.what == What::Began) {
+            return Err(Problem::new(
+                Code::WindowUnavailable,
+                "somebody whose window begins later was let in, so that the lock refuses this one",
+            )
+            .hint("take a window that begins later, or end the epoch: POST /v1/locks/{id}/epoch"));
+        }
         let mut around = self.around(&fit.window)?;
         for _ in 0..holders {
             let given = self.given(fit)?;
@@ -292,7 +305,7 @@ pub(crate) fn reissue(
     now: Timestamp,
 ) -> Result<Reissued, Problem> {
     let root = lock_keys::root(keys, lock, generation)?;
-    let issuer = Issuer { connection, lock, generation, epoch, root, now };
+    let issuer = Issuer { connection, lock, generation, epoch, root, marks: Marks::new(), now };
     let open = pins::open_after(connection, lock, now)?;
     let end = open.iter().map(|pin| pin.opens.until()).max();
     let span = end.and_then(|end| Window::new(now, end));
@@ -300,6 +313,10 @@ pub(crate) fn reissue(
     let mut around = issuer.around(&span)?;
     let (mut changed, mut lost) = (BTreeSet::new(), 0_usize);
     for old in open {
+        // Who used up a PIN that opens once is given no second.
+        if old.tuple.class.one_time && lock_events::used(connection, old.seq)?.times > 0 {
+            continue;
+        }
         let fit = Fit { class: old.tuple.class, index: old.tuple.index, window: old.opens };
         // In a new generation of the lock nothing was given; in a new epoch the same tuple is another PIN.
         let first = if generation == old.lock_generation { old.tuple.generation } else { 0 };
@@ -335,4 +352,127 @@ fn excludes(profile: &Profile, one: (&Window, &Tuple), two: (&Window, &Tuple)) -
     let late = first_tuple.until() > second.from()
         && !mark::ends((second_tuple, 0), (first_tuple, 0), profile);
     early || late
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use doorstep::door::bundle::Bundle;
+    use doorstep::keypad::issue::Pin;
+    use doorstep::keypad::tuple::{Class, Form, Tuple};
+    use doorstep::time::Timestamp;
+    use serde_json::{Value, json};
+    use std::collections::HashMap;
+
+    const HOLDERS: u8 = 8;
+
+    fn code(bundle: &Bundle, epoch: u32, tuple: &Tuple) -> String {
+        let pin = Pin::derive(&bundle.root, epoch, &bundle.profile, tuple).unwrap();
+        String::from_utf8(pin.code(Form::Pin).expose().to_vec()).unwrap()
+    }
+
+    /// Two tuples of a lock, of windows that hold one noon, whose PINs would be the same six digits in an epoch:
+    /// found by deriving some thousand.
+    fn equal(bundle: &Bundle, epoch: u32) -> Option<(Tuple, Tuple)> {
+        let noon = Timestamp::from_seconds(crate::test_lock::seconds("12:00") + 40 * 86_400);
+        let mut seen = HashMap::new();
+        for class in bundle.profile.classes() {
+            let Class { quantum, .. } = class;
+            let last = class.index_at(noon).unwrap();
+            let first = class.index_at(noon.earlier(class.seconds())).unwrap() + 1;
+            for index in first..=last.min(first + 40 * 1440 / u32::from(*quantum)) {
+                for holder in 0..HOLDERS {
+                    let tuple = Tuple { class: *class, index, holder, generation: 0 };
+                    let other = seen.insert(code(bundle, epoch, &tuple), tuple);
+                    let other = other.filter(|other: &Tuple| {
+                        (other.class, other.index) != (tuple.class, tuple.index)
+                    });
+                    if let Some(other) = other {
+                        return Some((other, tuple));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// A lock of six digits at which two PINs would be equal in an epoch.
+    async fn unlucky(server: &TestServer, epoch: u32) -> (Bundle, Tuple, Tuple) {
+        for name in 0..50 {
+            let profile =
+                json!({"kind": "general", "digits": 6, "holders": HOLDERS, "generations": 2});
+            let body = json!({"site": "demo", "name": name.to_string(), "profile": profile});
+            let (_, made) = server.post("/v1/locks", body).await;
+            let bundle = Bundle::parse(made["bundle"].as_str().unwrap()).unwrap();
+            if let Some((one, two)) = equal(&bundle, epoch) {
+                return (bundle, one, two);
+            }
+        }
+        panic!("fifty lucky locks")
+    }
+
+    /// Books the window of a tuple for as many holders as make it the last.
+    async fn book(server: &TestServer, bundle: &Bundle, tuple: &Tuple) -> Value {
+        let write = crate::utc::write;
+        let body = json!({"lock": bundle.lock.as_str(), "from": write(tuple.from()),
+            "until": write(tuple.until()), "holders": tuple.holder + 1});
+        let (status, booking) = server.post("/v1/bookings", body).await;
+        assert_eq!(status, 201, "{booking}");
+        booking
+    }
+
+    fn pins(bookings: &[Value]) -> Vec<(String, u64, u64)> {
+        let holders = bookings.iter().flat_map(|one| one["holders"].as_array().unwrap());
+        holders
+            .map(|one| {
+                let number = |field: &str| one[field].as_u64().unwrap();
+                (one["pin"].as_str().unwrap().to_owned(), number("generation"), number("epoch"))
+            })
+            .collect()
+    }
+
+    fn all_differ(pins: &[(String, u64, u64)]) -> bool {
+        let digits: std::collections::BTreeSet<_> = pins.iter().map(|(pin, ..)| pin).collect();
+        digits.len() == pins.len()
+    }
+
+    #[tokio::test]
+    async fn of_two_pins_that_would_be_equal_one_is_of_the_next_generation() {
+        let server = TestServer::new().await;
+        let (bundle, one, two) = unlucky(&server, 0).await;
+        let bookings = [book(&server, &bundle, &one).await, book(&server, &bundle, &two).await];
+        let given = pins(&bookings);
+        assert!(all_differ(&given), "{given:?}");
+        let shared = code(&bundle, 0, &one);
+        assert!(given.contains(&(shared.clone(), 0, 0)), "the first has it");
+        assert_eq!(given.last().unwrap().1, 1, "the second has the next");
+        // It is not freed by cancelling, since the lock goes on comparing with it.
+        let body = json!({});
+        server.to_booking(&bookings[0], "cancel", body.clone()).await;
+        server.to_booking(&bookings[1], "cancel", body).await;
+        let again = book(&server, &bundle, &two).await;
+        assert!(!pins(&[again]).iter().any(|(pin, ..)| *pin == shared));
+    }
+
+    #[tokio::test]
+    async fn pins_made_anew_for_an_epoch_differ_as_well() {
+        let server = TestServer::new().await;
+        let (bundle, one, two) = unlucky(&server, 1).await;
+        let mut bookings = [book(&server, &bundle, &one).await, book(&server, &bundle, &two).await];
+        assert!(all_differ(&pins(&bookings)));
+        let path = format!("/v1/locks/{}/epoch", bundle.lock);
+        server.answer(&path, json!({"how": "announce"})).await;
+        let answer = server.answer(&format!("{path}/confirm"), json!({"epoch": 1})).await;
+        assert_eq!((&answer["bookings_changed"], &answer["pins_lost"]), (&json!(2), &json!(0)));
+        let mut all = pins(&bookings);
+        for booking in &mut bookings {
+            *booking = server.booking(booking).await;
+        }
+        let given = pins(&bookings);
+        assert_eq!(given.iter().filter(|(_, generation, _)| *generation == 1).count(), 1);
+        assert!(given.iter().all(|(.., epoch)| *epoch == 1));
+        // The lock takes PINs of both epochs for a while.
+        all.extend(given);
+        assert!(all_differ(&all), "{all:?}");
+    }
 }

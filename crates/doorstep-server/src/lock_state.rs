@@ -3,7 +3,7 @@
 
 use crate::store::StoreError;
 use crate::store::locks::Lock;
-use crate::store::pins;
+use crate::store::pins::{self, Pin};
 use doorstep::clock::{Belief, Event, MAX_UNCERTAINTY};
 use doorstep::door::MARKS;
 use doorstep::door::state::State;
@@ -37,21 +37,23 @@ pub(crate) fn not_over(lock: &Lock, now: Timestamp) -> Timestamp {
     now.earlier(over_at(lock, Timestamp::from_seconds(0)).seconds())
 }
 
-/// Notes which of the PINs that should open no more open no more, by the lock's own marks and epoch.
+/// Notes which of these PINs, which should open no more, open no more: by the marks and the epoch that the
+/// lock is known to have.
 pub(crate) fn settle(
     connection: &Connection,
     lock: &Lock,
-    state: &State<MARKS>,
+    given_up: &[Pin],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for pin in pins::undone_after(connection, lock, not_over(lock, now))? {
+    let Some(state) = last(lock)? else { return Ok(()) };
+    for pin in given_up.iter().filter(|pin| pin.ended.is_some()) {
         let at = state.keypad.belief().probable().min(now);
         // What was told under the newest root shows that the old one is gone.
         let older = pin.lock_generation != lock.generation;
         if older || pin.epoch < state.keypad.epoch() {
             pins::done(connection, pin.seq, at)?;
         } else if let Some(mark) = state.keypad.marks().against(&pin.tuple, pin.epoch) {
-            pins::done(connection, pin.seq, mark.at)?;
+            pins::done(connection, pin.seq, mark.at.min(now))?;
         }
     }
     Ok(())

@@ -54,6 +54,12 @@ impl TestLock {
         self.tell(Clock::Elapsed { seconds });
     }
 
+    /// Takes the power away until `now`.
+    pub(crate) fn without_power_until(&mut self, now: u64) {
+        self.at = Timestamp::from_seconds(now);
+        self.tell(Clock::PowerLost);
+    }
+
     pub(crate) fn tell(&mut self, event: Clock) {
         self.append(Record::Keypad(Keypad { elapsed: 0, event: Event::Clock(event) }));
     }

@@ -56,6 +56,8 @@ codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "the body is too large";
     /// The booking was cancelled.
     BookingCancelled = "booking_cancelled", CONFLICT, "the booking was cancelled";
+    /// The booking's window is over.
+    BookingOver = "booking_over", CONFLICT, "the booking is over";
     /// No challenge has this id.
     ChallengeNotFound = "challenge_not_found", NOT_FOUND, "no such challenge";
     /// The server's clock went back behind a time that it told a lock.

@@ -135,3 +135,24 @@ fn guests_who_use_up_their_attempts_keep_no_staff_out() {
     }
     assert!(matches!(door.order("0310000099"), Err(Refusal::Throttled { until: Some(_) })));
 }
+
+/// What an issuer is told of a cancel code is what a lock does with it, however far ahead the window is.
+#[test]
+fn a_lock_finds_a_cancel_code_when_it_is_said_to() {
+    let mut found = 0;
+    for class in 0..3 {
+        for quarter in (0..12_000).step_by(37).chain(9_970..10_030) {
+            let mut door = door();
+            let class = door.lock.profile().classes()[class];
+            let index = class.index_at(at(MIDNIGHT - DAY)).unwrap() + quarter;
+            let tuple = Tuple { class, index, holder: 1, generation: 1 };
+            let cancel = Command::Cancel { tuple, epoch: 0 };
+            let said = cancel.is_found(door.lock.profile(), door.state.belief().floor());
+            let typed = door.order(&door.control(0, &cancel));
+            // Of another window with the same number the MAC is wrong.
+            assert_eq!(said, typed == Ok(cancel), "{class:?} {quarter}");
+            found += u32::from(said);
+        }
+    }
+    assert!((300..1000).contains(&found), "{found}");
+}

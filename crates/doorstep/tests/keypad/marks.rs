@@ -3,7 +3,9 @@
 
 use crate::support::{DAY, Door, HOUR, MIDNIGHT, lockers, once};
 use doorstep::clock::Event;
+use doorstep::keypad::control::Command;
 use doorstep::keypad::lock::Entry;
+use doorstep::keypad::mark;
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::record::{Event as RecordEvent, Record, Source};
 use doorstep::keypad::tuple::Tuple;
@@ -195,4 +197,35 @@ fn a_clock_reset_revives_nothing() {
     // One that is not believed does not end the epoch either.
     door.clock(Event::Reset { time: crate::support::at(0), age: 700 });
     assert_eq!(door.state.epoch(), 1);
+}
+
+/// What an issuer is told of two PINs is what their lock does: every pair of some windows, holders, generations
+/// and epochs, at an exclusive place and at one that is not.
+#[test]
+fn a_use_ends_what_it_is_said_to_end() {
+    let classes = *lockers().classes().first_chunk::<3>().unwrap();
+    for exclusive in [true, false] {
+        let profile = Profile::new(&classes, exclusive).unwrap();
+        let mut all = Vec::new();
+        for class in classes {
+            let first = class.index_at(doorstep::time::Timestamp::from_seconds(MIDNIGHT)).unwrap();
+            for (index, holder, generation) in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (2, 1, 1)] {
+                let tuple = Tuple { class, index: first + index, holder, generation };
+                all.extend([(tuple, 0), (tuple, 1)]);
+            }
+        }
+        let (mut ended, mut left) = (0, 0);
+        for (used, used_epoch) in &all {
+            let mut door: Door = Door::new(profile, MIDNIGHT + HOUR / 2);
+            door.order(&door.control(0, &Command::Announce { epoch: 1 })).unwrap();
+            door.open(&door.pin(used, *used_epoch)).unwrap();
+            for (other, epoch) in &all {
+                let said = mark::ends((used, *used_epoch), (other, *epoch), &profile);
+                let does = door.clone().open(&door.pin(other, *epoch)).is_err();
+                assert_eq!(said, does, "{used:?} {used_epoch}, {other:?} {epoch}");
+                if said { ended += 1 } else { left += 1 }
+            }
+        }
+        assert!(ended > 100 && left > 100, "{ended} {left}");
+    }
 }

@@ -34,3 +34,122 @@ pub(crate) async fn handler(
         .await?;
     Ok(Json(view))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{at, pin, seconds};
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn a_cancelled_pin_opens_until_its_code_is_typed() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let booking = server.book(&lock.id, "10:00", "11:00").await;
+        let cancelled = server.to_booking(&booking, "cancel", json!({})).await;
+        assert_eq!(
+            (&cancelled["state"], &cancelled["cancelled_at"]),
+            (&json!("cancelled"), &json!(at("08:00")))
+        );
+        assert_eq!(cancelled["holders"], json!([]));
+        let said = &cancelled["revocations"][0];
+        assert_eq!(
+            (&said["takes_effect"], &said["because"]),
+            (&json!("when_typed"), &json!("cancelled"))
+        );
+        assert_eq!((&said["opens_from"], &said["done_at"]), (&json!(at("10:00")), &Value::Null));
+        assert_eq!(
+            lock.refuses(&pin(&booking, 0), seconds("10:00")),
+            None,
+            "nothing reached the lock"
+        );
+        server.clock.advance(60);
+        assert_eq!(
+            server.to_booking(&booking, "cancel", json!({})).await,
+            cancelled,
+            "twice is once"
+        );
+        lock.press(said["cancel_code"].as_str().unwrap(), seconds("09:00")).unwrap();
+        assert_eq!(lock.refuses(&pin(&booking, 0), seconds("10:00")), Some("revoked"));
+        lock.bring_home(&server).await;
+        let said = server.booking(&booking).await["revocations"][0].clone();
+        assert_eq!((&said["takes_effect"], &said["cancel_code"]), (&json!("now"), &Value::Null));
+        assert!(said["done_at"].is_string());
+        let (status, problem) = server.post("/v1/bookings/bkg_0/cancel", json!({})).await;
+        assert_eq!((status, &problem["code"]), (404, &json!("unknown_booking")));
+    }
+
+    #[tokio::test]
+    async fn who_takes_the_place_of_a_cancelled_booking_ends_it_by_coming() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let (_, gone) = server.try_book(&lock.id, "10:00", "11:00", json!({"holders": 2})).await;
+        server.to_booking(&gone, "cancel", json!({})).await;
+        // The same window: the same holder, the next generation.
+        let next = server.book(&lock.id, "10:00", "11:00").await;
+        assert_eq!(
+            (&next["holders"][0]["holder"], &next["holders"][0]["generation"]),
+            (&json!(0), &json!(1))
+        );
+        let effects = |booking: &Value| -> Vec<Value> {
+            let said = booking["revocations"].as_array().unwrap().iter();
+            said.map(|said| said["takes_effect"].clone()).collect()
+        };
+        let said = effects(&server.booking(&gone).await);
+        assert_eq!(said, ["when_successor_used", "when_typed"], "the friend has no successor");
+        lock.press(&pin(&next, 0), seconds("10:00")).unwrap();
+        assert_eq!(lock.refuses(&pin(&gone, 0), seconds("10:01")), Some("superseded"));
+        assert_eq!(lock.refuses(&pin(&gone, 1), seconds("10:01")), None);
+        lock.bring_home(&server).await;
+        assert_eq!(effects(&server.booking(&gone).await), ["now", "when_typed"]);
+        // The same beginning and another length: the lock does not end what began with it.
+        let gone = server.book(&lock.id, "12:00", "14:00").await;
+        server.to_booking(&gone, "cancel", json!({})).await;
+        server.book(&lock.id, "12:00", "13:00").await;
+        assert_eq!(effects(&server.booking(&gone).await), ["when_typed"]);
+        // One that begins later ends it.
+        server.book(&lock.id, "13:00", "13:30").await;
+        assert_eq!(effects(&server.booking(&gone).await), ["when_successor_used"]);
+    }
+
+    #[tokio::test]
+    async fn what_the_lock_refuses_already_is_done_at_once_and_what_is_over_at_its_end() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let first = server.book(&lock.id, "10:00", "11:10").await;
+        let second = server.book(&lock.id, "11:15", "12:15").await;
+        lock.press(&pin(&second, 0), seconds("11:15")).unwrap();
+        lock.bring_home(&server).await;
+        let cancelled = server.to_booking(&first, "cancel", json!({})).await;
+        assert_eq!(cancelled["revocations"][0]["takes_effect"], "now");
+        let third = server.book(&lock.id, "13:00", "14:00").await;
+        server.to_booking(&third, "cancel", json!({})).await;
+        server.clock.set(seconds("14:04"));
+        let said = server.booking(&third).await["revocations"][0].clone();
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code"]),
+            (&json!("at_expiry"), &Value::Null)
+        );
+        server.clock.set(seconds("15:35"));
+        let said = server.booking(&third).await["revocations"][0].clone();
+        assert_eq!((&said["takes_effect"], &said["done_at"]), (&json!("now"), &json!(at("15:35"))));
+    }
+
+    #[tokio::test]
+    async fn a_window_too_far_ahead_has_its_cancel_code_later() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let body = json!({"lock": lock.id, "from": "2027-06-01T10:00:00Z", "until": "2027-06-01T11:00:00Z"});
+        let (_, booking) = server.post("/v1/bookings", body).await;
+        let cancelled = server.to_booking(&booking, "cancel", json!({})).await;
+        let said = &cancelled["revocations"][0];
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code"]),
+            (&json!("at_expiry"), &Value::Null)
+        );
+        server.clock.set(crate::utc::read("2027-03-01T00:00:00Z").unwrap().seconds());
+        let said = server.booking(&booking).await["revocations"][0].clone();
+        assert_eq!(said["takes_effect"], "when_typed");
+        lock.press(said["cancel_code"].as_str().unwrap(), server.now()).unwrap();
+    }
+}

@@ -64,3 +64,108 @@ pub(crate) async fn handler(
     .await?;
     Ok(Json(view))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{at, pin, seconds};
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    fn to(from: &str, until: &str) -> Value {
+        json!({"from": at(from), "until": at(until)})
+    }
+
+    #[tokio::test]
+    async fn pins_change_with_the_true_window_only() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let (_, booking) = server.try_book(&lock.id, "10:00", "10:40", json!({"holders": 2})).await;
+        let same = server.to_booking(&booking, "change", to("10:05", "11:00")).await;
+        assert_eq!((&same["from"], &same["until"]), (&json!(at("10:05")), &json!(at("11:00"))));
+        assert_eq!(same["holders"], booking["holders"]);
+        assert_eq!(same["revocations"], json!([]));
+        let later = server.to_booking(&booking, "change", to("10:30", "12:00")).await;
+        assert_eq!(later["holders"].as_array().unwrap().len(), 2);
+        for (place, said) in later["revocations"].as_array().unwrap().iter().enumerate() {
+            assert_eq!(said["because"], "changed");
+            assert_eq!(said["takes_effect"], "when_successor_used", "it begins later and overlaps");
+            assert_ne!(pin(&later, place), pin(&booking, place));
+        }
+        lock.press(&pin(&later, 1), seconds("10:30")).unwrap();
+        assert_eq!(lock.refuses(&pin(&booking, 0), seconds("10:30")), Some("superseded"));
+    }
+
+    #[tokio::test]
+    async fn a_window_that_begins_earlier_ends_nothing_and_the_old_pin_would_end_it() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let booking = server.book(&lock.id, "11:00", "12:00").await;
+        let earlier = server.to_booking(&booking, "change", to("10:30", "11:30")).await;
+        let said = &earlier["revocations"][0];
+        assert_eq!(said["takes_effect"], "when_typed");
+        lock.press(&pin(&earlier, 0), seconds("10:30")).unwrap();
+        assert_eq!(lock.refuses(&pin(&booking, 0), seconds("11:00")), None);
+        let mut other = lock.clone();
+        other.press(&pin(&booking, 0), seconds("11:00")).unwrap();
+        assert_eq!(other.refuses(&pin(&earlier, 0), seconds("11:00")), Some("superseded"));
+        lock.press(said["cancel_code"].as_str().unwrap(), seconds("10:40")).unwrap();
+        assert_eq!(lock.refuses(&pin(&booking, 0), seconds("11:00")), Some("revoked"));
+        // A place that the lock refuses by now is not given to anybody.
+        other.bring_home(&server).await;
+        server.to_booking(&booking, "cancel", json!({})).await;
+        server.clock.set(seconds("11:05"));
+        let (status, problem) = server.try_book(&other.id, "10:45", "11:45", json!({})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("window_unavailable")), "{problem}");
+        let next = server.book(&other.id, "11:00", "11:45").await;
+        assert_eq!(other.refuses(&pin(&next, 0), seconds("11:06")), None);
+    }
+
+    #[tokio::test]
+    async fn back_and_forth_gives_no_pin_twice() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts", "holders": 1})).await;
+        let first = server.book(&lock.id, "10:00", "11:00").await;
+        let away = server.to_booking(&first, "change", to("14:00", "15:00")).await;
+        assert_eq!(away["revocations"][0]["takes_effect"], "when_typed", "they do not overlap");
+        let back = server.to_booking(&first, "change", to("10:00", "11:00")).await;
+        assert_eq!(back["holders"][0]["generation"], 1);
+        assert_ne!(pin(&back, 0), pin(&first, 0));
+        assert_eq!(back["revocations"][0]["takes_effect"], "when_successor_used");
+        let path = format!("/v1/bookings/{}/change", first["id"].as_str().unwrap());
+        server.to_booking(&first, "change", to("14:00", "15:00")).await;
+        let (status, problem) = server.post(&path, to("10:00", "11:00")).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("no_pins_left")));
+        let shown = server.booking(&first).await;
+        assert_eq!(shown["from"], at("14:00"), "what is refused changes nothing");
+        assert_eq!(shown["holders"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn windows_of_others_and_bookings_that_ended_are_refused() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let one = server.book(&lock.id, "10:00", "11:00").await;
+        server.book(&lock.id, "11:00", "12:00").await;
+        let path = format!("/v1/bookings/{}/change", one["id"].as_str().unwrap());
+        for (body, status, code) in [
+            (to("10:30", "11:30"), 409, "window_unavailable"),
+            (to("10:00", "10:00"), 422, "invalid_fields"),
+            (to("06:00", "07:00"), 422, "invalid_fields"),
+            (to("12:00", "17:00"), 422, "too_long"),
+            (json!({"from": at("12:00")}), 422, "invalid_fields"),
+        ] {
+            let (got, problem) = server.post(&path, body.clone()).await;
+            assert_eq!((got, &problem["code"]), (status, &json!(code)), "{body}");
+        }
+        assert_eq!(server.booking(&one).await, one);
+        server.to_booking(&one, "change", to("09:30", "10:30")).await;
+        server.to_booking(&one, "cancel", json!({})).await;
+        for what in ["change", "holders", "holders/0/renew"] {
+            let path = format!("/v1/bookings/{}/{what}", one["id"].as_str().unwrap());
+            let (status, problem) = server.post(&path, to("09:00", "10:00")).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("booking_cancelled")), "{what}");
+        }
+        let (status, _) = server.post("/v1/bookings/bkg_0/change", to("09:00", "10:00")).await;
+        assert_eq!(status, 404);
+    }
+}

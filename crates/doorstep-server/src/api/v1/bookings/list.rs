@@ -106,3 +106,76 @@ fn span(from: Option<&str>, until: Option<&str>) -> Result<Option<Window>, Probl
     let backward = || Problem::new(Code::InvalidQuery, "until: is not after from");
     window.map(Some).ok_or_else(backward)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn bookings_are_found_by_lock_time_and_reference() {
+        let server = TestServer::new().await;
+        let one = server.lock("1", json!({"kind": "general"})).await;
+        let two = server.lock("2", json!({"kind": "general"})).await;
+        let mut all = Vec::new();
+        for (lock, from, until, reference) in [
+            (&one, "10:00", "11:00", "a"),
+            (&two, "10:00", "11:00", "a"),
+            (&one, "11:00", "11:30", "b"),
+            (&one, "08:00", "20:00", "c"),
+        ] {
+            let (status, booking) =
+                server.try_book(&lock.id, from, until, json!({"reference": reference})).await;
+            assert_eq!(status, 201, "{booking}");
+            all.push(booking);
+        }
+        server.to_booking(&all[2], "cancel", json!({})).await;
+        let lock = format!("lock={}", one.id);
+        for (query, found) in [
+            (String::new(), &[0, 1, 2, 3][..]),
+            (lock.clone(), &[0, 2, 3]),
+            ("reference=a".to_owned(), &[0, 1]),
+            (format!("{lock}&reference=a"), &[0]),
+            ("reference=d".to_owned(), &[]),
+            (format!("{lock}&from=2027-01-15T11:00:00Z"), &[2, 3]),
+            (format!("{lock}&until=2027-01-15T11:00:00Z"), &[0, 3]),
+            (format!("{lock}&from=2027-01-15T11:30:00Z&until=2027-01-15T12:00:00Z"), &[3]),
+            (format!("{lock}&from=2027-01-15T21:00:00Z"), &[]),
+            (format!("{lock}&from=2027-01-15T12:30:00%2B01:00&reference=c"), &[3]),
+        ] {
+            let (status, list) = server.get(&format!("/v1/bookings?{query}")).await;
+            assert_eq!(status, 200, "{query} {list}");
+            let ids: Vec<_> =
+                list["data"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+            let wanted: Vec<_> = found.iter().map(|index| &all[*index]["id"]).collect();
+            assert_eq!(ids, wanted, "{query}");
+        }
+        let (_, list) = server.get("/v1/bookings").await;
+        assert_eq!(list["data"][0], all[0]);
+        let (_, page) = server.get(&format!("/v1/bookings?{lock}&limit=2")).await;
+        let cursor = page["next_cursor"].as_str().unwrap();
+        let (_, rest) = server.get(&format!("/v1/bookings?{lock}&limit=2&cursor={cursor}")).await;
+        assert_eq!((&rest["data"][0], &rest["next_cursor"]), (&all[3], &json!(null)));
+    }
+
+    #[tokio::test]
+    async fn queries_that_mean_nothing_are_refused() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "general"})).await.id;
+        for query in [
+            "limit=0".to_owned(),
+            "cursor=x".to_owned(),
+            "from=2027-01-15T10:00:00Z".to_owned(),
+            format!("lock={lock}&from=today"),
+            format!("lock={lock}&from=2027-01-15T10:00:00Z&until=2027-01-15T10:00:00Z"),
+            format!("lock={lock}&state=booked"),
+        ] {
+            let (status, problem) = server.get(&format!("/v1/bookings?{query}")).await;
+            assert_eq!((status, &problem["code"]), (400, &json!("invalid_query")), "{query}");
+        }
+        let (status, problem) = server.get("/v1/bookings?lock=lck_0").await;
+        assert_eq!((status, &problem["code"]), (404, &json!("unknown_lock")));
+        let (status, problem) = server.get("/v1/bookings/bkg_0").await;
+        assert_eq!((status, &problem["code"]), (404, &json!("unknown_booking")));
+    }
+}

@@ -15,6 +15,7 @@ use crate::issuing::Issuer;
 use crate::lock_state;
 use crate::store::bookings::{self, Booking, State};
 use crate::store::locks::{self, Lock};
+use crate::store::pins;
 use crate::utc;
 use doorstep::time::{Timestamp, Window};
 use rusqlite::Connection;
@@ -70,11 +71,19 @@ fn shown(
     lock: &Lock,
     now: Timestamp,
 ) -> Result<BookingView, Problem> {
-    if let Some(state) = lock_state::last(lock)? {
-        lock_state::settle(connection, lock, &state, now)?;
-    }
     let (booking, _) = find(connection, id)?;
+    let pins = pins::of_booking(connection, lock, booking.seq)?;
+    lock_state::settle(connection, lock, &pins, now)?;
     Shown::new(connection, &context.keys, lock, now)?.booking(&booking)
+}
+
+/// Refuses a booking whose window is over: no PIN of it would open.
+fn require_not_over(booking: &Booking, now: Timestamp) -> Result<(), Problem> {
+    if booking.opens.until() > now {
+        return Ok(());
+    }
+    Err(Problem::new(Code::BookingOver, "this booking is over")
+        .hint("make a new one, or make it longer: POST /v1/bookings/{id}/change"))
 }
 
 /// Reads the window that is asked for.

@@ -1,6 +1,6 @@
 //! Gives a holder another PIN, for one that was lost or leaked.
 
-use super::{BookingView, with_booking};
+use super::{BookingView, require_not_over, with_booking};
 use crate::context::Context;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::store::pins;
@@ -18,7 +18,8 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path((id, holder)): Path<(String, String)>,
 ) -> Result<Json<BookingView>, Problem> {
-    let view = with_booking(&context, id, move |issuer, booking, lock, connection, _| {
+    let view = with_booking(&context, id, move |issuer, booking, lock, connection, now| {
+        require_not_over(booking, now)?;
         let holder: Option<u8> = holder.parse().ok();
         let all = pins::of_booking(connection, lock, booking.seq)?;
         let mut open = all.iter().filter(|pin| pin.ended.is_none());
@@ -31,4 +32,47 @@ pub(crate) async fn handler(
     })
     .await?;
     Ok(Json(view))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{pin, seconds};
+    use crate::test_server::TestServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_new_pin_ends_the_lost_one_when_it_is_used() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let (_, booking) = server.try_book(&lock.id, "10:00", "11:00", json!({"holders": 2})).await;
+        let renewed = server.to_booking(&booking, "holders/1/renew", json!({})).await;
+        let holders = renewed["holders"].as_array().unwrap();
+        let new = holders.iter().find(|one| one["holder"] == 1).unwrap();
+        assert_eq!(new["generation"], 1);
+        assert!(holders.contains(&booking["holders"][0]), "the other holder's stays");
+        let said = &renewed["revocations"][0];
+        assert_eq!((&said["holder"], &said["generation"]), (&json!(1), &json!(0)));
+        assert_eq!(
+            (&said["because"], &said["takes_effect"]),
+            (&json!("renewed"), &json!("when_successor_used"))
+        );
+        let lost = pin(&booking, 1);
+        lock.press(&lost, seconds("10:00")).unwrap();
+        lock.press(new["pin"].as_str().unwrap(), seconds("10:01")).unwrap();
+        assert_eq!(lock.refuses(&lost, seconds("10:02")), Some("superseded"));
+        assert_eq!(lock.refuses(&pin(&booking, 0), seconds("10:02")), None);
+        lock.bring_home(&server).await;
+        let said = server.booking(&booking).await["revocations"][0].clone();
+        assert_eq!(said["takes_effect"], "now");
+        let path = |holder: &str| {
+            format!("/v1/bookings/{}/holders/{holder}/renew", booking["id"].as_str().unwrap())
+        };
+        let (status, problem) = server.post(&path("1"), json!({})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("no_pins_left")));
+        assert_eq!(server.booking(&booking).await["holders"].as_array().unwrap().len(), 2);
+        for holder in ["2", "-1", "256", "x"] {
+            let (status, problem) = server.post(&path(holder), json!({})).await;
+            assert_eq!((status, &problem["code"]), (404, &json!("not_found")), "{holder}");
+        }
+    }
 }

@@ -120,6 +120,7 @@ impl Drop for RevocationView {
 /// Shows bookings of one lock.
 pub(crate) struct Shown<'a> {
     connection: &'a Connection,
+    keys: &'a Keys,
     lock: &'a Lock,
     root: RootKey,
     floor: Timestamp,
@@ -129,13 +130,13 @@ pub(crate) struct Shown<'a> {
 impl<'a> Shown<'a> {
     pub(crate) fn new(
         connection: &'a Connection,
-        keys: &Keys,
+        keys: &'a Keys,
         lock: &'a Lock,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let root = lock_keys::root(keys, lock, lock.generation)?;
         let floor = lock_state::belief(lock, now)?.floor();
-        Ok(Self { connection, lock, root, floor, now })
+        Ok(Self { connection, keys, lock, root, floor, now })
     }
 
     pub(crate) fn booking(&self, booking: &Booking) -> Result<BookingView, Problem> {
@@ -167,7 +168,11 @@ impl<'a> Shown<'a> {
     }
 
     fn holder(&self, pin: &Pin) -> Result<HolderView, Problem> {
-        let codes = issuing::derive(&self.root, self.lock, pin)?;
+        // What was over when the lock was provisioned anew keeps the PINs that it had.
+        let older = pin.lock_generation != self.lock.generation;
+        let root = older.then(|| lock_keys::root(self.keys, self.lock, pin.lock_generation));
+        let root = root.transpose()?;
+        let codes = issuing::derive(root.as_ref().unwrap_or(&self.root), self.lock, pin)?;
         let (short, long) = (codes.code(Form::Pin), codes.code(Form::Long));
         let used = lock_events::used(self.connection, pin.seq)?;
         Ok(HolderView {

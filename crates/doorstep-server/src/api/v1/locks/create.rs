@@ -195,3 +195,198 @@ fn duplicate() -> Problem {
     Problem::new(Code::DuplicateName, "another lock of this site has this name")
         .hint("GET /v1/locks?site=...&name=... shows it")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::TestLock;
+    use crate::test_server::TestServer;
+    use doorstep::door::bundle::Bundle;
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn a_lock_says_all_that_can_be_booked_and_how_likely_a_guess_is() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "demo", "name": "Court 3", "profile": {"kind": "courts"}});
+        let (status, made) = server.post("/v1/locks", body).await;
+        assert_eq!(status, 201, "{made}");
+        let lock = &made["lock"];
+        assert_eq!((&lock["generation"], &lock["epoch"]), (&json!(1), &json!(0)));
+        assert_eq!((&lock["pending_epoch"], &lock["totp"]), (&Value::Null, &Value::Null));
+        let profile = &lock["profile"];
+        assert_eq!((&profile["digits"], &profile["exclusive"]), (&json!(9), &json!(true)));
+        assert_eq!((&profile["holders"], &profile["generations"]), (&json!(2), &json!(2)));
+        assert_eq!((&profile["uses"], &profile["longest_minutes"]), (&json!("many"), &json!(240)));
+        assert_eq!(
+            profile["grid"][2],
+            json!({"minutes": 90, "quantum_minutes": 15, "phase_minutes": 0, "once": false})
+        );
+        assert!(profile["check_in"].is_null());
+        assert_eq!(lock["odds"]["acceptable"], 768);
+        assert!(lock["odds"]["robot_year"].as_f64().unwrap() < 0.01);
+        let clock = &lock["clock"];
+        assert_eq!(
+            (&clock["oscillator"], &clock["after_power_loss"]),
+            (&json!("crystal"), &json!("need_time"))
+        );
+        assert_eq!((&clock["health"], &clock["last_contact"]), (&json!("good"), &Value::Null));
+        assert_eq!(clock["believes"]["probable"], "2027-01-15T08:00:00Z");
+        let bundle = Bundle::parse(made["bundle"].as_str().unwrap()).unwrap();
+        assert_eq!(bundle.lock.as_str(), lock["id"]);
+        assert!(bundle.test && bundle.steps.is_none());
+        let (_, shown) = server.get(&format!("/v1/locks/{}", lock["id"].as_str().unwrap())).await;
+        assert_eq!(shown, *lock, "and the bundle is shown once");
+    }
+
+    #[tokio::test]
+    async fn profiles_are_as_asked_for() {
+        let server = TestServer::new().await;
+        for (name, profile, grid, digits) in [
+            ("a", json!({"kind": "general", "uses": "both", "digits": 10}), 32, 10),
+            ("b", json!({"kind": "courts", "uses": "once", "holders": 4, "generations": 4}), 6, 10),
+            ("c", json!({"kind": "courts", "holders": 1, "generations": 1, "digits": 6}), 6, 6),
+            (
+                "d",
+                json!({"kind": "stays", "check_in": "13:30", "check_out": "09:00", "nights": 7}),
+                7,
+                8,
+            ),
+            (
+                "e",
+                json!({"kind": "stays", "check_in": "14:00", "check_out": "14:00", "uses": "both"}),
+                28,
+                9,
+            ),
+        ] {
+            let body = json!({"site": "demo", "name": name, "profile": profile});
+            let (status, made) = server.post("/v1/locks", body).await;
+            assert_eq!(status, 201, "{made}");
+            let shown = &made["lock"]["profile"];
+            assert_eq!(shown["grid"].as_array().unwrap().len(), grid, "{name}");
+            assert_eq!(shown["digits"], digits, "{name}");
+            for (field, asked) in profile.as_object().unwrap() {
+                assert_eq!(shown[field], *asked, "{name} {field}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn profiles_that_are_none_are_refused_and_make_no_site() {
+        let server = TestServer::new().await;
+        let stays = json!({"kind": "stays", "check_in": "14:00", "check_out": "10:00"});
+        let with = |field: &str, value: Value| {
+            let mut stays = stays.clone();
+            stays[field] = value;
+            stays
+        };
+        for (profile, field) in [
+            (json!({"kind": "hotel"}), "profile.kind"),
+            (json!({"kind": "courts", "check_in": "14:00"}), "profile.check_in"),
+            (json!({"kind": "general", "nights": 3}), "profile.nights"),
+            (json!({"kind": "stays"}), "profile.check_in"),
+            (with("check_in", json!("24:00")), "profile.check_in"),
+            (with("check_in", json!("2 pm")), "profile.check_in"),
+            (with("check_in", json!("14:0")), "profile.check_in"),
+            (with("check_in", json!("+1:00")), "profile.check_in"),
+            (with("check_out", json!("14:01")), "profile.check_out"),
+            (with("nights", json!(0)), "profile.nights"),
+            (with("nights", json!(33)), "profile"),
+            (json!({"kind": "courts", "uses": "twice"}), "profile.uses"),
+            (json!({"kind": "courts", "holders": 0}), "profile"),
+            (json!({"kind": "courts", "holders": 5, "generations": 4}), "profile"),
+            (json!({"kind": "courts", "holders": 128, "generations": 2}), "profile"),
+            (json!({"kind": "courts", "digits": 5}), "profile.digits"),
+            (json!({"kind": "courts", "digits": 11}), "profile.digits"),
+            (json!({"kind": "courts", "grid": []}), "profile.grid"),
+        ] {
+            let body = json!({"site": "demo", "name": "1", "profile": profile});
+            let (status, problem) = server.post("/v1/locks", body).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("invalid_fields")), "{profile}");
+            assert_eq!(problem["errors"][0]["field"], field, "{profile} {problem}");
+        }
+        assert_eq!(server.query("SELECT count(*) FROM sites"), 0);
+    }
+
+    #[tokio::test]
+    async fn other_fields_that_are_wrong_are_named_together() {
+        let server = TestServer::new().await;
+        let body = json!({"site": " demo", "name": "", "profile": {"kind": "x"}, "oscillator": "quartz",
+            "after_power_loss": "hope", "totp": {"digits": 9}});
+        let (_, problem) = server.post("/v1/locks", body).await;
+        let fields: Vec<_> = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["field"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            fields,
+            ["site", "name", "oscillator", "after_power_loss", "profile.kind", "totp.digits"]
+        );
+        for totp in [
+            json!({"digits": 5}),
+            json!({"period": 0}),
+            json!({"period": 9}),
+            json!({"period": 301}),
+        ] {
+            let body =
+                json!({"site": "demo", "name": "1", "profile": {"kind": "courts"}, "totp": totp});
+            assert_eq!(server.post("/v1/locks", body).await.0, 422, "{totp}");
+        }
+        let body = json!({"site": "demo", "name": "1", "profile": {"kind": "courts", "digits": 8}, "totp": {}});
+        let (_, problem) = server.post("/v1/locks", body).await;
+        assert_eq!(
+            problem["errors"][0]["field"], "totp.digits",
+            "the keypad could not tell them apart"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_is_one_lock_of_its_site() {
+        let server = TestServer::new().await;
+        let body = |site: &str| json!({"site": site, "name": "1", "profile": {"kind": "courts"}});
+        assert_eq!(server.post("/v1/locks", body("north")).await.0, 201);
+        assert_eq!(server.post("/v1/locks", body("south")).await.0, 201);
+        let (status, problem) = server.post("/v1/locks", body("north")).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("duplicate_name")));
+        assert_eq!(server.query("SELECT count(*) FROM locks"), 2);
+        assert_eq!(server.query("SELECT count(DISTINCT sealed_key) FROM sites"), 2);
+    }
+
+    /// Whoever copies the database has no PIN, and can move no sealed key to another site.
+    #[tokio::test]
+    async fn the_database_holds_no_key_and_no_pin() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "demo", "name": "1", "profile": {"kind": "courts"}, "totp": {}});
+        let (_, made) = server.post("/v1/locks", body).await;
+        let lock = TestLock::install(&made, server.now());
+        let booking = server.book(&lock.id, "10:00", "11:00").await;
+        lock.bring_home(&server).await;
+        let bundle = Bundle::parse(made["bundle"].as_str().unwrap()).unwrap();
+        let holder = &booking["holders"][0];
+        let mut secrets = vec![
+            bundle.root.secret().expose().to_vec(),
+            bundle.steps.unwrap().secret.expose().to_vec(),
+            made["bundle"].as_str().unwrap().as_bytes()[8..].to_vec(),
+        ];
+        for form in ["pin", "pin_spaced", "long_form", "long_form_spaced"] {
+            secrets.push(holder[form].as_str().unwrap().as_bytes().to_vec());
+        }
+        let number: i64 = holder["pin"].as_str().unwrap().parse().unwrap();
+        secrets.push(number.to_be_bytes()[4..].to_vec());
+        let mut scanned = 0;
+        for name in ["doorstep.db", "doorstep.db-wal"] {
+            let bytes = std::fs::read(server.dir.path().join(name)).unwrap();
+            scanned += bytes.len();
+            for secret in &secrets {
+                assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
+            }
+        }
+        assert!(scanned > 10_000);
+        server
+            .lock_with(json!({"site": "other", "name": "1", "profile": {"kind": "courts"}}))
+            .await;
+        server.execute("UPDATE sites SET sealed_key = (SELECT sealed_key FROM sites WHERE name = 'other') WHERE name = 'demo'");
+        let (status, _) = server.try_book(&lock.id, "12:00", "13:00", json!({})).await;
+        assert_eq!(status, 500, "a key that was moved opens nothing");
+    }
+}

@@ -116,3 +116,63 @@ pub(crate) async fn handler(
     let (page, next_cursor) = cursor::cut(page, limit, |listed| listed.seq);
     Ok(Json(EventList { data: page.into_iter().map(EventView::from).collect(), next_cursor }))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{pin, seconds};
+    use crate::test_server::TestServer;
+    use doorstep::keypad::issue::Pin;
+    use doorstep::keypad::tuple::Form;
+    use doorstep::time::{Timestamp, Window};
+    use serde_json::{Value, json};
+
+    #[tokio::test]
+    async fn what_should_not_have_opened_is_told() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "demo", "name": "1", "profile": {"kind": "courts"}});
+        let (_, made) = server.post("/v1/locks", body).await;
+        let mut lock = crate::test_lock::TestLock::install(&made, server.now());
+        let (_, booking) = server
+            .try_book(&lock.id, "10:00", "11:00", json!({"reference": "R-1", "holders": 2}))
+            .await;
+        server.clock.set(seconds("10:00"));
+        lock.press(&pin(&booking, 1), seconds("10:00")).unwrap();
+        server.clock.set(seconds("10:10"));
+        server.to_booking(&booking, "cancel", json!({})).await;
+        lock.press(&pin(&booking, 0), seconds("10:20")).unwrap();
+        // Who opened the lock has its root, and makes a PIN of his own.
+        let bundle =
+            doorstep::door::bundle::Bundle::parse(made["bundle"].as_str().unwrap()).unwrap();
+        let at = |time| Timestamp::from_seconds(seconds(time));
+        let window = Window::new(at("10:15"), at("11:15")).unwrap();
+        let tuple = bundle.profile.fit(&window, false).unwrap().tuple(0, 0);
+        let forged = Pin::derive(&bundle.root, 0, &bundle.profile, &tuple).unwrap().code(Form::Pin);
+        lock.press(core::str::from_utf8(forged.expose()).unwrap(), seconds("10:30")).unwrap();
+        lock.bring_home(&server).await;
+        let path = format!("/v1/locks/{}/events", lock.id);
+        let (status, list) = server.get(&path).await;
+        assert_eq!(status, 200);
+        let seen: Vec<_> = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|event| {
+                (event["warning"].clone(), event["reference"].clone(), event["holder"].clone())
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (Value::Null, json!("R-1"), json!(1)),
+                (json!("pin_ended"), json!("R-1"), json!(0)),
+                (json!("pin_never_given"), Value::Null, Value::Null),
+            ]
+        );
+        let (_, page) = server.get(&format!("{path}?limit=2")).await;
+        let cursor = page["next_cursor"].as_str().unwrap();
+        let (_, rest) = server.get(&format!("{path}?limit=2&cursor={cursor}")).await;
+        assert_eq!((&rest["data"][0], &rest["next_cursor"]), (&list["data"][2], &Value::Null));
+        assert_eq!(server.get("/v1/locks/lck_0/events").await.0, 404);
+        assert_eq!(server.get(&format!("{path}?limit=0")).await.0, 400);
+    }
+}

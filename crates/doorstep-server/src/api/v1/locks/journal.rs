@@ -9,7 +9,7 @@ use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::lock_journal::{Told, What};
 use crate::store::locks::{self, How, Lock, Pending};
-use crate::store::{StoreError, lock_events};
+use crate::store::{StoreError, lock_events, pins};
 use crate::{lock_keys, lock_state};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -138,7 +138,8 @@ fn take_in(
     locks::heard(connection, lock.seq, told.end, &state, now)?;
     confirm(connection, context, lock, told, now)?;
     let lock = find(connection, lock.id.as_str())?;
-    lock_state::settle(connection, &lock, &told.last, now)?;
+    let given_up = pins::undone_after(connection, &lock, lock_state::not_over(&lock, now))?;
+    lock_state::settle(connection, &lock, &given_up, now)?;
     Ok(TakenIn { clock: ClockView::new(&lock, now)?, ..answer })
 }
 

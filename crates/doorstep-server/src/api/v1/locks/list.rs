@@ -60,3 +60,45 @@ pub(crate) async fn handler(
         .await?;
     Ok(Json(list))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::TestServer;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn locks_are_found_by_site_and_name_and_page_by_page() {
+        let server = TestServer::new().await;
+        for (site, name) in [("north", "1"), ("north", "2"), ("south", "1")] {
+            server
+                .lock_with(json!({"site": site, "name": name, "profile": {"kind": "courts"}}))
+                .await;
+        }
+        for (query, found) in [
+            ("", 3),
+            ("site=north", 2),
+            ("site=North", 0),
+            ("site=south&name=1", 1),
+            ("site=south&name=2", 0),
+            ("name=1", 2),
+            ("limit=2", 2),
+        ] {
+            let (status, list) = server.get(&format!("/v1/locks?{query}")).await;
+            assert_eq!((status, list["data"].as_array().unwrap().len()), (200, found), "{query}");
+        }
+        let (_, page) = server.get("/v1/locks?limit=2").await;
+        let cursor = page["next_cursor"].as_str().unwrap();
+        let (_, rest) = server.get(&format!("/v1/locks?limit=2&cursor={cursor}")).await;
+        assert_eq!(
+            (&rest["data"][0]["site"], &rest["next_cursor"]),
+            (&json!("south"), &json!(null))
+        );
+        for query in ["limit=0", "cursor=x", "sites=north"] {
+            assert_eq!(server.get(&format!("/v1/locks?{query}")).await.0, 400, "{query}");
+        }
+        for id in ["lck_0", "x", "%00"] {
+            let (status, problem) = server.get(&format!("/v1/locks/{id}")).await;
+            assert_eq!((status, &problem["code"]), (404, &json!("unknown_lock")));
+        }
+    }
+}

@@ -44,6 +44,9 @@ pub(crate) struct LockView {
     epoch: u32,
     /// An epoch whose code was made, and nobody said yet that it was typed.
     pending_epoch: Option<PendingEpochView>,
+    /// Whether PINs of the epoch before open as well: the lock was told of this one, and no PIN of it was seen
+    /// used.
+    previous_epoch_opens: bool,
     /// What can be booked.
     profile: ProfileView,
     /// How likely a guess opens.
@@ -115,6 +118,7 @@ impl LockView {
                 epoch: pending.epoch,
                 how: pending.how.as_str(),
             }),
+            previous_epoch_opens: lock.announced,
             profile: lock.into(),
             odds: lock.into(),
             clock: ClockView::new(lock, now)?,

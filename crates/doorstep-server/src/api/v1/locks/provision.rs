@@ -66,3 +66,83 @@ pub(crate) async fn handler(
         .await?;
     Ok((axum::http::StatusCode::CREATED, Json(answer)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{TestLock, pin, seconds};
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    async fn provision(server: &TestServer, id: &str) -> Value {
+        let (status, made) = server.post(&format!("/v1/locks/{id}/provision"), json!({})).await;
+        assert_eq!(status, 201, "{made}");
+        made
+    }
+
+    #[tokio::test]
+    async fn everything_changes_and_what_was_given_opens_until_the_bundle_is_there() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "demo", "name": "1", "profile": {"kind": "courts"}, "totp": {}});
+        let mut old = server.lock_with(body).await;
+        let over = server.book(&old.id, "08:00", "08:30").await;
+        server.clock.set(seconds("09:00"));
+        let (_, booking) = server.try_book(&old.id, "10:00", "11:00", json!({"holders": 2})).await;
+        let cancelled = server.book(&old.id, "12:00", "13:00").await;
+        server.to_booking(&cancelled, "cancel", json!({})).await;
+        let code = server.answer(&format!("/v1/locks/{}/code", old.id), json!({})).await;
+
+        let made = provision(&server, &old.id).await;
+        assert_eq!(made["bookings_changed"], 1, "one is over and one was cancelled");
+        assert_eq!((&made["pins_lost"], &made["lock"]["generation"]), (&json!(0), &json!(2)));
+        let shown = server.booking(&booking).await;
+        assert_eq!(shown["holders"].as_array().unwrap().len(), 2);
+        assert_ne!(pin(&shown, 0), pin(&booking, 0));
+        for said in shown["revocations"].as_array().unwrap() {
+            assert_eq!(said["because"], "provisioned");
+            assert_eq!(said["takes_effect"], "when_provisioned");
+            assert_eq!((&said["done_at"], &said["cancel_code"]), (&Value::Null, &Value::Null));
+        }
+        let ten = seconds("10:00");
+        assert_eq!(old.refuses(&pin(&booking, 0), ten), None, "as long as it has the old bundle");
+        assert_eq!(old.refuses(&pin(&shown, 0), ten), Some("wrong_code"));
+        let kept = server.booking(&over).await;
+        assert_eq!(kept["holders"], over["holders"], "what is over stays as it was");
+
+        let mut new = TestLock::install(&made, server.now());
+        assert_eq!(new.refuses(&pin(&booking, 0), ten), Some("wrong_code"));
+        let code = code["code"].as_str().unwrap();
+        assert_eq!(new.refuses(code, server.now()), Some("wrong_code"));
+        new.press(&pin(&shown, 0), ten).unwrap();
+        old.press(&pin(&booking, 0), ten).unwrap();
+        let told = new.bring_home(&server).await;
+        assert_eq!((&told["forked"], &told["openings"]), (&json!(false), &json!(1)));
+        for booking in [&booking, &cancelled] {
+            for said in server.booking(booking).await["revocations"].as_array().unwrap() {
+                assert_eq!(said["takes_effect"], "now", "the new bundle is there: {said}");
+                assert!(said["done_at"].is_string());
+            }
+        }
+        assert_eq!(server.booking(&booking).await["holders"][0]["uses"], 1);
+    }
+
+    #[tokio::test]
+    async fn windows_begin_anew_and_the_epoch_goes_on() {
+        let server = TestServer::new().await;
+        let profile = json!({"kind": "general", "holders": 1, "generations": 1});
+        let lock = server.lock("1", profile).await;
+        let first = server.book(&lock.id, "10:00", "11:00").await;
+        server.to_booking(&first, "cancel", json!({})).await;
+        assert_eq!(server.try_book(&lock.id, "10:00", "11:00", json!({})).await.0, 409);
+        let path = format!("/v1/locks/{}/epoch", lock.id);
+        server.answer(&path, json!({"how": "end"})).await;
+        server.answer(&format!("{path}/confirm"), json!({"epoch": 1})).await;
+        let made = provision(&server, &lock.id).await;
+        assert_eq!((&made["lock"]["epoch"], &made["bookings_changed"]), (&json!(1), &json!(0)));
+        let new = TestLock::install(&made, server.now());
+        let booking = server.book(&lock.id, "10:00", "11:00").await;
+        assert_eq!(new.refuses(&pin(&booking, 0), seconds("10:00")), None);
+        let made = provision(&server, &lock.id).await;
+        assert_eq!(made["lock"]["generation"], 3);
+        assert_eq!(server.post("/v1/locks/lck_0/provision", json!({})).await.0, 404);
+    }
+}
