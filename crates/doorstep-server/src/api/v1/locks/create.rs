@@ -251,6 +251,12 @@ mod tests {
                 8,
             ),
             (
+                "f",
+                json!({"kind": "stays", "check_in": "02:00", "check_out": "23:00", "nights": 3}),
+                3,
+                8,
+            ),
+            (
                 "e",
                 json!({"kind": "stays", "check_in": "14:00", "check_out": "14:00", "uses": "both"}),
                 28,
