@@ -244,6 +244,23 @@ fn sixteen_processes_type_one_pin_and_one_opens() {
 }
 
 #[test]
+fn a_journal_that_is_written_anew_under_eight_processes_loses_nothing() {
+    let court = Court::new(bundle());
+    let pin = court.pin(&court.book(MIDNIGHT, 4 * HOUR, true));
+    count_seconds(&court, 4097);
+    let journal = court.path("lock/journal");
+    let replies = support::all_at_once(&journal, 8, || court.command(&["press", &pin]));
+    let outcomes: Vec<&str> = replies.iter().map(Reply::outcome).collect();
+    let of = |wanted: &str| outcomes.iter().filter(|outcome| **outcome == wanted).count();
+    assert_eq!((of("granted"), of("already_used")), (1, 7), "{outcomes:?}");
+    let status = court.status();
+    // Those, an attempt each, one opening.
+    assert_eq!(status["journal"]["records"], 4097 + 8 + 1, "{status}");
+    assert!(status["journal"]["kept"].as_u64().unwrap() < 2100, "{status}");
+    assert_eq!(status["attempts"]["pin"]["left"], 3);
+}
+
+#[test]
 fn a_power_loss_is_noted_once_however_many_find_it() {
     let court = Court::new(bundle());
     court.must(&["pull-power", "--for", "0s"]);

@@ -168,7 +168,7 @@ impl VirtualLock {
     }
 
     /// What a running lock does all the time: it looks at its counter, and writes down what is due.
-    /// `None` without power, with the true time until when.
+    /// Without power it does nothing, until that true time.
     pub(crate) fn tick(&mut self) -> Result<Result<State<MARKS>, Timestamp>, CliError> {
         let reading = match self.hardware()?.at(self.clock.now()?) {
             Power::Off { until } => return Ok(Err(until)),

@@ -135,7 +135,7 @@ fn clock(event: &ClockEvent, known: &Known) -> (&'static str, String, Value) {
     }
 }
 
-pub(super) const fn source_name(source: Source) -> &'static str {
+const fn source_name(source: Source) -> &'static str {
     match source {
         Source::Pin => "pin",
         Source::Long => "long_form",

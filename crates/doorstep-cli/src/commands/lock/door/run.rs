@@ -1,7 +1,8 @@
 //! `doorstep lock run`: the keypad of a lock on a real terminal.
 
+use super::At;
+use super::status::Attempts;
 use super::weather::Change;
-use super::{At, status};
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::lock::keypad::{self, Event, Keypad, Seen, Wish};
@@ -83,12 +84,9 @@ fn see(lock: &mut VirtualLock, clock: &Clock, show_clock: bool) -> Result<Seen, 
         Err(until) => return Ok(Seen::Dark(clock_face(until, clock.now()?))),
         Ok(state) => state,
     };
-    let names = ["PINs", "long forms", "control codes", "steps"];
-    let kinds = status::kinds(&state, lock.door().totp().is_some());
-    let waits = names.into_iter().zip(kinds).filter_map(|(name, (_, bucket, now))| {
-        let wait = status::next(&bucket, now)?;
-        (bucket.filled(now).left() == 0).then_some((name, wait))
-    });
+    let attempts = Attempts::all(&state, lock.door().totp().is_some());
+    let used_up = attempts.iter().filter(|kind| kind.left() == 0);
+    let waits = used_up.filter_map(|kind| Some((kind.label, kind.next()?)));
     Ok(Seen::Ready {
         clock_set: state.keypad.belief().now().is_some(),
         waits: waits.collect(),
