@@ -3,10 +3,17 @@
 //!
 //! The one thing that may depend on a secret is the answer itself, right or wrong.
 
+use doorstep::clock::{AfterPowerLoss, Belief, Clock, Oscillator};
 use doorstep::code::{Code, Shape};
 use doorstep::handover::issue::code_mac;
 use doorstep::handover::judge::AtServer;
 use doorstep::id::DeliveryId;
+use doorstep::keypad::control::Command;
+use doorstep::keypad::issue::derive_control;
+use doorstep::keypad::key::RootKey;
+use doorstep::keypad::lock::{Entry, Lock};
+use doorstep::keypad::profile::Profile;
+use doorstep::keypad::state::State as LockState;
 use doorstep::ledger::Head;
 use doorstep::otp::record::{Event, Presenter, State};
 use doorstep::otp::recovery::{self, Held};
@@ -93,9 +100,62 @@ fn delivery_codes() -> bool {
     attempt.counted(receipt).expect("its own receipt").compare().is_ok()
 }
 
+/// A lock that compares all lanes of a general profile.
+fn lock() -> (Lock, LockState<32>) {
+    let root = RootKey::from_secret(Secret::from_bytes(std::hint::black_box([6; 32])));
+    let clock =
+        Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
+    let profile = Profile::general().expect("a profile of ours");
+    (Lock::new(root, profile), LockState::new(Belief::new(clock, NOW)))
+}
+
+/// From here on nothing may branch on the lock's root, and so on no PIN: all of the lock but its profile.
+fn hide(lock: &Lock) {
+    let bytes = |start: *const u8, length| start.addr()..start.addr() + length;
+    let all = bytes(std::ptr::from_ref(lock).cast(), size_of::<Lock>());
+    let known = bytes(std::ptr::from_ref(lock.profile()).cast(), size_of::<Profile>());
+    for hidden in [all.start..known.start, known.end..all.end] {
+        request(MAKE_UNDEFINED, std::ptr::without_provenance(hidden.start), hidden.len());
+    }
+}
+
+/// A PIN or a long form.
+fn keypad_codes(typed: &str) -> bool {
+    let (lock, state) = lock();
+    let Ok(Entry::Pin(typed)) = lock.read(typed) else { unreachable!("it is a PIN") };
+    let (attempt, _) = lock.begin(&state, 0, typed, Head::EMPTY).expect("nothing stops it");
+    let receipt = attempt.place().appended();
+    hide(&lock);
+    attempt.counted(receipt).expect("its own receipt").compare().is_ok()
+}
+
+/// Each kind of control code, with a MAC that is wrong.
+fn control_codes(command: &Command) -> bool {
+    let (lock, state) = lock();
+    let elsewhere = RootKey::from_secret(Secret::from_bytes([8; 32]));
+    let code = derive_control(&elsewhere, 0, lock.profile(), command).expect("a class of ours");
+    let typed = std::str::from_utf8(code.expose()).expect("digits");
+    let Ok(Entry::Control(typed)) = lock.read(typed) else { unreachable!("it is a control code") };
+    let (attempt, _) = lock.begin_control(&state, 0, typed, Head::EMPTY).expect("nothing stops it");
+    let receipt = attempt.place().appended();
+    hide(&lock);
+    attempt.counted(receipt).expect("its own receipt").compare().is_ok()
+}
+
 fn main() {
     // Read, so that nothing is optimised away.
     let mut answers = Algorithm::ALL.map(one_time_codes).to_vec();
     answers.extend([recovery_codes(), delivery_codes()]);
+    answers.extend(["123456789", "12345678901234"].map(keypad_codes));
+    let profile = Profile::general().expect("a profile of ours");
+    let wanted = Window::new(NOW, NOW.later(3600)).expect("a window");
+    let tuple = profile.fit(&wanted, false).expect("an hour fits").tuple(1, 1);
+    let commands = [
+        Command::set_time(NOW.later(600)),
+        Command::Cancel { tuple, epoch: 0 },
+        Command::Announce { epoch: 1 },
+        Command::EndEpoch { epoch: 1 },
+    ];
+    answers.extend(commands.iter().map(control_codes));
     println!("compared {} times", answers.len());
 }

@@ -2,10 +2,10 @@
 
 use super::key::ControlKey;
 use super::profile::Profile;
-use super::tuple::{Class, Tuple};
+use super::tuple::{Class, Divisor, Tuple};
 use crate::code::{Code, Shape};
 use crate::time::Timestamp;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Seconds that a set-time code names.
 const STEP: u64 = 300;
@@ -124,7 +124,8 @@ impl Command {
             Self::Announce { epoch } => with(3, *epoch),
             Self::EndEpoch { epoch } => with(4, *epoch),
         };
-        mac % MAC
+        let (_, digits) = const { Divisor::new(MAC) }.divide(mac);
+        digits
     }
 }
 
@@ -186,7 +187,8 @@ impl Order {
         Some(Self { kind, body: u32::try_from(body).ok()?, mac: number % MAC })
     }
 
-    /// The command that was meant, among all that it may be; the MAC tells.
+    /// The command that was meant, among all that it may be; the MAC tells. All are compared, whichever
+    /// it is.
     pub(crate) fn find(
         &self,
         keys: &[(u32, ControlKey)],
@@ -194,45 +196,66 @@ impl Order {
         profile: &Profile,
         floor: Timestamp,
     ) -> Option<Command> {
-        let mut found = None;
-        let mut compare = |key: &ControlKey, command: Command| {
-            if bool::from(command.mac(key).ct_eq(&self.mac)) {
-                found.get_or_insert(command);
-            }
+        let candidate = |number| self.candidate(number, keys, next, profile, floor);
+        let (found, which) = self.compare(candidate);
+        if bool::from(found) { candidate(which).map(|(_, command)| command) } else { None }
+    }
+
+    /// Whether one of the candidates has the MAC that was typed, and which.
+    fn compare<'a>(
+        &self,
+        candidate: impl Fn(u32) -> Option<(&'a ControlKey, Command)>,
+    ) -> (Choice, u32) {
+        let (mut found, mut which) = (Choice::from(0), 0);
+        for number in 0.. {
+            let Some((key, command)) = candidate(number) else { break };
+            let hit = command.mac(key).ct_eq(&self.mac) & !found;
+            which.conditional_assign(&number, hit);
+            found |= hit;
+        }
+        (found, which)
+    }
+
+    /// One of the commands that may be meant, and the key whose MAC it then has; `None` after the last.
+    fn candidate<'a>(
+        &self,
+        number: u32,
+        keys: &'a [(u32, ControlKey)],
+        next: (u32, &'a ControlKey),
+        profile: &Profile,
+        floor: Timestamp,
+    ) -> Option<(&'a ControlKey, Command)> {
+        // So many for each key.
+        let place = |each: u32| {
+            let key = usize::try_from(number.checked_div(each)?).ok()?;
+            Some((keys.get(key)?, number.checked_rem(each)?))
         };
-        match self.kind {
+        Some(match self.kind {
             Kind::SetTime => {
-                for (_, key) in keys {
-                    let first = congruent(self.body, SET_MODULUS, set_least(floor));
-                    for span in 0..SET_SPANS {
-                        let index = first.saturating_add(SET_MODULUS.saturating_mul(span));
-                        compare(key, Command::SetTime { index });
-                    }
-                }
+                let ((_, key), span) = place(SET_SPANS)?;
+                let first = congruent(self.body, SET_MODULUS, set_least(floor));
+                let index = first.saturating_add(SET_MODULUS.saturating_mul(span));
+                (key, Command::SetTime { index })
             }
             Kind::Cancel => {
-                let class = self.body.checked_div(CANCEL_MODULUS).and_then(|at| at.try_into().ok());
-                let class = *profile.classes().get::<usize>(class?)?;
+                let ((epoch, key), lane) = place(u32::from(profile.lanes()))?;
+                let class = usize::try_from(self.body.checked_div(CANCEL_MODULUS)?).ok()?;
+                let class = *profile.classes().get(class)?;
                 let least = cancel_least(&class, profile, floor);
                 let index = congruent(self.body % CANCEL_MODULUS, CANCEL_MODULUS, least);
-                for (epoch, key) in keys {
-                    for lane in 0..profile.lanes() {
-                        let (holder, generation) = profile.of_lane(lane);
-                        let tuple = Tuple { class, index, holder, generation };
-                        compare(key, Command::Cancel { tuple, epoch: *epoch });
-                    }
-                }
+                let (holder, generation) = profile.of_lane(u8::try_from(lane).ok()?);
+                let tuple = Tuple { class, index, holder, generation };
+                (key, Command::Cancel { tuple, epoch: *epoch })
             }
             Kind::Epoch => {
                 let (epoch, key) = next;
-                match self.body {
-                    0 => compare(key, Command::Announce { epoch }),
-                    1 => compare(key, Command::EndEpoch { epoch }),
-                    _ => {}
+                match (self.body, number) {
+                    (0, 0) => (key, Command::Announce { epoch }),
+                    (1, 0) => (key, Command::EndEpoch { epoch }),
+                    _ => return None,
                 }
             }
-        }
-        found
+        })
     }
 }
 

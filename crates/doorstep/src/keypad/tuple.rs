@@ -275,14 +275,14 @@ impl Word {
 /// Divides secret numbers by multiplying them. Small processors divide in a time that depends on the
 /// number.
 #[derive(Clone, Copy)]
-struct Divisor {
+pub(crate) struct Divisor {
     by: u64,
     /// 2^64 parts of it.
     reciprocal: u64,
 }
 
 impl Divisor {
-    const fn new(by: u64) -> Self {
+    pub(crate) const fn new(by: u64) -> Self {
         let reciprocal = match u64::MAX.checked_div(by) {
             Some(reciprocal) => reciprocal,
             None => 0,
@@ -291,7 +291,7 @@ impl Divisor {
     }
 
     /// The quotient and the rest.
-    fn divide(self, number: u64) -> (u64, u64) {
+    pub(crate) fn divide(self, number: u64) -> (u64, u64) {
         // At most one too small, since the reciprocal is.
         let (_, quotient) = number.carrying_mul(self.reciprocal, 0);
         let rest = number.wrapping_sub(quotient.wrapping_mul(self.by));

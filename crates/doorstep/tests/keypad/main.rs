@@ -5,9 +5,11 @@
 
 mod attacks;
 mod bookings;
+mod calendar;
 mod control;
 mod door;
 mod marks;
 mod odds;
 mod support;
+mod truth;
 mod vectors;
