@@ -26,12 +26,8 @@ pub(crate) fn enter(
     }
     let epoch = epoch.max(lock.epoch);
     locks::set_epoch(connection, lock.seq, epoch, how == How::Announce, None)?;
-    if how == How::End {
-        for pin in pins::undone_after(connection, lock, lock_state::not_over(lock, now))? {
-            if pin.lock_generation == lock.generation && pin.epoch < epoch {
-                pins::done(connection, pin.seq, at)?;
-            }
-        }
-    }
+    let lock = locks::at(connection, lock.seq)?;
+    let given_up = pins::undone_after(connection, &lock, lock_state::not_over(&lock, now))?;
+    lock_state::settle(connection, &lock, &given_up, at)?;
     Ok(reissued)
 }

@@ -283,7 +283,7 @@ impl<'a> Issuer<'a> {
                 "all PINs of this window were given: {holders} holders, {generations} each, and none is given twice"
             ),
         )
-        .hint("take another window, or provision the lock anew, which begins all windows anew")
+        .hint("take another window; a lock that is made with more holders or generations has more")
     }
 }
 
@@ -360,7 +360,7 @@ mod tests {
     use doorstep::door::bundle::Bundle;
     use doorstep::keypad::issue::Pin;
     use doorstep::keypad::tuple::{Class, Form, Tuple};
-    use doorstep::time::Timestamp;
+    use doorstep::time::{Timestamp, Window};
     use serde_json::{Value, json};
     use std::collections::HashMap;
 
@@ -434,6 +434,25 @@ mod tests {
     fn all_differ(pins: &[(String, u64, u64)]) -> bool {
         let digits: std::collections::BTreeSet<_> = pins.iter().map(|(pin, ..)| pin).collect();
         digits.len() == pins.len()
+    }
+
+    #[test]
+    fn pins_within_eight_hours_are_around_each_other() {
+        let hour = |hour: u64| Timestamp::from_seconds(1_800_000_000 + 3600 * hour);
+        let window = |from, until| Window::new(hour(from), hour(until)).unwrap();
+        let mut around = super::Around::default();
+        around.add(b"482916", window(10, 11));
+        for (from, until, near) in [
+            (10, 11, true),
+            (1, 2, false),
+            (2, 3, true),
+            (1, 30, true),
+            (18, 19, true),
+            (19, 20, false),
+        ] {
+            assert_eq!(around.has(b"482916", &window(from, until)), near, "{from}");
+            assert!(!around.has(b"482917", &window(from, until)));
+        }
     }
 
     #[tokio::test]

@@ -37,24 +37,38 @@ pub(crate) fn not_over(lock: &Lock, now: Timestamp) -> Timestamp {
     now.earlier(over_at(lock, Timestamp::from_seconds(0)).seconds())
 }
 
-/// Notes which of these PINs, which should open no more, open no more: by the marks and the epoch that the
-/// lock is known to have.
+/// Notes which of these PINs, which should open no more, open no more: by the epochs that were ended, and by
+/// the marks that the lock is known to have.
 pub(crate) fn settle(
     connection: &Connection,
     lock: &Lock,
     given_up: &[Pin],
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(state) = last(lock)? else { return Ok(()) };
+    let state = last(lock)?;
     for pin in given_up.iter().filter(|pin| pin.ended.is_some()) {
-        let at = state.keypad.belief().probable().min(now);
-        // What was told under the newest root shows that the old one is gone.
-        let older = pin.lock_generation != lock.generation;
-        if older || pin.epoch < state.keypad.epoch() {
-            pins::done(connection, pin.seq, at)?;
-        } else if let Some(mark) = state.keypad.marks().against(&pin.tuple, pin.epoch) {
-            pins::done(connection, pin.seq, mark.at.min(now))?;
+        if let Some(at) = closed_at(lock, state.as_ref(), pin, now) {
+            pins::done(connection, pin.seq, at.min(now))?;
         }
     }
     Ok(())
+}
+
+/// When a PIN that should open no more opened no more; `None` while nothing says so.
+fn closed_at(
+    lock: &Lock,
+    state: Option<&State<MARKS>>,
+    pin: &Pin,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let older = pin.lock_generation != lock.generation;
+    if !older && pin.epoch < lock.epoch && !lock.announced {
+        return Some(now);
+    }
+    let keypad = &state?.keypad;
+    // What was told under the newest root shows that the old one is gone.
+    if older || pin.epoch < keypad.epoch() {
+        return Some(keypad.belief().probable());
+    }
+    keypad.marks().against(&pin.tuple, pin.epoch).map(|mark| mark.at)
 }

@@ -80,7 +80,7 @@ CREATE TABLE bookings (
     created_at   INTEGER NOT NULL,
     cancelled_at INTEGER
 ) STRICT;
-CREATE INDEX bookings_by_end ON bookings (lock, opens_until);
+CREATE INDEX bookings_by_end ON bookings (lock, opens_until, opens_from);
 CREATE INDEX bookings_by_lock ON bookings (lock, seq);
 CREATE INDEX bookings_by_reference ON bookings (reference, lock);
 
@@ -107,7 +107,7 @@ CREATE TABLE pins (
     CHECK ((ended_at IS NULL) = (because IS NULL) AND (done_at IS NULL OR ended_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX pins_by_booking ON pins (booking);
-CREATE INDEX pins_by_end ON pins (lock, opens_until);
+CREATE INDEX pins_by_end ON pins (lock, opens_until, opens_from);
 
 -- What journals told, by the locks' own estimates of the time.
 CREATE TABLE lock_events (

@@ -82,7 +82,7 @@ mod tests {
     #[tokio::test]
     async fn who_takes_the_place_of_a_cancelled_booking_ends_it_by_coming() {
         let server = TestServer::new().await;
-        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let mut lock = server.lock("1", json!({"kind": "courts", "holders": 4})).await;
         let (_, gone) = server.try_book(&lock.id, "10:00", "11:00", json!({"holders": 2})).await;
         server.to_booking(&gone, "cancel", json!({})).await;
         // The same window: the same holder, the next generation.

@@ -229,5 +229,15 @@ mod tests {
         assert_eq!(new["holders"][1]["epoch"], 1);
         assert!(lock.refuses(&pin(&new, 0), server.now()).is_some());
         assert_eq!(lock.refuses(&pin(&new, 1), server.now()), None);
+        let gone = server.to_booking(&booking, "cancel", json!({})).await;
+        let of = |holder: u8, epoch: u32| {
+            let mut all = gone["revocations"].as_array().unwrap().iter();
+            let said = all.find(|said| said["holder"] == holder && said["epoch"] == epoch);
+            said.unwrap()["takes_effect"].clone()
+        };
+        assert_eq!(
+            (of(0, 0), of(1, 0), of(1, 1)),
+            (json!("now"), json!("now"), json!("when_typed"))
+        );
     }
 }

@@ -136,6 +136,8 @@ mod tests {
         let path = format!("/v1/locks/{}/epoch", lock.id);
         server.answer(&path, json!({"how": "end"})).await;
         server.answer(&format!("{path}/confirm"), json!({"epoch": 1})).await;
+        let (status, _) = server.try_book(&lock.id, "10:00", "11:00", json!({})).await;
+        assert_eq!(status, 409, "an epoch does not begin windows anew");
         let made = provision(&server, &lock.id).await;
         assert_eq!((&made["lock"]["epoch"], &made["bookings_changed"]), (&json!(1), &json!(0)));
         let new = TestLock::install(&made, server.now());
