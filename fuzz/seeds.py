@@ -81,6 +81,18 @@ def seeds():
             line += struct.pack(">I", step["age"]) if "age" in step else b""
             lines += line.ljust(32, b"\0")
         yield "lock", lines
+    # What is presented, once as it is and once under the key of the fuzzed lock, and seconds in between.
+    for case in json.loads((VECTORS / "dp1/presented.json").read_text())["cases"]:
+        steps = b""
+        for step in case["before"] + [case]:
+            shown = bytes.fromhex(step.get("presented", ""))
+            seconds = struct.pack(">I", step.get("seconds", 1))
+            for action, body in ((0, shown), (1, shown)) if shown else ((2, seconds),):
+                steps += struct.pack(">BH", action, len(body)) + body
+        yield "pass", steps
+    for text in read("dp1/texts.json"):
+        if text.startswith("DP1:"):
+            yield "pass", struct.pack(">BH", 0, len(text.encode())) + text.encode()
 
 
 for target, seed in seeds():

@@ -223,7 +223,7 @@ pub(crate) struct TestDevice {
 pub(crate) fn proof(ticket: &str, key: &SoftwareKey, kind: Kind) -> Vec<u8> {
     let ticket = Ticket::parse(ticket).unwrap();
     let payload = [ticket.secret().expose().as_slice(), &key.public().to_bytes()].concat();
-    let unsigned = Unsigned::new(kind, &Signer::Device(key.public()), "enrolment", payload);
+    let unsigned = Unsigned::new(kind, &Signer::P256(key.public()), "enrolment", payload);
     unsigned.signed(&key.sign(&unsigned.to_be_signed()))
 }
 

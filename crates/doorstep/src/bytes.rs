@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
-    #[cfg(all(feature = "lock", feature = "otp"))]
+    #[cfg(any(feature = "pass", all(feature = "lock", feature = "otp")))]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.0
     }
@@ -69,5 +69,51 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn time(&mut self) -> Option<Timestamp> {
         self.take().map(|bytes| Timestamp::from_seconds(u64::from_be_bytes(bytes)))
+    }
+}
+
+/// Up to `N` bytes.
+#[cfg(feature = "pass")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Short<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+#[cfg(feature = "pass")]
+impl<const N: usize> Short<N> {
+    pub(crate) const EMPTY: Self = Self { bytes: [0; N], length: 0 };
+
+    /// Adds bytes; `None`, and nothing is added, when there is no room for them.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<()> {
+        let end = self.length.checked_add(bytes.len())?;
+        self.bytes.get_mut(self.length..end)?.copy_from_slice(bytes);
+        self.length = end;
+        Some(())
+    }
+}
+
+#[cfg(feature = "pass")]
+impl<const N: usize> AsRef<[u8]> for Short<N> {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "pass")]
+impl<const N: usize> core::fmt::Debug for Short<N> {
+    /// Without the bytes: a pass is as good as its key.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} bytes", self.length)
+    }
+}
+
+/// CBOR is written into it.
+#[cfg(feature = "pass")]
+impl<const N: usize> minicbor::encode::Write for Short<N> {
+    type Error = core::fmt::Error;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.push(bytes).ok_or(core::fmt::Error)
     }
 }

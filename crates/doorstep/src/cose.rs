@@ -9,8 +9,10 @@
 //! handed the result, so that phone hardware and WebCrypto fit. [`keys::SoftwareKey`] performs
 //! them for programs without such hardware.
 
+#[cfg(feature = "handover")]
 pub mod encrypt;
 pub mod keys;
+#[cfg(feature = "handover")]
 pub mod sign1;
 
 use core::fmt;
@@ -34,6 +36,16 @@ pub enum Kind {
     Acknowledgement,
     /// The code that was presented, readable by the issuer only.
     Evidence,
+    /// A pass for a lock.
+    Pass,
+    /// The holder of a pass proves to have its key.
+    HolderProof,
+    /// Which passes are revoked.
+    Bulletin,
+    /// The issuer's answer to a lock that asked for the time.
+    TimeToken,
+    /// Another key of the issuer.
+    KeyRotation,
 }
 
 impl Kind {
@@ -49,6 +61,12 @@ impl Kind {
             Self::Upload => "doorstep/HO1/upload/v1",
             Self::Acknowledgement => "doorstep/HO1/acknowledgement/v1",
             Self::Evidence => "doorstep/HO1/evidence/v1",
+            // Short, since a lock hashes them.
+            Self::Pass => "dp1",
+            Self::HolderProof => "dp-h",
+            Self::Bulletin => "dp-r",
+            Self::TimeToken => "dp-t",
+            Self::KeyRotation => "dp-k",
         }
     }
 }

@@ -20,7 +20,7 @@
 //!
 //! [`otp`] is the method of authenticators: HOTP, TOTP and OCRA (`docs/otp.md`); [`keypad`] that of
 //! locks: PINs for a window (KP1, `docs/kp1.md`), judged by what [`clock`] believes; [`door`] is a lock as it
-//! is installed.
+//! is installed; [`pass`] is the method of signed tokens (DP1, `docs/dp1.md`).
 //!
 //! Without the default features `handover` and `otpauth` the crate needs no allocator.
 
@@ -45,7 +45,7 @@ mod bytes;
 #[cfg(feature = "lock")]
 pub mod clock;
 pub mod code;
-#[cfg(feature = "handover")]
+#[cfg(any(feature = "handover", feature = "pass"))]
 pub mod cose;
 pub mod crockford;
 #[cfg(all(feature = "lock", feature = "otp"))]
@@ -59,6 +59,8 @@ pub mod ledger;
 pub mod odds;
 #[cfg(feature = "otp")]
 pub mod otp;
+#[cfg(feature = "pass")]
+pub mod pass;
 pub mod refusal;
 pub mod secret;
 pub mod throttle;

@@ -1,214 +1,52 @@
-//! Key pairs of issuers (Ed25519) and devices (P-256), and the operations on them.
+//! Key pairs of issuers (Ed25519) and of devices and phones (P-256), and the operations on them.
+
+#[cfg(any(feature = "handover", feature = "esp256"))]
+mod device;
+mod issuer;
+
+#[cfg(any(feature = "handover", feature = "esp256"))]
+pub use device::{PublicKey, Shared, SoftwareKey};
+pub use issuer::{IssuerKey, IssuerPublicKey};
 
 use super::Invalid;
-use crate::secret::Secret;
-use core::fmt;
-use ed25519_dalek::Signer as _;
-use p256::elliptic_curve::sec1::ToSec1Point as _;
-use rand_core::CryptoRng;
-use sha2::{Digest, Sha256};
 
-/// A P-256 public key: a device's, or the one that evidence is sealed to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey([u8; 33]);
-
-impl PublicKey {
-    /// Reads a compressed SEC 1 point (33 bytes).
-    ///
-    /// # Errors
-    /// [`Invalid::Key`] when it is not a point of the curve.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
-        let bytes: [u8; 33] = bytes.try_into().map_err(|_| Invalid::Key)?;
-        // SEC 1 readers know more first bytes than these two; a point must have one encoding here,
-        // because a key is named by the hash of it.
-        if !matches!(bytes, [2 | 3, ..]) {
-            return Err(Invalid::Key);
-        }
-        p256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| Invalid::Key)?;
-        Ok(Self(bytes))
-    }
-
-    /// The compressed SEC 1 point.
-    #[must_use]
-    pub const fn to_bytes(&self) -> [u8; 33] {
-        self.0
-    }
-
-    /// The first 16 bytes of SHA-256 over the point: how formats name a device's key.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 16] {
-        let hash: [u8; 32] = Sha256::digest(self.0).into();
-        let mut short = [0; 16];
-        short.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
-        short
-    }
-
-    /// Checks an ECDSA signature (SHA-256, `r || s`).
-    ///
-    /// # Errors
-    /// [`Invalid::Signature`] when it does not fit.
-    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        use p256::ecdsa::signature::Verifier as _;
-        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| Invalid::Key)?;
-        let signature =
-            p256::ecdsa::Signature::from_slice(signature).map_err(|_| Invalid::Signature)?;
-        key.verify(message, &signature).map_err(|_| Invalid::Signature)
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublicKey(")?;
-        self.fingerprint().iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str(")")
-    }
-}
-
-/// What two P-256 keys agree on: the x coordinate of the shared point.
-pub type Shared = Secret<32>;
-
-/// A P-256 key held in memory, for devices without key hardware and for the issuer's own seal.
-#[derive(Clone)]
-pub struct SoftwareKey {
-    scalar: p256::SecretKey,
-    public: PublicKey,
-}
-
-impl SoftwareKey {
-    /// Draws a key.
-    pub fn make(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
-        loop {
-            // Outside the group's order with a chance of 2^-32: draw again.
-            if let Ok(key) = Self::from_secret(&Secret::make(rng)) {
-                return key;
-            }
-        }
-    }
-
-    /// The key with this scalar.
-    ///
-    /// # Errors
-    /// [`Invalid::Key`] when the scalar is zero or not below the group's order.
-    pub fn from_secret(scalar: &Secret<32>) -> Result<Self, Invalid> {
-        let scalar = p256::SecretKey::from_slice(scalar.expose()).map_err(|_| Invalid::Key)?;
-        let point = scalar.public_key().to_sec1_point(true);
-        let public = PublicKey::from_bytes(point.as_bytes())?;
-        Ok(Self { scalar, public })
-    }
-
-    /// The scalar, for sealed or protected storage.
-    #[must_use]
-    pub fn secret(&self) -> Secret<32> {
-        Secret::from_bytes(self.scalar.to_bytes().into())
-    }
-
-    /// The public half.
-    #[must_use]
-    pub const fn public(&self) -> PublicKey {
-        self.public
-    }
-
-    /// Signs with ECDSA and SHA-256; deterministic (RFC 6979), so it needs no randomness.
-    #[must_use]
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        let key = p256::ecdsa::SigningKey::from(&self.scalar);
-        let signature: p256::ecdsa::Signature = key.sign(message);
-        signature.to_bytes().into()
-    }
-
-    /// Agrees with another key (ECDH).
-    ///
-    /// # Errors
-    /// [`Invalid::Key`] when the other key is none.
-    pub fn agree(&self, other: &PublicKey) -> Result<Shared, Invalid> {
-        let other = p256::PublicKey::from_sec1_bytes(&other.0).map_err(|_| Invalid::Key)?;
-        Ok(Secret::from_bytes((*self.scalar.diffie_hellman(&other).raw_secret_bytes()).into()))
-    }
-}
-
-impl fmt::Debug for SoftwareKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SoftwareKey({:?})", self.public())
-    }
-}
-
-/// An issuer's Ed25519 signing key (RFC 8032).
-pub struct IssuerKey(ed25519_dalek::SigningKey);
-
-impl IssuerKey {
-    /// The key with this seed.
-    #[must_use]
-    pub fn from_seed(seed: &Secret<32>) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed.expose()))
-    }
-
-    /// The public half, which devices pin at enrolment.
-    #[must_use]
-    pub fn public(&self) -> IssuerPublicKey {
-        IssuerPublicKey(self.0.verifying_key().to_bytes())
-    }
-
-    /// Signs.
-    #[must_use]
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
-    }
-}
-
-impl fmt::Debug for IssuerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("IssuerKey(..)")
-    }
-}
-
-/// An issuer's public key (32 bytes).
+/// A public key that documents are signed with; it settles the algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IssuerPublicKey([u8; 32]);
+pub enum Signer {
+    /// Ed25519, COSE algorithm -19.
+    Ed25519(IssuerPublicKey),
+    /// ECDSA on P-256 with SHA-256, COSE algorithm -9 (ESP256).
+    #[cfg(any(feature = "handover", feature = "esp256"))]
+    P256(PublicKey),
+}
 
-impl IssuerPublicKey {
-    /// Reads a public key.
-    ///
-    /// # Errors
-    /// [`Invalid::Key`] when the bytes are no point, or one of small order.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| Invalid::Key)?;
-        match ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
-            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
-            _ => Err(Invalid::Key),
+impl Signer {
+    /// The algorithm's number at COSE, fully specified (RFC 9864).
+    #[must_use]
+    pub const fn algorithm(&self) -> i8 {
+        match self {
+            Self::Ed25519(_) => ED25519,
+            #[cfg(any(feature = "handover", feature = "esp256"))]
+            Self::P256(_) => ESP256,
         }
     }
 
-    /// The key's bytes.
-    #[must_use]
-    pub const fn to_bytes(&self) -> [u8; 32] {
-        self.0
-    }
-
-    /// Checks a signature, strictly: no small-order points, no malleable encodings.
+    /// Checks a signature.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)?;
-        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .map_err(|_| Invalid::Signature)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_point_has_one_encoding() {
-        let key = SoftwareKey::from_secret(&Secret::from_bytes([7; 32])).unwrap().public();
-        assert_eq!(PublicKey::from_bytes(&key.to_bytes()), Ok(key));
-        let mut bytes = key.to_bytes();
-        for first in (0..=u8::MAX).filter(|first| !matches!(first, 2 | 3)) {
-            bytes[0] = first;
-            assert_eq!(PublicKey::from_bytes(&bytes), Err(Invalid::Key), "{first}");
+        match self {
+            Self::Ed25519(key) => key.verify(message, signature),
+            #[cfg(any(feature = "handover", feature = "esp256"))]
+            Self::P256(key) => key.verify(message, signature),
         }
-        assert!(PublicKey::from_bytes(&key.to_bytes()[..32]).is_err());
-        assert!(PublicKey::from_bytes(&[&[2][..], &[0xFF; 32]].concat()).is_err(), "no point");
     }
 }
+
+/// Ed25519 at COSE (RFC 9864).
+pub(crate) const ED25519: i8 = -19;
+
+/// ECDSA on P-256 with SHA-256 at COSE (RFC 9864).
+#[cfg(any(feature = "handover", feature = "pass"))]
+pub(crate) const ESP256: i8 = -9;

@@ -1,6 +1,6 @@
 //! Signed documents: COSE_Sign1 (RFC 9052 section 4.2) with fully specified algorithms (RFC 9864).
 
-use super::keys::{IssuerPublicKey, PublicKey};
+pub use super::keys::Signer;
 use super::{Invalid, Kind};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -12,31 +12,6 @@ use minicbor::{Decoder, Encoder};
 const TAG: u64 = 18;
 const HEADER_ALGORITHM: u8 = 1;
 const HEADER_KEY_ID: u8 = 4;
-
-/// A public key that documents are signed with; it settles the algorithm.
-#[derive(Clone, Copy, Debug)]
-pub enum Signer {
-    /// Ed25519, COSE algorithm -19.
-    Issuer(IssuerPublicKey),
-    /// ECDSA on P-256 with SHA-256, COSE algorithm -9 (ESP256).
-    Device(PublicKey),
-}
-
-impl Signer {
-    const fn algorithm(&self) -> i8 {
-        match self {
-            Self::Issuer(_) => -19,
-            Self::Device(_) => -9,
-        }
-    }
-
-    fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        match self {
-            Self::Issuer(key) => key.verify(message, signature),
-            Self::Device(key) => key.verify(message, signature),
-        }
-    }
-}
 
 /// A document that waits for its signature.
 pub struct Unsigned {
@@ -222,7 +197,7 @@ mod tests {
     }
 
     fn document() -> Vec<u8> {
-        let signer = Signer::Device(device().public());
+        let signer = Signer::P256(device().public());
         let unsigned = Unsigned::new(Kind::Claim, &signer, "dev_1", vec![1, 2, 3]);
         unsigned.signed(&device().sign(&unsigned.to_be_signed()))
     }
@@ -231,19 +206,19 @@ mod tests {
     fn opens_what_was_signed_and_nothing_else() {
         let document = document();
         let signed = Signed::parse(&document).unwrap();
-        let signer = Signer::Device(device().public());
+        let signer = Signer::P256(device().public());
         assert_eq!(signed.key_id(), "dev_1");
         assert_eq!(signed.verify(&signer, Kind::Claim), Ok(&[1, 2, 3][..]));
         assert_eq!(signed.verify(&signer, Kind::Upload), Err(Invalid::Signature), "another kind");
         let other = SoftwareKey::from_secret(&Secret::from_bytes([8; 32])).unwrap();
         assert_eq!(
-            signed.verify(&Signer::Device(other.public()), Kind::Claim),
+            signed.verify(&Signer::P256(other.public()), Kind::Claim),
             Err(Invalid::Signature),
             "another key"
         );
         let issuer = IssuerKey::from_seed(&Secret::from_bytes([7; 32]));
         assert_eq!(
-            signed.verify(&Signer::Issuer(issuer.public()), Kind::Claim),
+            signed.verify(&Signer::Ed25519(issuer.public()), Kind::Claim),
             Err(Invalid::Algorithm)
         );
     }
@@ -251,7 +226,7 @@ mod tests {
     #[test]
     fn no_bit_can_be_changed_cut_or_added() {
         let document = document();
-        let signer = Signer::Device(device().public());
+        let signer = Signer::P256(device().public());
         let opens = |bytes: &[u8]| {
             Signed::parse(bytes).is_ok_and(|s| s.verify(&signer, Kind::Claim).is_ok())
         };

@@ -73,7 +73,7 @@ impl Claim {
     /// The claim, waiting for the device's signature.
     #[must_use]
     pub fn unsigned(&self, device: &PublicKey) -> Unsigned {
-        Unsigned::new(Kind::Claim, &Signer::Device(*device), self.device.as_str(), encode(self))
+        Unsigned::new(Kind::Claim, &Signer::P256(*device), self.device.as_str(), encode(self))
     }
 
     /// Reads a claim that `device` signed.
@@ -82,7 +82,7 @@ impl Claim {
     /// [`Invalid`].
     pub fn verify(document: &[u8], device: &PublicKey) -> Result<Self, Invalid> {
         let signed = Signed::parse(document)?;
-        let claim: Self = decode_exact(signed.verify(&Signer::Device(*device), Kind::Claim)?)?;
+        let claim: Self = decode_exact(signed.verify(&Signer::P256(*device), Kind::Claim)?)?;
         if claim.device.as_str() == signed.key_id() { Ok(claim) } else { Err(Invalid::Key) }
     }
 }
@@ -184,7 +184,7 @@ impl Upload {
     /// The upload, waiting for the device's signature.
     #[must_use]
     pub fn unsigned(&self, device: &PublicKey) -> Unsigned {
-        Unsigned::new(Kind::Upload, &Signer::Device(*device), self.device.as_str(), encode(self))
+        Unsigned::new(Kind::Upload, &Signer::P256(*device), self.device.as_str(), encode(self))
     }
 
     /// Reads an upload that `device` signed. The claims in it are not verified yet.
@@ -192,7 +192,7 @@ impl Upload {
     /// # Errors
     /// [`Invalid`].
     pub fn verify(signed: &Signed<'_>, device: &PublicKey) -> Result<Self, Invalid> {
-        let upload: Self = decode_exact(signed.verify(&Signer::Device(*device), Kind::Upload)?)?;
+        let upload: Self = decode_exact(signed.verify(&Signer::P256(*device), Kind::Upload)?)?;
         if upload.device.as_str() != signed.key_id() {
             return Err(Invalid::Key);
         }
@@ -238,7 +238,7 @@ impl Acknowledgement {
     /// Signs the acknowledgement.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Issuer(issuer.public());
+        let signer = Signer::Ed25519(issuer.public());
         let unsigned =
             Unsigned::new(Kind::Acknowledgement, &signer, self.issuer.as_str(), encode(self));
         unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
@@ -255,7 +255,7 @@ impl Acknowledgement {
         device: DeviceId,
     ) -> Result<Self, Invalid> {
         let signed = Signed::parse(document)?;
-        let payload = signed.verify(&Signer::Issuer(key), Kind::Acknowledgement)?;
+        let payload = signed.verify(&Signer::Ed25519(key), Kind::Acknowledgement)?;
         let acknowledgement: Self = decode_exact(payload)?;
         if (acknowledgement.issuer, acknowledgement.device) != (issuer, device) {
             return Err(Invalid::Key);

@@ -26,7 +26,7 @@ fn request_payload(ticket: &Secret<16>, device: &PublicKey) -> Vec<u8> {
 #[must_use]
 pub fn request(ticket: &Secret<16>, device: &PublicKey) -> Unsigned {
     let payload = request_payload(ticket, device);
-    Unsigned::new(Kind::Enrolment, &Signer::Device(*device), NAMELESS, payload)
+    Unsigned::new(Kind::Enrolment, &Signer::P256(*device), NAMELESS, payload)
 }
 
 /// Checks such a proof.
@@ -39,7 +39,7 @@ pub fn verify_request(
     device: &PublicKey,
 ) -> Result<(), Invalid> {
     let expected = Zeroizing::new(request_payload(ticket, device));
-    let signed = Signed::parse(document)?.verify(&Signer::Device(*device), Kind::Enrolment)?;
+    let signed = Signed::parse(document)?.verify(&Signer::P256(*device), Kind::Enrolment)?;
     if signed == expected.as_slice() { Ok(()) } else { Err(Invalid::Signature) }
 }
 
@@ -74,7 +74,7 @@ impl Welcome {
     /// Signs the welcome.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Issuer(issuer.public());
+        let signer = Signer::Ed25519(issuer.public());
         let unsigned = Unsigned::new(Kind::Welcome, &signer, self.issuer.as_str(), encode(self));
         unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
     }
@@ -98,7 +98,7 @@ impl Welcome {
             return Err(Invalid::Key);
         }
         PublicKey::from_bytes(&welcome.agreement_key)?;
-        let signer = Signer::Issuer(IssuerPublicKey::from_bytes(&welcome.signing_key)?);
+        let signer = Signer::Ed25519(IssuerPublicKey::from_bytes(&welcome.signing_key)?);
         signed.verify(&signer, Kind::Welcome)?;
         Ok(welcome)
     }

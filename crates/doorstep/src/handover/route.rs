@@ -65,7 +65,7 @@ impl Route {
         device: &PublicKey,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, Invalid> {
-        let signer = Signer::Issuer(issuer.public());
+        let signer = Signer::Ed25519(issuer.public());
         let unsigned = Unsigned::new(Kind::Route, &signer, self.issuer.as_str(), encode(self));
         let signed = unsigned.signed(&issuer.sign(&unsigned.to_be_signed()));
         seal(Kind::Route, device, &signed, rng)
@@ -83,7 +83,7 @@ impl Route {
     ) -> Result<Self, Invalid> {
         let device = PublicKey::from_bytes(&identity.device_key)?;
         let content = sealed.open(Kind::Route, &device, shared)?;
-        let issuer = Signer::Issuer(identity.issuer_key()?);
+        let issuer = Signer::Ed25519(identity.issuer_key()?);
         let route: Self = decode_exact(Signed::parse(&content)?.verify(&issuer, Kind::Route)?)?;
         if route.issuer != identity.issuer
             || route.device != identity.device
@@ -123,7 +123,7 @@ impl RouteRequest {
     pub fn unsigned(&self, device: &PublicKey) -> Unsigned {
         Unsigned::new(
             Kind::RouteRequest,
-            &Signer::Device(*device),
+            &Signer::P256(*device),
             self.device.as_str(),
             encode(self),
         )
@@ -135,7 +135,7 @@ impl RouteRequest {
     /// [`Invalid`].
     pub fn verify(signed: &Signed<'_>, device: &PublicKey) -> Result<Self, Invalid> {
         let request: Self =
-            decode_exact(signed.verify(&Signer::Device(*device), Kind::RouteRequest)?)?;
+            decode_exact(signed.verify(&Signer::P256(*device), Kind::RouteRequest)?)?;
         if request.device.as_str() == signed.key_id() { Ok(request) } else { Err(Invalid::Key) }
     }
 }

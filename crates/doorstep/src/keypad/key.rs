@@ -41,6 +41,13 @@ impl RootKey {
         PinKey(keyed(&expand(&self.0, &[b"kp1-pin", &epoch.to_be_bytes()])))
     }
 
+    /// The key of passes under a MAC (DP1) in an epoch.
+    #[cfg(feature = "pass")]
+    #[must_use]
+    pub fn passes(&self, epoch: u32) -> crate::pass::key::PassKey {
+        crate::pass::key::PassKey(keyed(&expand(&self.0, &[b"dp1-mac", &epoch.to_be_bytes()])))
+    }
+
     /// The key under which the lock's journal goes home.
     #[cfg(feature = "otp")]
     pub(crate) fn journal(&self) -> Hmac<Sha256> {

@@ -72,7 +72,7 @@ fn another_kind_of_document_is_no_route() {
     assert_eq!(scene.phone.open(&sealed).unwrap_err(), Invalid::Seal);
     assert!(matches!(scene.phone.open(&signed).unwrap_err(), Invalid::Malformed(_)));
     // Signed by the device itself, whose algorithm is another.
-    let unsigned = Unsigned::new(Kind::Route, &Signer::Device(key), "iss_1", vec![]);
+    let unsigned = Unsigned::new(Kind::Route, &Signer::P256(key), "iss_1", vec![]);
     let signed = unsigned.signed(&scene.phone.key.sign(&unsigned.to_be_signed()));
     let sealed = seal(Kind::Route, &key, &signed, &mut rng(1)).unwrap();
     assert_eq!(scene.phone.open(&sealed).unwrap_err(), Invalid::Algorithm);

@@ -109,7 +109,7 @@ fn debug_prints_no_secret() {
     scan.print(&shared);
     let plain = sealed.open(Kind::Route, &scene.phone.key.public(), &shared).unwrap();
     scan.print(&Signed::parse(&plain).unwrap());
-    let signer = Signer::Issuer(scene.issuer.signing.public());
+    let signer = Signer::Ed25519(scene.issuer.signing.public());
     scan.print(&Unsigned::new(Kind::Route, &signer, "iss_1", plain.to_vec()));
     scan.print(&seal(Kind::Route, &scene.phone.key.public(), &plain, &mut rng(1)).map(|_| ()));
 

@@ -1,0 +1,26 @@
+//! Passes (DP1, `docs/dp1.md`): a signed token that its holder carries to a lock without a network, and that
+//! also carries the time, revocations and keys there.
+//!
+//! [`issue`] makes documents: passes, and *riders* (bulletins of revoked passes, answers to a lock that asked
+//! for the time, further keys of the issuer), which anybody's phone may bring. [`presented::Presented`] takes
+//! apart what was held to a lock; [`reader::Reader`] judges it over the crate's one pipeline, and
+//! [`state::State`] is what it remembers. [`text`] is the form for QR codes.
+//!
+//! A document is a COSE_Sign1 or COSE_Mac0 around CWT claims in deterministic CBOR, and is read without a
+//! heap. Everything that is remembered of a pass is kept under its [`claims::PassId`], never under a signature:
+//! signatures can be changed by whoever holds them and still fit.
+
+pub mod claims;
+pub mod document;
+mod fields;
+pub mod issue;
+pub mod key;
+pub mod mark;
+pub mod presented;
+pub mod proof;
+pub mod reader;
+pub mod record;
+pub mod rider;
+pub mod state;
+pub mod text;
+pub mod verification;

@@ -1,0 +1,108 @@
+//! Whose documents a lock takes: the issuer's root and keys, and the key of the lock itself.
+
+use crate::cose::keys::Signer;
+use crate::time::{Timestamp, Window};
+use hmac::{Hmac, Mac as _};
+use sha2::{Digest as _, Sha256};
+
+/// How many keys of its issuer a lock holds.
+pub const MAX_KEYS: usize = 4;
+
+/// The first four bytes of `SHA-256("dp1-kid" || public key)`, by which documents name a key. Two keys may
+/// share a name; both are then tried.
+pub type KeyName = [u8; 4];
+
+/// The name of a key.
+#[must_use]
+pub fn name_of(key: &Signer) -> KeyName {
+    let hash = Sha256::new().chain_update(b"dp1-kid");
+    let hash: [u8; 32] = match key {
+        Signer::Ed25519(key) => hash.chain_update(key.to_bytes()),
+        #[cfg(any(feature = "handover", feature = "esp256"))]
+        Signer::P256(key) => hash.chain_update(key.to_bytes()),
+    }
+    .finalize()
+    .into();
+    let [a, b, c, d, ..] = hash;
+    [a, b, c, d]
+}
+
+/// A key of the issuer that a lock trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedKey {
+    /// The key.
+    pub key: Signer,
+    /// It signs what is issued in there, and nothing once the trusted floor is past its end.
+    pub window: Window,
+    /// The number of the rotation that brought it; 0 for those that the lock was provisioned with.
+    pub sequence: u32,
+}
+
+/// The keys of its issuer that a lock trusts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrustedKeys([Option<TrustedKey>; MAX_KEYS]);
+
+impl TrustedKeys {
+    /// Those that a lock is provisioned with, good without an end; `None` when they are too many.
+    #[must_use]
+    pub fn provisioned(keys: &[Signer]) -> Option<Self> {
+        let window = Window::new(Timestamp::from_seconds(0), Timestamp::from_seconds(u64::MAX))?;
+        let mut trusted = [None; MAX_KEYS];
+        for (place, key) in trusted.get_mut(..keys.len())?.iter_mut().zip(keys) {
+            *place = Some(TrustedKey { key: *key, window, sequence: 0 });
+        }
+        Some(Self(trusted))
+    }
+
+    /// The keys.
+    pub fn iter(&self) -> impl Iterator<Item = &TrustedKey> {
+        self.0.iter().flatten()
+    }
+
+    /// Those that a document of this name may be signed with, when the trusted floor is at `floor`.
+    pub(super) fn named(self, name: KeyName, floor: Timestamp) -> Self {
+        self.filter(|known| known.window.until() > floor && name_of(&known.key) == name)
+    }
+
+    pub(super) fn filter(self, good: impl Fn(&TrustedKey) -> bool) -> Self {
+        Self(self.0.map(|known| known.filter(&good)))
+    }
+
+    /// Takes a key in: in its own place if it is known, so that its window can be ended, else in a free one,
+    /// else in that of the oldest.
+    pub(super) fn insert(&mut self, new: TrustedKey) {
+        let rank = |place: &&mut Option<TrustedKey>| {
+            let of = |known: TrustedKey| {
+                if known.key == new.key { 0 } else { u64::from(known.sequence).saturating_add(2) }
+            };
+            place.map_or(1, of)
+        };
+        if let Some(place) = self.0.iter_mut().min_by_key(rank) {
+            *place = Some(new);
+        }
+    }
+}
+
+/// The key of a lock in an epoch, for documents under a MAC.
+#[derive(Clone)]
+pub struct PassKey(pub(crate) Hmac<Sha256>);
+
+impl PassKey {
+    /// The first 8 bytes of the HMAC over a message.
+    pub(super) fn mac(&self, message: &[u8]) -> [u8; 8] {
+        let hash: [u8; 32] = self.0.clone().chain_update(message).finalize().into_bytes().into();
+        let [first, ..] = hash.as_chunks().0 else { return [0; 8] };
+        *first
+    }
+
+    /// Whether these are the bytes of [`PassKey::mac`], in time that does not depend on them.
+    pub(super) fn fits(&self, message: &[u8], mac: &[u8; 8]) -> bool {
+        self.0.clone().chain_update(message).verify_truncated_left(mac).is_ok()
+    }
+}
+
+impl core::fmt::Debug for PassKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("PassKey(..)")
+    }
+}

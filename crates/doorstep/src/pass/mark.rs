@@ -1,0 +1,106 @@
+//! What a lock remembers of passes whose uses are counted. Room is fixed, and marks are forgotten by the
+//! trusted floor alone.
+
+use super::claims::{Pass, PassId};
+use super::reader::GRACE;
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+/// The uses of one pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which pass.
+    pub id: PassId,
+    /// How often it opened.
+    pub uses: u8,
+    /// When it opened first and last, by the estimate.
+    pub first: Timestamp,
+    /// When it opened last.
+    pub last: Timestamp,
+    /// When its window ends.
+    pub until: Timestamp,
+}
+
+/// Up to `N` marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks<const N: usize> {
+    marks: [Option<Mark>; N],
+    /// The latest end of a window whose mark was forgotten.
+    forgotten: Timestamp,
+}
+
+impl<const N: usize> Marks<N> {
+    /// No marks.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { marks: [None; N], forgotten: Timestamp::from_seconds(0) }
+    }
+
+    /// All marks.
+    pub fn iter(&self) -> impl Iterator<Item = &Mark> {
+        self.marks.iter().flatten()
+    }
+
+    /// How many more there is room for.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        N.saturating_sub(self.iter().count())
+    }
+
+    /// When a pass opened first; `None` when it never did, or is not counted.
+    #[must_use]
+    pub fn first(&self, id: &PassId) -> Option<Timestamp> {
+        self.of(id).map(|mark| mark.first)
+    }
+
+    fn of(&self, id: &PassId) -> Option<&Mark> {
+        self.iter().find(|mark| mark.id == *id)
+    }
+
+    /// Whether a counted pass has uses left. One whose mark may have been forgotten has none, also after the
+    /// clock was reset to a time before its end.
+    pub(super) fn allow(&self, pass: &Pass) -> Result<(), Refusal> {
+        let Some(mark) = self.of(&pass.id) else {
+            let until = pass.window.until();
+            let over = pass.is_counted() && until <= self.forgotten;
+            return if over { Err(Refusal::Expired { until }) } else { Ok(()) };
+        };
+        match pass.scope.uses.most() {
+            Some(most) if mark.uses >= most => Err(Refusal::AlreadyUsed { at: mark.last }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one more use of it can be remembered.
+    pub(super) fn has_room(&self, pass: &Pass) -> bool {
+        !pass.is_counted() || self.of(&pass.id).is_some() || self.room() > 0
+    }
+
+    /// Remembers a use.
+    pub(super) fn insert(&mut self, id: PassId, until: Timestamp, at: Timestamp) {
+        if let Some(mark) = self.marks.iter_mut().flatten().find(|mark| mark.id == id) {
+            mark.uses = mark.uses.saturating_add(1);
+            mark.last = at;
+            mark.until = mark.until.max(until);
+        } else if let Some(place) = self.marks.iter_mut().find(|place| place.is_none()) {
+            *place = Some(Mark { id, uses: 1, first: at, last: at, until });
+        }
+    }
+
+    /// Forgets what can matter no more: passes whose window with its grace is over by the trusted floor.
+    pub(super) fn prune(&mut self, floor: Timestamp) {
+        for place in &mut self.marks {
+            let Some(mark) = place else { continue };
+            if mark.until.later(GRACE) <= floor {
+                self.forgotten = self.forgotten.max(mark.until);
+                *place = None;
+            }
+        }
+    }
+}
+
+impl<const N: usize> Default for Marks<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,402 @@
+//! A lock that takes passes: what may be verified, what is learnt from it, and what must be durable before the
+//! bolt moves.
+//!
+//! The order is fixed by types: an attempt is counted, the signature is checked, what was signed reaches the
+//! clock, and only then may the pass be refused for a reason, or open.
+
+use super::claims::{Audience, Pass};
+use super::document::{Document, Header, Malformed};
+use super::key::{TrustedKey, TrustedKeys, name_of};
+use super::presented::{PresentedPass, PresentedRider};
+use super::proof::Challenge;
+use super::record::{Event, Record};
+use super::rider::{Rider, advances};
+use super::state::State;
+use super::verification::{Keys, Verification};
+use crate::clock::{self, Belief};
+use crate::cose::keys::Signer;
+use crate::keypad::key::RootKey;
+use crate::ledger::{Head, Place, Receipt};
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+use crate::verifier::{Attempt, Ledgered, Matched, Means, Spending, WrongReceipt};
+
+/// By how many seconds the window of a pass may be missed, on either side.
+pub const GRACE: u64 = 15 * 60;
+
+/// The longest interval in which it may be, in seconds, for a pass that needs an exact clock.
+const EXACT: u64 = 15 * 60;
+
+/// How many groups a lock is in.
+pub const MAX_GROUPS: usize = 4;
+
+/// All that is said of what could not be proven: nobody learns how far it came.
+const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
+
+impl From<Malformed> for Refusal {
+    /// A lock does not say what is wrong with something that nobody signed.
+    fn from(_: Malformed) -> Self {
+        UNPROVEN
+    }
+}
+
+/// What a lock is provisioned with for passes. The issuer's keys change, and are in its [`State`].
+#[derive(Clone, Debug)]
+pub struct Reader {
+    name: Audience,
+    groups: [Option<Audience>; MAX_GROUPS],
+    keys: RootKey,
+    issuer: Option<Signer>,
+}
+
+/// What a lock knows when something is presented to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// What it believes about the time, at the record before.
+    pub belief: Belief,
+    /// Its epoch.
+    pub epoch: u32,
+    /// Seconds counted since the record before.
+    pub elapsed: u32,
+}
+
+impl Moment {
+    fn belief(&self) -> Belief {
+        self.belief.then(&clock::Event::Elapsed { seconds: u64::from(self.elapsed) })
+    }
+
+    const fn record(&self, event: Event) -> Record {
+        Record { elapsed: self.elapsed, event }
+    }
+}
+
+impl Reader {
+    /// A lock that is called `name`, with its own keys, and the root of its issuer under which keys are
+    /// rotated. `None` when it is in too many groups.
+    #[must_use]
+    pub fn new(
+        name: Audience,
+        groups: &[Audience],
+        keys: RootKey,
+        issuer: Option<Signer>,
+    ) -> Option<Self> {
+        let mut all = [None; MAX_GROUPS];
+        for (place, group) in all.get_mut(..groups.len())?.iter_mut().zip(groups) {
+            *place = Some(*group);
+        }
+        Some(Self { name, groups: all, keys, issuer })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &Audience {
+        &self.name
+    }
+
+    fn is_meant(&self, audience: &Audience) -> bool {
+        *audience == self.name || self.groups.contains(&Some(*audience))
+    }
+
+    /// Asks whether a pass may be verified. The record must be appended first. `challenge` is what the lock
+    /// sent before, if it did.
+    ///
+    /// # Errors
+    /// The refusal: throttled, or not for this lock under a key that it trusts, of which no more is said. The
+    /// time of [`Refusal::Throttled`] is one of the trusted floor.
+    pub fn begin<'a, const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        presented: PresentedPass<'a>,
+        challenge: Option<Challenge>,
+        head: Head,
+    ) -> Result<(Attempt<Verification<'a, Pass>>, Record), Refusal> {
+        let PresentedPass { document, pass, proof } = presented;
+        let meant = pass.audience.is_none_or(|audience| self.is_meant(&audience));
+        let keys = self.issuers(moment, state, &document, pass.issued_at);
+        let verification = Verification { document, keys, content: pass, proof, challenge };
+        attempt(moment, state, verification, meant, head)
+    }
+
+    /// Asks whether a rider may be verified. The record must be appended first.
+    ///
+    /// # Errors
+    /// As [`Reader::begin`].
+    pub fn begin_rider<'a, const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        presented: PresentedRider<'a>,
+        challenge: Option<Challenge>,
+        head: Head,
+    ) -> Result<(Attempt<Verification<'a, Rider>>, Record), Refusal> {
+        let PresentedRider { document, rider } = presented;
+        let issued_at = Some(rider.issued_at());
+        let (meant, keys) = match &rider {
+            Rider::Bulletin(bulletin) => (
+                self.is_meant(&bulletin.audience),
+                self.issuers(moment, state, &document, issued_at),
+            ),
+            Rider::Token(_) => (true, self.issuers(moment, state, &document, issued_at)),
+            Rider::Rotation(_) => (true, self.root(&document)),
+        };
+        let verification = Verification { document, keys, content: rider, proof: None, challenge };
+        attempt(moment, state, verification, meant, head)
+    }
+
+    /// The keys that the issuer may have made a document with.
+    fn issuers<const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        document: &Document<'_>,
+        issued_at: Option<Timestamp>,
+    ) -> Keys {
+        match *document.header() {
+            Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(self.keys.passes(epoch)),
+            Header::Mac { .. } => Keys::None,
+            Header::Ed25519(name) | Header::Esp256(name) => {
+                let named = state.keys.named(name, moment.belief().floor());
+                Keys::of(named, document.header(), issued_at)
+            }
+        }
+    }
+
+    fn root(&self, document: &Document<'_>) -> Keys {
+        let Some(issuer) = self.issuer else { return Keys::None };
+        let (Header::Ed25519(name) | Header::Esp256(name)) = *document.header() else {
+            return Keys::None;
+        };
+        let root = (name == name_of(&issuer)).then(|| TrustedKeys::provisioned(&[issuer]));
+        root.flatten().map_or(Keys::None, |keys| Keys::of(keys, document.header(), None))
+    }
+
+    /// Names the record by which the clock learns when an authentic pass was made, whether or not it opens.
+    pub fn verified<'m, 'a>(
+        &self,
+        moment: &Moment,
+        matched: &'m Matched<Verification<'a, Pass>>,
+        head: Head,
+    ) -> (Learning<'m, 'a>, Record) {
+        let record = moment.record(Event::Verified { issued_at: matched.found().issued_at });
+        (Learning { matched, place: Place::of(head, record.to_bytes().as_ref()) }, record)
+    }
+
+    /// Names the record that spends a pass, on the state read last.
+    ///
+    /// # Errors
+    /// The refusal: the clock is unset, too early or too late, made for another lock, revoked, already used,
+    /// no proof of its holder, or no room to remember it.
+    pub fn spend<const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        learned: &Learned<'_, '_>,
+        head: Head,
+    ) -> Result<(Spending<Pass>, Record), Refusal> {
+        let matched = learned.0;
+        let pass = matched.found();
+        let counted_until = pass.is_counted().then_some(pass.window.until());
+        let record = moment.record(Event::Opened { id: pass.id, counted_until });
+        let belief = moment.belief();
+        let standing = Passes { reader: self, belief, state, verification: matched.method() };
+        let spending =
+            matched.spend(&standing, belief.probable(), head, record.to_bytes().as_ref())?;
+        Ok((spending, record))
+    }
+
+    /// Names the record by which an authentic rider takes effect.
+    ///
+    /// # Errors
+    /// [`Refusal::AlreadyUsed`] when the lock knows all that it says, [`Refusal::WrongCode`] when it answers
+    /// another challenge.
+    pub fn spend_rider<const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        matched: &Matched<Verification<'_, Rider>>,
+        head: Head,
+    ) -> Result<(Spending<Rider>, Record), Refusal> {
+        let challenge = &matched.method().challenge;
+        let age = challenge.as_ref().map_or(u32::MAX, Challenge::age);
+        let age = age.saturating_add(moment.elapsed);
+        let record = moment.record(Event::of_rider(matched.found(), age));
+        let belief = moment.belief();
+        let standing =
+            Riders { belief, state, challenge: challenge.as_ref(), event: &record.event };
+        let spending =
+            matched.spend(&standing, belief.probable(), head, record.to_bytes().as_ref())?;
+        Ok((spending, record))
+    }
+
+    /// What a lock believes and remembers after a record.
+    #[must_use]
+    pub fn then<const N: usize>(
+        belief: Belief,
+        state: &State<N>,
+        record: &Record,
+    ) -> (Belief, State<N>) {
+        let mut belief = belief.then(&clock::Event::Elapsed { seconds: u64::from(record.elapsed) });
+        let mut state = *state;
+        if let Some(event) = record.event.clock() {
+            belief = belief.then(&event);
+        }
+        match record.event {
+            Event::Tried => state.attempts = state.attempts.taken(belief.floor()),
+            Event::Opened { id, counted_until } => {
+                if let Some(until) = counted_until {
+                    state.marks.insert(id, until, belief.probable());
+                }
+            }
+            Event::Verified { .. }
+            | Event::Token { .. }
+            | Event::Bulletin { .. }
+            | Event::Rotation(_) => state.attempts = state.attempts.give_back(),
+        }
+        match record.event {
+            Event::Bulletin { sequence, revoked, .. } if advances(state.bulletin, sequence) => {
+                (state.bulletin, state.revoked) = (sequence, revoked);
+            }
+            Event::Rotation(rotation) if advances(state.rotation, rotation.sequence) => {
+                let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
+                state.rotation = sequence;
+                state.keys.insert(TrustedKey { key, window, sequence });
+            }
+            _ => {}
+        }
+        state.marks.prune(belief.floor());
+        (belief, state)
+    }
+}
+
+fn attempt<'a, C: Copy, const N: usize>(
+    moment: &Moment,
+    state: &State<N>,
+    verification: Verification<'a, C>,
+    meant: bool,
+    head: Head,
+) -> Result<(Attempt<Verification<'a, C>>, Record), Refusal> {
+    let known = !matches!(verification.keys, Keys::None);
+    let standing = Attempts { state, floor: moment.belief().floor(), taken: known && meant };
+    let (record, at) = (moment.record(Event::Tried), moment.belief().probable());
+    let bytes = record.to_bytes();
+    Ok((Attempt::begin(verification, Means::Scanned, &standing, at, head, bytes.as_ref())?, record))
+}
+
+/// The record of what an authentic pass tells the clock, not yet appended.
+#[derive(Debug)]
+#[must_use = "a pass is judged after the clock learned from it"]
+pub struct Learning<'m, 'a> {
+    matched: &'m Matched<Verification<'a, Pass>>,
+    place: Place,
+}
+
+/// An authentic pass from which the clock has learned, durably.
+#[derive(Debug)]
+pub struct Learned<'m, 'a>(&'m Matched<Verification<'a, Pass>>);
+
+impl<'m, 'a> Learning<'m, 'a> {
+    /// Where the record must be appended.
+    pub const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The record stands.
+    ///
+    /// # Errors
+    /// [`WrongReceipt`] when the receipt was given for another record.
+    pub fn learned(&self, receipt: Receipt) -> Result<Learned<'m, 'a>, WrongReceipt> {
+        if receipt.fits(&self.place) { Ok(Learned(self.matched)) } else { Err(WrongReceipt) }
+    }
+}
+
+/// Whether anything may be verified at all.
+struct Attempts<'a, const N: usize> {
+    state: &'a State<N>,
+    floor: Timestamp,
+    taken: bool,
+}
+
+impl<C, const N: usize> Ledgered<C> for Attempts<'_, N> {
+    fn admit(&self, _: Means, _: Timestamp) -> Result<Option<u8>, Refusal> {
+        self.state.attempts.take(self.floor)?;
+        // Refused with the words of a signature that does not fit.
+        if self.taken { Ok(None) } else { Err(UNPROVEN) }
+    }
+
+    fn still(&self, _: &C, _: Timestamp) -> Result<(), Refusal> {
+        Ok(())
+    }
+}
+
+/// What the state says of an authentic pass.
+struct Passes<'a, 'b, const N: usize> {
+    reader: &'a Reader,
+    belief: Belief,
+    state: &'a State<N>,
+    verification: &'a Verification<'b, Pass>,
+}
+
+impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
+    fn admit(&self, _: Means, _: Timestamp) -> Result<Option<u8>, Refusal> {
+        Ok(None)
+    }
+
+    fn still(&self, pass: &Pass, _: Timestamp) -> Result<(), Refusal> {
+        let now = self.belief.now().ok_or(Refusal::ClockUnset)?;
+        if pass.scope.exact && now.latest.since(now.earliest) > EXACT {
+            return Err(Refusal::ClockUnset);
+        }
+        let from = pass.window.from().earlier(GRACE);
+        if now.latest < from {
+            return Err(Refusal::NotYetValid { from });
+        }
+        let marks = &self.state.marks;
+        let lasts = pass.lasts.zip(marks.first(&pass.id));
+        let end = lasts.map(|(lasts, first)| first.later(u64::from(lasts.get())));
+        let until = pass.window.until();
+        let until = end.map_or(until, |end| end.min(until)).later(GRACE);
+        if now.earliest >= until {
+            return Err(Refusal::Expired { until });
+        }
+        if pass.is_counted() && pass.audience.is_some_and(|audience| audience != self.reader.name) {
+            return Err(Refusal::WrongVerifier);
+        }
+        if self.state.revoked.prefixes().contains(&pass.id.prefix()) {
+            return Err(Refusal::Revoked);
+        }
+        marks.allow(pass)?;
+        if !self.verification.is_proven(&self.reader.name) {
+            return Err(UNPROVEN);
+        }
+        if marks.has_room(pass) { Ok(()) } else { Err(Refusal::LedgerFull) }
+    }
+}
+
+/// What the state says of an authentic rider.
+struct Riders<'a, const N: usize> {
+    belief: Belief,
+    state: &'a State<N>,
+    challenge: Option<&'a Challenge>,
+    event: &'a Event,
+}
+
+impl<const N: usize> Ledgered<Rider> for Riders<'_, N> {
+    fn admit(&self, _: Means, _: Timestamp) -> Result<Option<u8>, Refusal> {
+        Ok(None)
+    }
+
+    fn still(&self, rider: &Rider, at: Timestamp) -> Result<(), Refusal> {
+        let newer = match rider {
+            Rider::Bulletin(bulletin) => advances(self.state.bulletin, bulletin.sequence),
+            Rider::Rotation(rotation) => advances(self.state.rotation, rotation.sequence),
+            Rider::Token(token) => {
+                let answers = self.challenge.is_some_and(|sent| *sent.nonce() == token.nonce);
+                answers.then_some(false).ok_or(UNPROVEN)?
+            }
+        };
+        let tells = |event| self.belief.then(&event) != self.belief;
+        let news = newer || self.event.clock().is_some_and(tells);
+        if news { Ok(()) } else { Err(Refusal::AlreadyUsed { at }) }
+    }
+}

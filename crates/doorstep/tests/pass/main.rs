@@ -1,0 +1,12 @@
+//! Passes: every rule of the lock, the sizes, every vector, and what nobody thought of.
+
+#![cfg(all(feature = "pass", feature = "esp256"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod documents;
+mod lock;
+mod mutations;
+mod riders;
+mod support;
+mod vectors;
+mod wycheproof;

@@ -1,0 +1,136 @@
+//! Whatever is presented to a lock: what nobody signed opens nothing and moves no clock, and of what was signed
+//! nothing opens more often than it may, nothing is rolled back, and every record reads back.
+
+#![no_main]
+
+use doorstep::clock::{AfterPowerLoss, Belief, Clock, Event, Oscillator};
+use doorstep::keypad::key::RootKey;
+use doorstep::ledger::{Head, Place, Receipt};
+use doorstep::pass::claims::Audience;
+use doorstep::pass::document::{Content, Document};
+use doorstep::pass::issue::maced;
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::presented::Presented;
+use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::record::Record;
+use doorstep::pass::state::State;
+use doorstep::pass::text;
+use doorstep::refusal::Refusal;
+use doorstep::secret::Secret;
+use doorstep::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// Few, so that they fill up.
+const MARKS: usize = 3;
+
+struct Lock {
+    reader: Reader,
+    belief: Belief,
+    state: State<MARKS>,
+}
+
+impl Lock {
+    fn moment(&self) -> Moment {
+        Moment { belief: self.belief, epoch: 0, elapsed: 0 }
+    }
+
+    fn append(&mut self, place: &Place, record: &Record) -> Receipt {
+        let bytes = record.to_bytes();
+        assert_eq!(Record::from_bytes(bytes.as_ref()), Some(*record));
+        let (floor, bulletin) = (self.belief.floor(), self.state.bulletin());
+        let rotation = self.state.rotation();
+        (self.belief, self.state) = Reader::then(self.belief, &self.state, record);
+        assert!(self.belief.floor() >= floor, "the floor fell");
+        assert!((bulletin..=bulletin + 1_000).contains(&self.state.bulletin()));
+        assert!((rotation..=rotation + 1_000).contains(&self.state.rotation()));
+        place.appended()
+    }
+
+    fn show(&mut self, bytes: &[u8]) -> Result<Content, Refusal> {
+        let (reader, head) = (self.reader.clone(), Head::EMPTY);
+        match Presented::parse(bytes)? {
+            Presented::Pass(pass) => {
+                let begun = reader.begin(&self.moment(), &self.state, pass, None, head);
+                let (attempt, tried) = begun?;
+                let receipt = self.append(attempt.place(), &tried);
+                let matched = attempt.counted(receipt).expect("its own").compare()?;
+                let (learning, verified) = reader.verified(&self.moment(), &matched, head);
+                let receipt = self.append(learning.place(), &verified);
+                let learned = learning.learned(receipt).expect("its own");
+                let moment = self.moment();
+                let spent = reader.spend(&moment, &self.state, &learned, head);
+                let (spending, opened) = spent?;
+                let receipt = self.append(spending.place(), &opened);
+                Ok(Content::Pass(*spending.granted(receipt).expect("its own").found()))
+            }
+            Presented::Rider(rider) => {
+                let begun = reader.begin_rider(&self.moment(), &self.state, rider, None, head);
+                let (attempt, tried) = begun?;
+                let receipt = self.append(attempt.place(), &tried);
+                let matched = attempt.counted(receipt).expect("its own").compare()?;
+                let spent = reader.spend_rider(&self.moment(), &self.state, &matched, head);
+                let (spending, taken) = spent?;
+                let receipt = self.append(spending.place(), &taken);
+                Ok(Content::Rider(*spending.granted(receipt).expect("its own").found()))
+            }
+        }
+    }
+}
+
+/// The lock of the vectors (`vectors/dp1/presented.json`), with a key that is not theirs.
+fn lock() -> (Lock, RootKey) {
+    let clock =
+        Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
+    let keys = RootKey::from_secret(Secret::from_bytes([0xA5; 32]));
+    let name = |text| Audience::parse(text).expect("a name");
+    let reader = Reader::new(name("lk-00042"), &[name("club")], keys.clone(), None);
+    let now = Timestamp::from_seconds(1_800_057_600);
+    let trusted = TrustedKeys::provisioned(&[]).expect("none are few");
+    let state = State::new(trusted, now);
+    (Lock { reader: reader.expect("few groups"), belief: Belief::new(clock, now), state }, keys)
+}
+
+// A case is steps of an action, a length in 16 bits and so many bytes.
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let (mut lock, keys) = lock();
+    let mut opened = BTreeMap::new();
+    let mut rest = bytes;
+    while let Some(([action, high, low], after)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
+        let (step, after) = after.split_at(length);
+        rest = after;
+        match action % 3 {
+            0 => {
+                let before = lock.belief;
+                assert!(lock.show(step).is_err(), "nobody made it");
+                assert_eq!(lock.belief, before);
+                if let Ok(line) = core::str::from_utf8(step) {
+                    let _ = text::read(line);
+                }
+                if let Some(record) = Record::from_bytes(step) {
+                    assert_eq!(record.to_bytes().as_ref(), step);
+                }
+            }
+            1 => {
+                let Ok(document) = Document::parse(step) else { continue };
+                let Ok(signed) = maced(document.content(), 0, &keys.passes(0)) else { continue };
+                let mut line = String::new();
+                text::write(signed.as_ref(), &mut line).expect("into memory");
+                let read = text::read(&line).expect("what was written");
+                assert_eq!(read.as_ref(), signed.as_ref());
+                let Ok(Content::Pass(pass)) = lock.show(signed.as_ref()) else { continue };
+                assert!(pass.holder.is_none(), "opened without a proof");
+                assert!(!lock.state.revoked().prefixes().contains(&pass.id.prefix()));
+                if let Some(most) = pass.scope.uses.most() {
+                    let uses = opened.entry(format!("{:?}", pass.id)).or_insert(0_u8);
+                    *uses += 1;
+                    assert!(*uses <= most, "opened too often");
+                }
+            }
+            _ => {
+                let seconds = step.first_chunk().map_or(1, |four| u32::from_be_bytes(*four));
+                lock.belief = lock.belief.then(&Event::Elapsed { seconds: u64::from(seconds) });
+            }
+        }
+    }
+});
