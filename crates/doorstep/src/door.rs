@@ -3,7 +3,7 @@
 //!
 //! [`bundle::Bundle`] is what it is provisioned with, [`Door`] decides, [`state::State`] is what it
 //! remembers, and [`journal`] is how that goes home. PINs, long forms and control codes are judged by
-//! [`keypad::lock`](crate::keypad::lock), the codes of a TOTP door by [`otp::verify`](crate::otp::verify);
+//! [`keypad::lock`], the codes of a TOTP door by [`otp::verify`];
 //! both speak to one belief about the time.
 
 pub mod bundle;
