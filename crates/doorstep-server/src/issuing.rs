@@ -13,7 +13,7 @@ use doorstep::door::MARKS;
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::lock::LOOK_AROUND;
-use doorstep::keypad::mark::{self, Marks, What};
+use doorstep::keypad::mark::{self, Marks};
 use doorstep::keypad::profile::{Fit, Profile};
 use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::time::{Timestamp, Window};
@@ -187,8 +187,9 @@ impl<'a> Issuer<'a> {
 
     /// Gives so many new holders of a booking their PINs.
     pub(crate) fn give(&self, booking: i64, fit: &Fit, holders: u8) -> Result<(), Problem> {
-        let against = self.marks.against(&fit.tuple(0, 0), self.epoch);
-        if against.is_some_and(|mark| mark.what == What::Began) {
+        // Against a holder that nobody is speaks only what shuts out the whole window.
+        let nobody = fit.tuple(u8::MAX, u8::MAX);
+        if self.marks.against(&nobody, self.epoch).is_some() {
             return Err(Problem::new(
                 Code::WindowUnavailable,
                 "somebody whose window begins later was let in, so that the lock refuses this one",
@@ -295,7 +296,7 @@ pub(crate) struct Reissued {
     pub(crate) lost: usize,
 }
 
-/// Gives all PINs of a lock that are to open anew, in the generation and epoch that `issuer` is to have.
+/// Gives all PINs of a lock that are to open anew, in another generation of the lock or another epoch.
 pub(crate) fn reissue(
     connection: &Connection,
     keys: &Keys,
