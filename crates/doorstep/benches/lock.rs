@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput};
 use doorstep::clock::{AfterPowerLoss, Belief, Clock, Event, Oscillator};
 use doorstep::keypad::issue::Pin;
-use doorstep::keypad::key::RootKey;
+use doorstep::keypad::key::{PinKey, RootKey};
 use doorstep::keypad::lock::{Entry, Lock};
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::record::{self, Record, Source};
@@ -40,9 +40,8 @@ fn profiles() -> [(&'static str, Profile); 2] {
         .map(|(name, profile)| (name, profile.expect("a profile of ours")))
 }
 
-fn pin(profile: &Profile, tuple: &Tuple) -> [doorstep::code::Code; 2] {
-    let pin = Pin::derive(&root(), 0, profile, tuple).expect("a holder of the profile");
-    [pin.code(Form::Pin), pin.code(Form::Long)]
+fn pin(key: &PinKey, profile: &Profile, tuple: &Tuple) -> Pin {
+    Pin::with_key(key, profile, tuple).expect("a holder of the profile")
 }
 
 /// A booking becomes a window, both holders' PINs and long forms, and differs from its neighbours, whose
@@ -57,9 +56,15 @@ fn bookings(criterion: &mut Criterion) {
         };
         group.bench_function(format!("{name}, {NEIGHBOURS} neighbours"), |b| {
             b.iter(|| {
-                let mine = [0, 1].map(|holder| pin(&profile, &fit(NOW).tuple(holder, 0)));
+                let key = root().pins(0);
+                let codes = |holder| {
+                    let pin = pin(&key, &profile, &fit(NOW).tuple(holder, 0));
+                    [pin.code(Form::Pin), pin.code(Form::Long)]
+                };
+                let mine = [0, 1].map(codes);
                 let differs = (1..=NEIGHBOURS).all(|quarter| {
-                    let [other, _] = pin(&profile, &fit(NOW.later(900 * quarter)).tuple(0, 0));
+                    let tuple = fit(NOW.later(900 * quarter)).tuple(0, 0);
+                    let other = pin(&key, &profile, &tuple).code(Form::Pin);
                     mine.iter().all(|[pin, _]| pin.expose() != other.expose())
                 });
                 (mine, differs)

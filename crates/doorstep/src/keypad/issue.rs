@@ -1,7 +1,7 @@
 //! The issuer's side: a booking becomes the PIN of a true window.
 
 use super::control::Command;
-use super::key::RootKey;
+use super::key::{PinKey, RootKey};
 use super::profile::{Fit, Profile};
 use super::tuple::{Form, PinDigits, Tuple, Word};
 use crate::code::Code;
@@ -17,11 +17,18 @@ impl Pin {
     /// have.
     #[must_use]
     pub fn derive(root: &RootKey, epoch: u32, profile: &Profile, tuple: &Tuple) -> Option<Self> {
+        Self::with_key(&root.pins(epoch), profile, tuple)
+    }
+
+    /// The same with an epoch's key that was derived before: five times as fast, for who compares
+    /// many.
+    #[must_use]
+    pub fn with_key(key: &PinKey, profile: &Profile, tuple: &Tuple) -> Option<Self> {
         if tuple.holder >= profile.holders() || tuple.generation >= profile.generations() {
             return None;
         }
         let lane = profile.lane(tuple);
-        let words = root.pins(epoch).block(tuple, lane / 4);
+        let words = key.block(tuple, lane / 4);
         let word = *words.get(usize::from(lane % 4))?;
         Some(Self { word, digits: profile.digits() })
     }

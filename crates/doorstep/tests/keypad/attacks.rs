@@ -2,6 +2,7 @@
 
 use crate::support::{CLOCK, DAY, Door, HOUR, MIDNIGHT, at, lockers, once, wrong_code};
 use doorstep::clock::Event;
+use doorstep::keypad::lock::Entry;
 use doorstep::keypad::state::State;
 use doorstep::keypad::tuple::Tuple;
 use doorstep::refusal::Refusal;
@@ -96,4 +97,43 @@ fn successes_buy_no_guesses() {
         let _ = door.open(&pin);
     }
     assert_eq!(compared, 10);
+}
+
+/// A PIN that opened once, typed again each minute while the clock is as uncertain as it may be: by the
+/// estimate its window is over, by the belief not yet, and until then its mark must stand.
+#[test]
+fn an_uncertain_clock_revives_no_spent_pin() {
+    let mut door = door();
+    door.wait(320 * DAY);
+    assert!(door.state.belief().uncertainty() > 30 * 60);
+    let now = door.state.belief().probable().seconds();
+    let tuple = door.booking(now / 900 * 900 - 2700, HOUR);
+    let tuple = Tuple { class: once(tuple.class), ..tuple };
+    let pin = door.pin(&tuple, 0);
+    door.open(&pin).unwrap();
+    let mut expired = 0;
+    for _ in 0..150 {
+        door.wait(60);
+        match door.clone().open(&pin) {
+            Err(Refusal::AlreadyUsed { .. }) => assert_eq!(expired, 0),
+            Err(Refusal::Expired { .. }) => expired += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(expired > 0, "in the end it is over by the belief as well");
+}
+
+/// The power goes between the comparison and the spending.
+#[test]
+fn a_clock_lost_meanwhile_opens_nothing() {
+    let mut door = door();
+    let pin = door.pin(&door.booking(MIDNIGHT, HOUR), 0);
+    let lock = door.lock.clone();
+    let Ok(Entry::Pin(typed)) = lock.read(&pin) else { panic!("{pin}") };
+    let (attempt, tried) = lock.begin(&door.state, 0, typed, door.head).unwrap();
+    let receipt = door.append(attempt.place(), &tried).unwrap();
+    let matched = attempt.counted(receipt).unwrap().compare().unwrap();
+    door.clock(Event::PowerLost);
+    let spending = lock.spend(&door.state, 0, &matched, door.head);
+    assert_eq!(spending.map(|_| ()), Err(Refusal::ClockUnset));
 }

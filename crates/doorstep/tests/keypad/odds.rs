@@ -85,6 +85,33 @@ fn the_table_of_the_specification_is_what_is_computed() {
     }
 }
 
+#[test]
+fn the_table_of_security_is_what_is_computed() {
+    let table = include_str!("../../../../SECURITY.md");
+    let [courts, general, stays] = profiles().map(|profile| {
+        assert_eq!(profile.digits().get(), 9);
+        Odds::new(&profile)
+    });
+    let long = PinDigits::new(9).unwrap().pins() * 100_000;
+    // Ten spans, or four lanes, in two epochs; an epoch code has the key of the next alone.
+    let [set_time, cancel, epoch] = [20, 8, 1].map(|may| Odds::of(may, 10_000_000));
+    for (what, Odds { acceptable, guess, robot_year }) in [
+        ("PIN, courts, 9 digits", courts),
+        ("PIN, general, 9 digits", general),
+        ("PIN, stays of 14 nights, 9 digits", stays),
+        ("long form, general, 14 digits", Odds::of(general.acceptable, long)),
+        ("set-time code, of ten spans", set_time),
+        ("cancel code, of four lanes", cancel),
+        ("epoch code", epoch),
+    ] {
+        let guess = format!("{guess:.1e}");
+        let (digits, power) = guess.split_once("e-").unwrap();
+        let robot = robot_year * 100.0;
+        let row = format!("| {what} | {acceptable} | {digits}e-{power:0>2} | {robot:.2} % |");
+        assert!(table.lines().any(|line| line == row), "{row}");
+    }
+}
+
 /// With six digits, so that something is hit: every guess of a sample against the real derivation.
 #[test]
 fn guesses_hit_as_often_as_computed() {
