@@ -132,13 +132,17 @@ fn take_journal(of: &Lock, file: &PathBuf) -> Result<Answer, CliError> {
     let lock = find::id(&client, &of.lock)?;
     let body = json!({ "journal": base64url(&journal) });
     let taken = client.post(&format!("/v1/locks/{lock}/journal"), &body)?;
+    let many = |name: &str, one: &str, more: &str| match taken[name].as_u64() {
+        Some(1) => format!("1 {one}"),
+        count => format!("{} {more}", count.unwrap_or(0)),
+    };
     let mut text = format!(
-        "{} records, {} of them new: {} openings, {} refused, {} power cuts\n",
-        taken["records"],
+        "{}, {} of them new: {}, {} refused, {}\n",
+        many("records", "record", "records"),
         taken["new_records"],
-        taken["openings"],
+        many("openings", "opening", "openings"),
         taken["refused"],
-        taken["power_losses"],
+        many("power_losses", "power cut", "power cuts"),
     );
     if taken["gap"] == true {
         text.push_str(&format!("{WARN}some records before these never came home{WARN:#}\n"));

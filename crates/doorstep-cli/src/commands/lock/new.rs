@@ -136,8 +136,8 @@ struct Places<'p> {
 }
 
 impl Places<'_> {
-    /// Puts the bundle where it was wanted, and says what is left to show.
-    fn fill(self, bundle: &str) -> Result<String, CliError> {
+    /// Puts the bundle where it was wanted; `None` when it is to be shown instead.
+    fn fill(self, bundle: &str) -> Result<Option<String>, CliError> {
         let mut told = String::new();
         let nowhere = self.file.is_none() && self.svg.is_none() && self.png.is_none();
         let qr = || Qr::of_text(bundle).map_err(|error| CliError::new(error.to_string()));
@@ -159,13 +159,10 @@ impl Places<'_> {
                 dir.display()
             );
         }
-        if !nowhere || self.dir.is_some() {
-            return Ok(told);
+        if !nowhere {
+            told.push_str("the bundle was written; it goes into the lock: doorstep lock install BUNDLE --dir DIR\n");
         }
-        Ok(format!(
-            "{}{WARN}the bundle, shown once; whoever reads it can open this lock:{WARN:#}\n{bundle}\n",
-            qr()?.terminal().as_str()
-        ))
+        Ok((!told.is_empty()).then_some(told))
     }
 }
 
@@ -200,10 +197,25 @@ pub(crate) fn provision(args: &Provision) -> Result<Answer, CliError> {
     told(made, places)
 }
 
-fn told(made: Value, places: Places<'_>) -> Result<Answer, CliError> {
+fn told(mut made: Value, places: Places<'_>) -> Result<Answer, CliError> {
     let bundle = made["bundle"].as_str().map(str::to_owned).map(Zeroizing::new);
     let bundle = bundle.ok_or_else(|| CliError::new("the server's answer holds no bundle"))?;
-    let mut text = places.fill(&bundle)?;
+    let mut text = match places.fill(&bundle)? {
+        Some(told) => {
+            if let Some(made) = made.as_object_mut() {
+                made.remove("bundle");
+            }
+            told
+        }
+        None => {
+            let qr = Qr::of_text(&bundle).map_err(|error| CliError::new(error.to_string()))?;
+            format!(
+                "{}{WARN}the bundle, shown once; whoever reads it can open this lock:{WARN:#}\n{}\n",
+                qr.terminal().as_str(),
+                bundle.as_str(),
+            )
+        }
+    };
     let lock = &made["lock"];
     let word = |name: &str| lock[name].as_str().unwrap_or_default();
     text.push_str(&format!("{GOOD}provisioned{GOOD:#} {} as {}\n", word("name"), word("id")));
