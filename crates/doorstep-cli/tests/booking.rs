@@ -48,6 +48,7 @@ fn every_command_has_help() {
         "set-time",
         "epoch",
         "take-journal",
+        "events",
         "profiles",
     ];
     let booking = ["add", "list", "show", "change", "cancel", "friend", "renew", "message"];
@@ -122,7 +123,7 @@ fn a_booking_is_read_in_the_zone_of_the_place() {
     let message = told(&shop, &["booking", "message", id, "--zone", "Europe/Madrid"]);
     let spaced = booking["holders"][0]["pin_spaced"].as_str().unwrap();
     let long = booking["holders"][0]["long_form_spaced"].as_str().unwrap();
-    assert!(message.contains("Court 3: Mon 2 Mar 2026, 14:00 to 15:00"), "{message}");
+    assert!(message.contains("Court 3: Mon 2 Mar 2026, 14:10 to 15:00"), "{message}");
     assert!(message.contains(spaced) && message.contains(long), "{message}");
 
     let skipped = ["--from", "2026-03-29 02:30", "--for", "1h", "--zone", "Europe/Madrid"];
@@ -233,6 +234,11 @@ fn the_journal_comes_home() {
     );
     let known = shop.must(&["booking", "show", id]).json;
     assert_eq!(known["revocations"][0]["takes_effect"], "now", "{known}");
+    let events = shop.must(&["lock", "events", "Court 3"]).json;
+    let kinds: Vec<&str> =
+        events["data"].as_array().unwrap().iter().filter_map(|one| one["kind"].as_str()).collect();
+    assert_eq!(kinds, ["opened", "pin_cancelled"], "{events}");
+    assert!(told(&shop, &["lock", "events", "Court 3"]).contains("opened by pin"));
     let mut changed = std::fs::read(shop.path("journal.bin")).unwrap();
     *changed.last_mut().unwrap() ^= 1;
     std::fs::write(shop.path("journal.bin"), changed).unwrap();

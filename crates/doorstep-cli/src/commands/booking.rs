@@ -20,11 +20,26 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorstep booking add \"Court 3\" --from 14:00 --for 1h\n  doorstep booking add \"Court 3\" --from \"2026-03-02 14:00\" --until \"2026-03-02 15:30\" --zone Europe/Madrid --holders 2\n  doorstep booking add lck_01k… --from +10m --for 1h --once --reference B-1001"
     )]
     Add(Add),
-    /// List bookings, by when they begin
+    /// List bookings, oldest first
+    #[command(
+        after_help = "Examples:\n  doorstep booking list\n  doorstep booking list --lock \"Court 3\" --from 08:00 --until 22:00\n  doorstep booking list --reference B-1001"
+    )]
     List {
         /// Only those of this lock: its id or its name
         #[arg(long)]
         lock: Option<String>,
+        /// Only those that open after this
+        #[arg(long, requires = "lock")]
+        from: Option<String>,
+        /// Only those that open before this
+        #[arg(long, requires = "lock")]
+        until: Option<String>,
+        /// Only the one with this reference
+        #[arg(long)]
+        reference: Option<String>,
+        /// Simulated clock that relative times are read by (test data only)
+        #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
+        clock: Option<PathBuf>,
         /// At most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
@@ -157,14 +172,23 @@ impl When {
 pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     match command {
         Command::Add(add) => self::add(add),
-        Command::List { lock, limit, cursor, place } => {
+        Command::List { lock, from, until, reference, clock, limit, cursor, place } => {
             let client = place.connection.open()?;
             let mut query = format!("/v1/bookings?limit={limit}");
             if let Some(lock) = lock {
                 query.push_str(&format!("&lock={}", find::id(&client, lock)?));
             }
-            if let Some(cursor) = cursor {
-                query.push_str(&format!("&cursor={}", escape(cursor)));
+            let (zone, now) = (zone(place.zone.as_deref())?, Clock::new(clock.clone()).now()?);
+            for (name, time) in [("from", from), ("until", until)] {
+                if let Some(time) = time {
+                    let time = rfc3339(parse_time_in(time, now, &zone)?);
+                    query.push_str(&format!("&{name}={}", escape(&time)));
+                }
+            }
+            for (name, value) in [("reference", reference), ("cursor", cursor)] {
+                if let Some(value) = value {
+                    query.push_str(&format!("&{name}={}", escape(value)));
+                }
             }
             list(client.get(&query)?, place)
         }

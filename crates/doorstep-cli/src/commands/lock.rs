@@ -2,6 +2,7 @@
 
 mod codes;
 mod door;
+mod events;
 pub(crate) mod find;
 mod new;
 mod profile;
@@ -64,6 +65,9 @@ pub(crate) enum Command {
         /// What to do
         #[arg(value_enum)]
         change: codes::Change,
+        /// The code of the epoch that was confirmed, once more, for a lock at which it was never typed
+        #[arg(long)]
+        again: bool,
     },
     /// At the server: take in a lock's journal
     TakeJournal {
@@ -71,6 +75,17 @@ pub(crate) enum Command {
         of: Lock,
         /// The file that the lock wrote
         file: PathBuf,
+    },
+    /// At the server: what a lock's journals told: who opened, and when
+    Events {
+        #[command(flatten)]
+        of: Lock,
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
+        limit: u16,
+        /// Go on from an earlier answer's next_cursor
+        #[arg(long)]
+        cursor: Option<String>,
     },
     /// What each kind of lock takes, and what a guesser gains
     #[command(
@@ -115,11 +130,18 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             let client = of.connection.open()?;
             codes::set_time(&client, &find::id(&client, &of.lock)?)
         }
-        Command::Epoch { of, change } => {
+        Command::Epoch { of, change, again } => {
             let client = of.connection.open()?;
-            codes::epoch(&client, &find::id(&client, &of.lock)?, *change)
+            codes::epoch(&client, &find::id(&client, &of.lock)?, *change, *again)
         }
         Command::TakeJournal { of, file } => take_journal(of, file),
+        Command::Events { of, limit, cursor } => {
+            let client = of.connection.open()?;
+            let lock = find::id(&client, &of.lock)?;
+            let cursor = cursor.as_ref().map(|cursor| format!("&cursor={}", escape(cursor)));
+            let query = format!("?limit={limit}{}", cursor.unwrap_or_default());
+            events::list(client.get(&format!("/v1/locks/{lock}/events{query}"))?)
+        }
         Command::Profiles(args) => profiles::run(args),
         Command::Door(command) => door::run(command),
     }
@@ -150,6 +172,12 @@ fn take_journal(of: &Lock, file: &PathBuf) -> Result<Answer, CliError> {
     if taken["forked"] == true {
         text.push_str(&format!(
             "{WARN}it does not go on from the journal before: the lock was set back, or there are two{WARN:#}\n"
+        ));
+    }
+    if taken["epoch_behind"] == true {
+        text.push_str(&format!(
+            "{WARN}the lock is in an epoch before the one that was confirmed; its code again: doorstep lock epoch {} end --again{WARN:#}\n",
+            of.lock
         ));
     }
     Ok(Answer::new(taken, text))

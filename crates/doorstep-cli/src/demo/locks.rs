@@ -125,9 +125,8 @@ fn a_lost_pin(world: &World, report: &mut Report, court: &Court) -> Result<(), C
 }
 
 fn the_next_party(world: &World, report: &mut Report, court: &Court) -> Result<(), CliError> {
-    report.chapter("17:10. A party whose window was rounded up, and the next one");
+    report.chapter("17:10. A party whose window is rounded up, and the next one");
     let first = world.must(&book(COURT, "17:10", "1h", &[]))?;
-    let next = world.must(&book(COURT, "18:15", "1h", &[]))?;
     let until = text(&first.json["opens_until"]);
     report.step(
         "their hour ends at 18:10; their PIN opens until",
@@ -135,12 +134,22 @@ fn the_next_party(world: &World, report: &mut Report, court: &Court) -> Result<(
         "2026-03-02T18:30:00Z",
         &until,
     );
+    let early = world.run(&book(COURT, "18:15", "1h", &[]))?;
+    report.expect("18:15 for the next party", &early, "window_unavailable");
+    let id = first.text("id").to_owned();
+    let moved = world.run(&["booking", "change", &id, "--from", "18:45", "--for", "1h"])?;
+    report.expect("they move to 18:45, so that others can come at 17:15", &moved, "done");
+    let next = world.must(&book(COURT, "17:15", "1h", &[]))?;
+    let moved = world.must(&["booking", "show", &id])?;
+    let truth = text(&moved.json["revocations"][0]["takes_effect"]);
+    report.step("  what ends their old PIN", &moved.command, "when_successor_used", &truth);
     let (old, new) = (pin(&first, 0)?, pin(&next, 0)?);
-    world.advance("2h 12m")?;
-    report.expect("18:12, somebody forgot a jacket", &court.press(world, &old)?, "granted");
+    world.advance("1h 12m")?;
+    report.expect("17:12, somebody tries the old one", &court.press(world, &old)?, "granted");
     world.advance("5m")?;
-    report.expect("18:17, the next party comes", &court.press(world, &new)?, "granted");
-    report.expect("and the first one's PIN ended", &court.press(world, &old)?, "superseded");
+    report.expect("17:17, the next party comes", &court.press(world, &new)?, "granted");
+    report.expect("and the old one ended", &court.press(world, &old)?, "superseded");
+    world.advance("1h")?;
     Ok(())
 }
 

@@ -41,6 +41,21 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
             word("pin_spaced"), holder["holder"], word("long_form_spaced"),
         ));
     }
+    for warning in booking["warnings"].as_array().into_iter().flatten() {
+        let told = match warning.as_str() {
+            Some("clock_unset") => {
+                "this lock does not know the time: somebody has to type a set-time code first"
+            }
+            Some("after_fails_on") => {
+                "by then codes will fail, unless the lock's clock is heard of or set before"
+            }
+            Some("epoch_pending") => {
+                "the end of all PINs of this epoch was prepared; these end with it"
+            }
+            other => other.unwrap_or_default(),
+        };
+        text.push_str(&format!("{WARN}look{WARN:#}       {told}\n"));
+    }
     for revoked in booking["revocations"].as_array().into_iter().flatten() {
         let window = span_face(time(&revoked["opens_from"])?, time(&revoked["opens_until"])?, zone);
         text.push_str(&format!(
@@ -67,7 +82,12 @@ fn truth(revoked: &Value) -> String {
             revoked["cancel_code"].as_str().unwrap_or("its cancel code")
         ),
         Some("when_provisioned") => "opens until the lock is given its new bundle".to_owned(),
-        Some("at_expiry") => "opens until its window is over; nothing ends it before".to_owned(),
+        Some("at_expiry") => match revoked["cancel_code_from"].as_str() {
+            None => "opens until its window is over; nothing ends it before".to_owned(),
+            Some(from) => {
+                format!("opens in its window; its cancel code can be made from {from} on")
+            }
+        },
         other => other.unwrap_or("unknown").to_owned(),
     }
 }
@@ -101,11 +121,12 @@ pub(super) fn message(
         CliError::new(format!("this booking has no holder {number}"))
             .hint("doorstep booking show lists them; doorstep booking friend adds one")
     })?;
-    let (from, until) = opens(booking)?;
+    let (from, until) = (time(&booking["from"])?, time(&booking["until"])?);
     let word = |name: &str| holder[name].as_str().unwrap_or_default();
     let name = lock["name"].as_str().unwrap_or_default();
     let once = if booking["once"] == true { " It opens once." } else { "" };
-    let again = if holder["generation"].as_u64().unwrap_or(0) > 0 {
+    let before = booking["revocations"].as_array().into_iter().flatten();
+    let again = if before.into_iter().any(|old| old["holder"] == number) {
         " It replaces the code that you were sent before."
     } else {
         ""

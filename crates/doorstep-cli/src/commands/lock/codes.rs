@@ -43,7 +43,12 @@ pub(super) fn set_time(client: &Client, lock: &str) -> Result<Answer, CliError> 
     Ok(Answer::new(made, text))
 }
 
-pub(super) fn epoch(client: &Client, lock: &str, change: Change) -> Result<Answer, CliError> {
+pub(super) fn epoch(
+    client: &Client,
+    lock: &str,
+    change: Change,
+    again: bool,
+) -> Result<Answer, CliError> {
     if change == Change::Confirm {
         let shown = client.get(&format!("/v1/locks/{lock}"))?;
         let epoch = shown["pending_epoch"]["epoch"].as_u64().ok_or_else(|| {
@@ -60,15 +65,20 @@ pub(super) fn epoch(client: &Client, lock: &str, change: Change) -> Result<Answe
         return Ok(Answer::new(done, text));
     }
     let how = if change == Change::Announce { "announce" } else { "end" };
-    let made = client.post(&format!("/v1/locks/{lock}/epoch"), &json!({ "how": how }))?;
+    let mut body = json!({ "how": how });
+    if again {
+        body["again"] = json!(true);
+    }
+    let made = client.post(&format!("/v1/locks/{lock}/epoch"), &body)?;
     let effect = if change == Change::Announce {
         "the first PIN of the new epoch that is used ends those of the old one"
     } else {
         "every PIN that was handed out ends with it"
     };
     let text = format!(
-        "type at the lock: {BOLD}{}{BOLD:#}, then Enter; {effect}\nthen: doorstep lock epoch {lock} confirm",
+        "type at the lock: {BOLD}{}{BOLD:#}, then Enter; {effect}\n{}",
         grouped(word(&made, "code")),
+        if again { String::new() } else { format!("then: doorstep lock epoch {lock} confirm") },
     );
     Ok(Answer::new(made, text))
 }

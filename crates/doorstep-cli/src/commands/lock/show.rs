@@ -14,7 +14,11 @@ pub(super) fn list(answer: Value) -> Result<Answer, CliError> {
             text(&lock["name"]),
             text(&lock["site"]),
             text(&lock["profile"]["kind"]),
-            text(&lock["clock"]["health"]),
+            if lock["forked_at"].is_string() {
+                "forked".to_owned()
+            } else {
+                text(&lock["clock"]["health"])
+            },
             text(&lock["clock"]["fails_on"]),
         ]);
     }
@@ -38,6 +42,14 @@ pub(super) fn answer(lock: Value) -> Answer {
         "{BOLD}generation{BOLD:#}  {}, epoch {}{pending}\n",
         lock["generation"], lock["epoch"]
     ));
+    if let Some(at_lock) = lock["epoch_at_lock"].as_u64().filter(|at| lock["epoch"] != *at) {
+        text.push_str(&format!("{WARN}its last journal was of epoch {at_lock}{WARN:#}\n"));
+    }
+    if let Some(forked) = lock["forked_at"].as_str() {
+        text.push_str(&format!(
+            "{BAD}forked{BAD:#}      a journal of {forked} did not go on from the one before: it was set back, or there are two\n"
+        ));
+    }
     text.push_str(&summary(&lock));
     text.push_str(&clock(&lock["clock"]));
     Answer::new(lock, text)
