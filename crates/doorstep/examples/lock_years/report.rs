@@ -196,7 +196,7 @@ const ASSUMPTIONS: &str = "\
 - PINs of an hour: 67 % come N(-1, 5) min around the beginning, 30 % somewhere in it, 3 % are 6 to 40 min early. Who
   comes more than ten minutes early is not honest here; the last column says how many of them got in.
 - Step codes of 8 digits are read from a phone that is right within seconds and typed 3 to 15 s later; as many steps
-  either way are taken as the time is uncertain, at most 40. Who is refused types the next code too: a resync.
+  either way are taken as the time is uncertain, at most 40. Who is refused asks staff for a set-time code.
 - Who is refused a PIN does not try again, though the refusal teaches the clock.
 ";
 

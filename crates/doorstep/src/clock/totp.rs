@@ -15,7 +15,7 @@ const MANY_STEPS: u8 = 40;
 
 /// The authenticator of a door at one moment: as many steps to either side as the time is uncertain, at
 /// least one. The drift is the lock's own, and its belief follows it, so the authenticator remembers
-/// none. Codes further away take a resync.
+/// none. A clock that is further off is set by a set-time code.
 #[must_use]
 pub fn authenticator(secret: &OtpSecret, totp: Totp, now: &Interval) -> Authenticator {
     let window = Window::around(steps(&totp, now));
@@ -50,11 +50,4 @@ pub fn clue(totp: &Totp, step: u64) -> Clue {
         reach: seconds(period.saturating_mul(2)),
         code,
     }
-}
-
-/// What the second code of a resync tells of it: two codes that follow each other are not guessed, so they
-/// may move the estimate by an hour.
-#[must_use]
-pub fn resync_clue(totp: &Totp, step: u64) -> Clue {
-    Clue { reach: 2 * 60 * 60, ..clue(totp, step) }
 }
