@@ -58,7 +58,7 @@ pub(crate) struct New {
     /// What it does when its seconds stood still
     #[arg(long, value_enum, default_value = "need-time")]
     after_power_loss: AfterCut,
-    /// Also take the codes of a TOTP secret that lock and server share, of so many digits
+    /// Also take the codes of a TOTP secret that lock and server share, of so many digits (8 when none are named)
     #[arg(long, value_name = "DIGITS", num_args = 0..=1, default_missing_value = "8", value_parser = clap::value_parser!(u8).range(6..=8))]
     totp: Option<u8>,
     #[command(flatten)]
