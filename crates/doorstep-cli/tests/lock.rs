@@ -231,6 +231,32 @@ fn where_it_was_opted_for_a_cut_of_90_minutes_is_trusted() {
 }
 
 #[test]
+fn cuts_again_and_again_do_not_stretch_a_pin() {
+    let clock =
+        Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::Trust90Min };
+    let court = Court::new(Bundle { clock, ..bundle() });
+    let yesterday = court.pin_now(false);
+    for _ in 0..26 {
+        court.advance(59 * 60);
+        court.must(&["pull-power", "--for", "1s"]);
+        court.advance(1);
+    }
+    assert_ne!(told(&court.press(&yesterday)), OPENED);
+    let status = court.status();
+    for time in ["floor", "earliest", "probable"] {
+        let at = court.seconds(status["clock"][time].as_str().unwrap());
+        assert!(court.now().saturating_sub(at) <= 26 * 300, "{time}: {status}");
+    }
+    // What was counted before a long cut is not part of its 90 minutes.
+    let court = Court::new(Bundle { clock, ..bundle() });
+    court.advance(59 * 60);
+    court.must(&["pull-power", "--for", "85m"]);
+    court.advance(85 * 60);
+    let guest = court.pin(&court.book(MIDNIGHT + 150 * 60, HOUR, false));
+    assert_eq!(told(&court.press(&guest)), OPENED);
+}
+
+#[test]
 fn a_lock_that_drifts_for_a_year_knows_how_far_off_it_may_be() {
     let court = Court::new(bundle());
     court.must(&["weather", "--drift-ppm", "20"]);

@@ -9,7 +9,7 @@ pub(crate) mod keypad;
 use crate::clock::Clock;
 use crate::error::CliError;
 use door::clock_record;
-use doorstep::clock;
+use doorstep::clock::{self, AfterPowerLoss};
 use doorstep::door::bundle::Bundle;
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
@@ -28,8 +28,15 @@ pub(crate) use door::Pressed;
 
 const BUNDLE: &str = "lock.bundle";
 
-/// How often what was counted is written down.
-const HOUR: u32 = 3600;
+/// How many counted seconds are written down at once. What is not written goes with the power: a lock that
+/// needs a set-time code then anyway loses an hour of its floor, one that goes on by itself is late for as
+/// long, after each cut.
+const fn record_interval(clock: &clock::Clock) -> u32 {
+    match clock.after_power_loss {
+        AfterPowerLoss::NeedTime => 60 * 60,
+        AfterPowerLoss::Trust90Min => 5 * 60,
+    }
+}
 
 /// An opened lock.
 pub(crate) struct VirtualLock {
@@ -88,7 +95,7 @@ impl VirtualLock {
             return Ok(());
         }
         Err(CliError::new(format!("{} already holds a lock", dir.display()))
-            .hint("nothing is overwritten, since what is spent would open again; use another directory")
+            .hint("nothing is overwritten, since what is spent would open again; a lock that begins anew takes a new bundle: doorstep lock provision")
             .code("lock_exists"))
     }
 
@@ -133,8 +140,8 @@ impl VirtualLock {
         self.ledger().base(&self.door).ok_or_else(journal::foreign)
     }
 
-    /// Takes the lock for itself and does what is due: a power loss that it did not know of, the hourly
-    /// record.
+    /// Takes the lock for itself and does what is due: a power loss that it did not know of, the record of
+    /// what was counted.
     pub(crate) fn wake(&mut self) -> Result<Woken<'_>, CliError> {
         journal::compact(&mut self.journal, &self.door)?;
         let session = self.journal.session().map_err(told)?;
@@ -150,9 +157,9 @@ impl VirtualLock {
             hardware.clear_reset_flag();
             hardware.write_to(&self.dir)?;
         }
-        // What a lock that is never switched off writes each hour, in one record.
-        let hours = awake.elapsed() / HOUR;
-        awake.note_elapsed(hours * HOUR)?;
+        // What a lock that is never switched off writes interval by interval, in one record.
+        let interval = record_interval(self.door.clock());
+        awake.note_elapsed(awake.elapsed() / interval * interval)?;
         self.folded = Some((awake.session.head(), awake.known));
         Ok(Woken::Awake(Box::new(awake)))
     }
@@ -174,7 +181,8 @@ impl VirtualLock {
             Power::Off { until } => return Ok(Err(until)),
             Power::On(reading) => reading,
         };
-        if reading.power_was_lost || self.known()?.elapsed(reading.counter) >= HOUR {
+        let interval = record_interval(self.door.clock());
+        if reading.power_was_lost || self.known()?.elapsed(reading.counter) >= interval {
             drop(self.wake()?);
         }
         Ok(Ok(self.known()?.counted_to(reading.counter)))
