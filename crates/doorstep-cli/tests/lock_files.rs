@@ -16,7 +16,9 @@ use doorstep_qr::Qr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use support::copy;
-use support::court::{Court, HOUR, MIDNIGHT, bundle, bundle_with_steps, count_seconds, wrong_pin};
+use support::court::{
+    Court, DAY, HOUR, MIDNIGHT, bundle, bundle_with_steps, count_seconds, wrong_pin,
+};
 
 fn install(court: &Court, from: &str) -> (i32, String) {
     let reply = court.run(&["install", from, "--dir", "new"]);
@@ -330,4 +332,21 @@ fn nothing_that_is_said_is_secret() {
     for key in [[7_u8; 16], [9; 16]] {
         assert!(!files.windows(16).any(|window| window == key), "a key is in a file");
     }
+}
+
+#[test]
+fn an_installer_whose_clock_is_far_ahead_of_the_bundle_is_asked() {
+    let court = Court::without_lock(bundle());
+    let install = ["install", "bundle", "--dir", "lock"];
+    court.set_clock(MIDNIGHT + 31 * DAY);
+    let refused = court.run(&install);
+    assert_eq!((refused.status, refused.outcome()), (1, "clock_ahead"));
+    for told in ["2027-02-16T00:00:00Z", "2027-01-16T00:00:00Z", "doorstep lock provision", "--yes"]
+    {
+        assert!(refused.stderr.contains(told), "{told}: {}", refused.stderr);
+    }
+    assert!(!court.path("lock").exists());
+    court.must(&["install", "bundle", "--dir", "old", "--yes"]);
+    court.set_clock(MIDNIGHT + 30 * DAY);
+    court.must(&install);
 }

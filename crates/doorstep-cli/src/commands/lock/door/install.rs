@@ -19,6 +19,10 @@ pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep lock install court-3.bu
 /// By how many seconds an installer's clock may be behind the server's.
 const BEHIND: u64 = 60;
 
+/// By how many seconds it may be ahead before it is asked: a bundle is seldom older than that. No set-time
+/// code brings a lock back.
+const AHEAD: u64 = 30 * 24 * 60 * 60;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The lock's bundle, or a picture of its QR code; - reads it from standard input
@@ -27,6 +31,9 @@ pub(crate) struct Args {
     /// The directory that becomes the lock
     #[arg(long, env = "DOORSTEP_LOCK", value_name = "DIR")]
     dir: PathBuf,
+    /// Believe this machine's clock, although the bundle was made more than 30 days ago by it
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     weather: Change,
     /// Simulated clock (test data only)
@@ -40,6 +47,9 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         CliError::new(error.to_string()).hint(error.hint()).code("bundle_refused")
     })?;
     let now = time(&bundle, &Clock::new(args.clock.clone()))?;
+    if now > bundle.made_at.later(AHEAD) && !args.yes {
+        return Err(clock_ahead(&bundle, now));
+    }
     let weather = args.weather.over(Weather::new(0, 25_000)?)?;
     VirtualLock::install(&args.dir, &bundle, weather, now)?;
     let digits = bundle.profile.digits().get();
@@ -77,6 +87,19 @@ pub(crate) fn time(bundle: &Bundle, clock: &Clock) -> Result<Timestamp, CliError
         .code("clock_behind"));
     }
     Ok(now.max(bundle.made_at))
+}
+
+/// A clock that is wrong, or an old bundle: only who installs can know.
+fn clock_ahead(bundle: &Bundle, now: Timestamp) -> CliError {
+    CliError::new(format!(
+        "this machine's clock says {}, and the bundle was made at {}, more than 30 days before",
+        rfc3339(now),
+        rfc3339(bundle.made_at)
+    ))
+    .hint(
+        "if the clock is wrong, set it first: no set-time code turns a lock back. If it is right, take a fresh bundle (doorstep lock provision), or this one with --yes",
+    )
+    .code("clock_ahead")
 }
 
 /// The text of a bundle, out of a file or out of an image of its QR code.
