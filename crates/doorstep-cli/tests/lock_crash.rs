@@ -173,6 +173,7 @@ fn killed_at_every_write_a_journal_that_is_written_anew_is_whole() {
         let status = court.status();
         assert!(status["attempts"]["pin"]["left"].as_u64().unwrap() <= 9, "{point}: {status}");
         assert_eq!(court.must(&["weather"]).json["ahead_seconds"], 0, "{point}");
+        let _ = std::fs::remove_file(court.path("home"));
         court.must(&["journal", "--out", "home"]);
         let bytes = std::fs::read(court.path("home")).unwrap();
         let journal = Journal::read(&door, &bytes).unwrap();

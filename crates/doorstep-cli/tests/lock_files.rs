@@ -148,6 +148,15 @@ fn damage_opens_nothing_and_a_torn_end_costs_nothing() {
         assert_eq!(court.press(&many).status, 0, "cut by {cut}");
         assert_eq!(court.press(&once).outcome(), "already_used", "cut by {cut}");
     }
+    // A bit that flips in the last record looks the same: what docs/virtual-lock.md does not promise.
+    let mut flipped = longer.clone();
+    flipped[whole.len() + frame - 1] ^= 1;
+    std::fs::write(&journal, &flipped).unwrap();
+    assert_eq!(court.run(&["status"]).outcome(), "journal_damaged", "the last but one");
+    flipped = longer[..whole.len() + frame].to_vec();
+    flipped[whole.len() + frame - 1] ^= 1;
+    std::fs::write(&journal, &flipped).unwrap();
+    assert_eq!(court.status()["attempts"]["pin"]["left"], 10);
     std::fs::write(&journal, [whole.as_slice(), &[0; 64]].concat()).unwrap();
     assert_eq!(court.press(&many).status, 0, "a file that grew before its content came");
 }
@@ -331,6 +340,19 @@ fn nothing_that_is_said_is_secret() {
     }
     for key in [[7_u8; 16], [9; 16]] {
         assert!(!files.windows(16).any(|window| window == key), "a key is in a file");
+    }
+}
+
+#[test]
+fn a_journal_on_its_way_home_overwrites_nothing() {
+    let court = Court::new(bundle());
+    court.must(&["journal", "--out", "home"]);
+    for name in ["home", "lock/journal", "lock/lock.bundle", "lock/hardware.toml"] {
+        let before = std::fs::read(court.path(name)).unwrap();
+        let refused = court.run(&["journal", "--out", name]);
+        assert_eq!(refused.status, 1, "{name}");
+        assert!(refused.stderr.contains("another name"), "{}", refused.stderr);
+        assert_eq!(std::fs::read(court.path(name)).unwrap(), before, "{name}");
     }
 }
 

@@ -11,7 +11,7 @@ use doorstep::door::record::Record;
 use doorstep::keypad::lock::Found;
 use doorstep::keypad::record::{Event, Source};
 use doorstep::otp::record::Event as StepEvent;
-use doorstep_files::private;
+use doorstep_files::{FileError, private};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep lock journal --dir cour
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Write the journal as the server takes it; - writes it to standard output
+    /// Write the journal as the server takes it, to a file that is not there yet; - writes it to standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -68,7 +68,15 @@ fn write(out: &Path, bytes: &[u8]) -> Result<(), CliError> {
             .write_all(bytes)
             .map_err(|error| CliError::io("write", out, &error));
     }
-    private::write(out, bytes).map_err(|error| CliError::new(error.to_string()).hint(error.hint()))
+    private::create(out, bytes).map_err(|error| {
+        let told = CliError::new(error.to_string());
+        match error {
+            FileError::Exists { .. } => told
+                .hint("nothing is overwritten: give it another name, with the day for example")
+                .code("file_exists"),
+            error => told.hint(error.hint()),
+        }
+    })
 }
 
 /// A record in a word, in a sentence, and for machines.
