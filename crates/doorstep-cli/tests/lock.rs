@@ -20,6 +20,16 @@ fn told(pressed: &Reply) -> (i32, &str, &str) {
     (pressed.status, pressed.json["shown"].as_str().unwrap(), pressed.outcome())
 }
 
+/// What a press answers to people.
+fn text(court: &Court, arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+    command.args(["lock", "press"]).args(arguments);
+    court.surround(&mut command);
+    let output = command.output().unwrap();
+    assert!(output.stderr.is_empty());
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
 const OPENED: (i32, &str, &str) = (0, "opened", "granted");
 const DONE: (i32, &str, &str) = (0, "done", "granted");
 
@@ -46,14 +56,7 @@ fn the_keypad_tells_no_more_than_a_keypad_does() {
     let court = Court::new(bundle());
     let late = court.pin(&court.book(MIDNIGHT + 2 * HOUR, HOUR, false));
     let spaced = format!("{} {}-{}", &late[..4], &late[4..7], &late[7..]);
-    let text = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
-        command.args(["lock", "press"]).args(arguments);
-        court.surround(&mut command);
-        let output = command.output().unwrap();
-        assert!(output.stderr.is_empty());
-        (String::from_utf8(output.stdout).unwrap(), output.status.code())
-    };
+    let text = |arguments: &[&str]| text(&court, arguments);
     // An early PIN looks like a wrong one, and like what is no PIN at all.
     for typed in [late.as_str(), &wrong_pin(&late, 0), "1234", "x"] {
         assert_eq!(text(&[typed]), ("refused\n".to_owned(), Some(3)));
@@ -85,9 +88,9 @@ fn single_use_opens_once_and_its_neighbours_still_do() {
     let court = Court::new(bundle());
     let (once, many) = (court.pin_now(true), court.pin_now(false));
     assert_eq!(told(&court.press(&once)), OPENED);
-    for typed in [once.clone(), format!("{} {}", &once[..2], &once[2..])] {
-        assert_eq!(told(&court.press(&typed)), (3, "already_used", "already_used"));
-    }
+    assert_eq!(told(&court.press(&once)), (3, "already_used", "already_used"));
+    let spaced = format!("{} {}", &once[..2], &once[2..]);
+    assert_eq!(told(&court.press(&spaced)), (3, "refused", "wrong_code"), "from memory");
     let long = court.code(&court.book(MIDNIGHT, HOUR, true), 0, Form::Long);
     assert_eq!(told(&court.press(&long)), (3, "already_used", "already_used"), "another spelling");
     for _ in 0..3 {
@@ -257,6 +260,85 @@ fn cuts_again_and_again_do_not_stretch_a_pin() {
 }
 
 #[test]
+fn a_far_set_time_code_only_announces_and_the_lock_says_so() {
+    let court = Court::new(bundle());
+    court.must(&["pull-power", "--for", "40d"]);
+    court.advance(40 * DAY);
+    let first = court.press(&court.set_time());
+    assert_eq!(told(&first), DONE, "all that a keypad shows");
+    assert_eq!(first.json["command"]["second_needed"], true, "{}", first.json);
+    assert_eq!(court.status()["clock"]["is_lost"], true);
+    court.advance(300);
+    let (why, _) = text(&court, &["--why", &court.set_time()]);
+    assert!(why.contains("the time was set"), "{why}");
+    assert_eq!(told(&court.press(&court.pin_now(false))), OPENED);
+    let journal = court.must(&["journal"]).json;
+    let orders = journal["records"].as_array().unwrap().iter();
+    let needed: Vec<Value> = orders
+        .filter(|record| record["kind"] == "control")
+        .map(|record| record["about"]["second_needed"].clone())
+        .collect();
+    assert_eq!(needed, [true, false], "{journal}");
+    // In words as well, and only of a far one.
+    court.must(&["pull-power", "--for", "40d"]);
+    court.advance(40 * DAY);
+    let (why, _) = text(&court, &["--why", &court.set_time()]);
+    assert!(why.contains("a second") && !why.contains("was set"), "{why}");
+}
+
+#[test]
+fn a_dead_pin_costs_one_attempt_however_often_it_is_typed() {
+    let court = Court::new(bundle());
+    let left = || court.status()["attempts"]["pin"]["left"].as_u64().unwrap();
+    let (once, late) = (court.pin_now(true), court.pin_now(false));
+    let booked = court.book(MIDNIGHT, 2 * HOUR, false);
+    court.must(&["press", &court.order(0, &Order::Cancel { tuple: booked, epoch: 0 })]);
+    assert_eq!(told(&court.press(&once)), OPENED);
+    court.advance(HOUR + 10 * 60);
+    for (nth, (pin, outcome)) in
+        [(late, "expired"), (court.pin(&booked), "revoked"), (once, "expired")].iter().enumerate()
+    {
+        assert_eq!(court.press(pin).outcome(), *outcome);
+        for _ in 0..5 {
+            assert_eq!(told(&court.press(pin)), (3, "refused", "wrong_code"));
+        }
+        assert_eq!(left(), 9 - u64::try_from(nth).unwrap(), "{outcome}");
+    }
+    let once = court.pin_now(true);
+    assert_eq!(told(&court.press(&once)), OPENED);
+    for outcome in ["already_used", "wrong_code", "wrong_code"] {
+        assert_eq!(court.press(&once).outcome(), outcome);
+    }
+    assert_eq!(left(), 6);
+    // After two minutes it is compared again.
+    court.advance(125);
+    assert_eq!(told(&court.press(&once)), (3, "already_used", "already_used"));
+    assert_eq!(left(), 5);
+    // One that comes early is compared each time: it may be right in a moment.
+    let early = court.pin(&court.book(court.now() / HOUR * HOUR + HOUR, HOUR, false));
+    for _ in 0..2 {
+        assert_eq!(court.press(&early).outcome(), "not_yet_valid");
+    }
+    assert_eq!(left(), 3);
+}
+
+#[test]
+fn digits_may_come_by_standard_input() {
+    let court = Court::new(bundle());
+    let pin = court.pin_now(true);
+    court.write("typed", format!("{} {}\n", &pin[..3], &pin[3..]));
+    let from = |name: &str| {
+        let mut command = court.command(&["press", "-"]);
+        command.stdin(std::fs::File::open(court.path(name)).unwrap());
+        support::reply(&command.output().unwrap())
+    };
+    assert_eq!(told(&from("typed")), OPENED);
+    assert_eq!(told(&from("typed")), (3, "already_used", "already_used"));
+    court.write("typed", "\n");
+    assert_eq!(told(&from("typed")), (3, "refused", "mistyped"));
+}
+
+#[test]
 fn a_lock_that_drifts_for_a_year_knows_how_far_off_it_may_be() {
     let court = Court::new(bundle());
     court.must(&["weather", "--drift-ppm", "20"]);
@@ -315,6 +397,13 @@ fn a_door_with_an_authenticator_takes_each_step_once() {
     }
     let refused = court.press(&step(&court, 0));
     assert_eq!(told(&refused), (3, "wait", "throttled"));
+    let records = court.status()["journal"]["records"].clone();
+    for _ in 0..3 {
+        court.advance(1);
+        assert_eq!(court.press(&step(&court, 0)).outcome(), "throttled");
+    }
+    assert_eq!(court.status()["journal"]["records"], records, "what waits pushes nothing out");
+    court.set_clock(court.now() - 3);
     assert_eq!(refused.json["wait_seconds"], 8640);
     assert_eq!(
         told(&court.press(&court.pin_now(false))),

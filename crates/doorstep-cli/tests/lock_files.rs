@@ -238,6 +238,7 @@ fn the_journal_goes_home_whole_and_nobody_else_can_write_one() {
             "tried",
             "wrong",
             "tried",
+            "wrong",
             "tried",
             "opened",
             "elapsed",

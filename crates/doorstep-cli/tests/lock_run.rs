@@ -31,7 +31,7 @@ fn a_guest_mistypes_corrects_and_gets_in() {
     keypad.press(&pin);
     keypad.press("\r");
     keypad.shows("● red    already used");
-    assert_eq!(court.press(&pin).json["shown"], "already_used", "for other processes as well");
+    assert_eq!(court.press(&pin).json["shown"], "refused", "other processes remember it as well");
     keypad.press("q");
     keypad.ends();
 }

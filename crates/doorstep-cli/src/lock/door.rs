@@ -3,7 +3,7 @@
 
 use super::Awake;
 use crate::error::CliError;
-use doorstep::clock;
+use doorstep::clock::{self, Belief};
 use doorstep::door::record::Record;
 use doorstep::door::{Typed, TypedStep};
 use doorstep::keypad::Shown;
@@ -13,7 +13,6 @@ use doorstep::keypad::record::{Event, Record as KeypadRecord};
 use doorstep::ledger::{Place, Receipt};
 use doorstep::otp::verify::Accepted;
 use doorstep::refusal::Refusal;
-use doorstep::time::Timestamp;
 
 /// What became of something typed.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub(crate) enum Pressed {
     Opened(Found),
     /// The bolt moves, for the code of a step.
     OpenedByStep(Accepted),
-    /// A control code was carried out.
+    /// A control code was carried out, or announced a time that is too far away for one.
     Obeyed(Command),
     /// No.
     Refused {
@@ -83,6 +82,10 @@ impl Awake<'_> {
                 if let Some(missed) = lock.missed(&self.known.state.keypad, elapsed, &matched) {
                     self.append(missed.into())?;
                 }
+                if is_dead(&refusal) {
+                    // After what the clock learned, since that empties the memory of wrong codes.
+                    self.append(wrong.into())?;
+                }
                 Ok(self.refused(refusal, Some(found)))
             }
         }
@@ -113,7 +116,15 @@ impl Awake<'_> {
     }
 
     fn press_step(&mut self, code: &TypedStep) -> Result<Pressed, CliError> {
-        // Records of steps count no seconds, so what was counted until now is recorded before.
+        // Records of steps count no seconds, so what was counted until now is recorded before; not for a
+        // code that is not compared, or whoever types on would push older records out of the journal.
+        let moment = match self.door.moment(&self.state()) {
+            Ok(moment) => moment,
+            Err(refusal) => return Ok(self.refused(refusal, None)),
+        };
+        if let Err(refusal) = moment.begin(&moment.enrolled(), code, self.known.head) {
+            return Ok(self.refused_step(refusal));
+        }
         self.note_elapsed(self.elapsed())?;
         let moment = match self.door.moment(&self.known.state) {
             Ok(moment) => moment,
@@ -171,10 +182,21 @@ impl Awake<'_> {
         Ok(place.appended())
     }
 
-    /// The time that the lock takes it to be.
-    pub(crate) fn probable(&self) -> Timestamp {
-        self.state().keypad.belief().probable()
+    /// What the lock believes about the time now.
+    pub(crate) fn belief(&self) -> Belief {
+        *self.state().keypad.belief()
     }
+}
+
+/// Whether a PIN that was refused so opens no more, so that typing it again tells nothing new.
+const fn is_dead(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::AlreadyUsed { .. }
+            | Refusal::Superseded
+            | Refusal::Revoked
+            | Refusal::Expired { .. }
+    )
 }
 
 pub(super) fn clock_record(event: clock::Event) -> Record {

@@ -81,7 +81,8 @@ fn write(out: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// A record in a word, in a sentence, and for machines.
 fn describe(record: &Record, known: &Known) -> (&'static str, String, Value) {
-    let now = known.state.keypad.belief().probable();
+    let belief = known.state.keypad.belief();
+    let now = belief.probable();
     let plain = |kind, text: &str| (kind, text.to_owned(), Value::Null);
     let record = match record {
         Record::Keypad(record) => &record.event,
@@ -103,12 +104,14 @@ fn describe(record: &Record, known: &Known) -> (&'static str, String, Value) {
             let what = source_name(*source);
             ("tried", format!("a {} was typed", what.replace('_', " ")), json!({ "from": what }))
         }
-        Event::Wrong { .. } => plain("wrong", "it was wrong"),
+        Event::Wrong { .. } => plain("wrong", "it was wrong, or opens no more"),
         Event::Opened { tuple, epoch, form } => {
             let found = Found { tuple: *tuple, epoch: *epoch, form: *form };
             ("opened", format!("opened, by the {}", pin_text(&found, now)), pin_json(&found))
         }
-        Event::Obeyed(command) => ("control", command_text(command, now), command_json(command)),
+        Event::Obeyed(command) => {
+            ("control", command_text(command, belief), command_json(command, belief))
+        }
         Event::Clock(event) => clock(event, known),
     }
 }

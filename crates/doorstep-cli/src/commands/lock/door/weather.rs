@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     };
     let now = args.at.clock().now()?;
     let believes = match lock.wake()? {
-        Woken::Awake(awake) => Some(awake.probable()),
+        Woken::Awake(awake) => Some(awake.belief().probable()),
         Woken::Dark { .. } => None,
     };
     let (weather, ppm) = (hardware.weather(), decimal(hardware.ppb()));
