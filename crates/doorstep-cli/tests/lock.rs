@@ -172,6 +172,8 @@ fn an_exclusive_place_goes_to_the_next_party_with_its_first_use() {
     assert_eq!(told(&court.press(&first)), OPENED);
     assert_eq!(told(&court.press(&second)), OPENED);
     assert_eq!(told(&court.press(&first)), (3, "refused", "superseded"));
+    assert_eq!(told(&court.press(&first)), (3, "refused", "wrong_code"), "from memory");
+    assert_eq!(court.status()["attempts"]["pin"]["left"], 9);
     assert_eq!(told(&court.press(&second)), OPENED);
 }
 
