@@ -280,6 +280,9 @@ def presented():
     renewed = document(p256, "pass", claims(scope=b"\x01", exp=NOW + DAY))
     case("once, replayed as another document with its id", renewed, refused("already_used"), [shown(once)])
     case("once, replayed under a MAC", document(mac, "pass", claims(scope=b"\x01")), refused("already_used"), [shown(once)])
+    slowly = document(issuer, "pass", claims(scope=b"\x01", exp=later + HOUR))
+    used = [*slow, shown(slowly), wait(HOUR + 960)]
+    case("once, replayed when it is over by the estimate, not by the floor", slowly, refused("already_used"), used)
     case("twice", twice, opened(body), [shown(twice)])
     case("thrice", twice, refused("already_used"), [shown(twice), shown(twice)])
     malleable = document(p256, "pass", claims(scope=b"\x01"))

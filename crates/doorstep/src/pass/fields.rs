@@ -250,9 +250,8 @@ fn scope_of(bytes: &[u8]) -> Option<Scope> {
         [flags, count] if flags & ONCE == 0 => (flags, Uses::times(count)?),
         _ => return None,
     };
-    let known = flags & !(ONCE | PASSAGE | EXACT) == 0;
-    let scope = Scope { uses, passage: flags & PASSAGE != 0, exact: flags & EXACT != 0 };
-    known.then_some(scope)
+    // A flag that is not known is gone when the scope is encoded again, and refused for that.
+    Some(Scope { uses, passage: flags & PASSAGE != 0, exact: flags & EXACT != 0 })
 }
 
 /// A `cnf` claim (RFC 8747) with a COSE_Key.

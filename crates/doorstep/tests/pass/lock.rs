@@ -303,6 +303,19 @@ fn room_is_fixed_and_comes_back_by_the_floor_alone() {
 }
 
 #[test]
+fn nothing_is_forgotten_by_the_estimate() {
+    let mut lock: Lock = Lock::new(NOW - 300 * DAY);
+    lock.wait(300 * DAY);
+    let single = issuer().pass(once(booking()));
+    assert_eq!(lock.code(&single), "opened");
+    lock.wait(HOUR + GRACE + 60);
+    let over = booking().window.until().later(GRACE);
+    assert!(lock.belief.probable() > over && lock.belief.floor() < over);
+    assert_eq!(lock.code(&single), "already_used");
+    assert_eq!(lock.state.marks().iter().count(), 1);
+}
+
+#[test]
 fn a_clock_that_is_reset_revives_no_pass() {
     let mut lock: Lock = Lock::new(NOW);
     let single = issuer().pass(once(booking()));
