@@ -4,6 +4,7 @@ by hand: a case whose answer is another one is an error here. Signatures are mad
 package, so that a published library signs what this project verifies.
 """
 
+import hashlib
 import json
 import pathlib
 import random
@@ -61,7 +62,6 @@ class MacKey:
         self.epoch = epoch
 
     def sign(self, message):
-        import hashlib
         import hmac
 
         return hmac.digest(dp1.mac_key(ROOT, self.epoch), message, hashlib.sha256)[:8]
@@ -87,6 +87,18 @@ def document(key, kind, claims, protected=None, payload=None, unprotected=b"\xa0
 def proven(holder, data, lock="lk-00042", nonce=bytes([7] * 16)):
     parts = dp1.Document(data)
     return b"\x82" + data + cbor.encode(holder.sign(dp1.transcript(parts, lock, nonce)))
+
+
+IDENTITY = (1).to_bytes(32, "little")
+
+
+def of_small_order(key, seed, message):
+    """What an owner of a key can sign with a point of small order, and a lax reader takes."""
+    scalar = int.from_bytes(hashlib.sha512(bytes([seed] * 32)).digest()[:32], "little")
+    scalar = scalar & ~7 & (2**254 - 1) | 2**254
+    hashed = int.from_bytes(hashlib.sha512(IDENTITY + key.public + message).digest(), "little")
+    order = curves.Curve25519.L
+    return IDENTITY + (hashed % order * scalar % order).to_bytes(32, "little")
 
 
 def twin(data):
@@ -236,6 +248,12 @@ def presented():
     case("nothing", b"", unproven)
     case("another issuer", document(stranger, "pass", claims()), unproven)
     case("the issuer's root signs no passes", document(root, "pass", claims()), unproven)
+    message = dp1.Document(document(issuer, "pass", claims())).message()
+    lax = document(issuer, "pass", claims(), check=of_small_order(issuer, 1, message))
+    case("a signature with a point of small order", lax, unproven)
+    beyond = document(issuer, "pass", claims())
+    s = int.from_bytes(beyond[-32:], "little") + curves.Curve25519.L
+    case("a signature beyond the group's order", beyond[:-32] + s.to_bytes(32, "little"), unproven)
     as_ours = cbor.encode({1: dp1.ED25519, 4: name(issuer)})
     case("another issuer that names our key", document(stranger, "pass", claims(), as_ours), unproven)
     expired = claims(nbf=NOW - DAY, exp=NOW - HOUR)
@@ -328,6 +346,9 @@ def presented():
     case("a holder's key of 33 bytes", document(issuer, "pass", odd), unproven, nonce=seven)
     odd = claims(cnf={1: {1: 1, -1: 4, -2: bytes(32)}})
     case("a holder's key on another curve", document(issuer, "pass", odd), unproven, nonce=seven)
+    odd = document(issuer, "pass", claims(cnf={1: {1: 1, -1: 6, -2: IDENTITY}}))
+    everybodys = b"\x82" + odd + cbor.encode(IDENTITY + bytes(32))
+    case("a holder's key of small order", everybodys, unproven, nonce=seven)
     odd = claims(cnf={3: bytes(8)})
     case("a holder's key by its name only", document(issuer, "pass", odd), unproven, nonce=seven)
 
