@@ -67,3 +67,22 @@ impl IssuerPublicKey {
             .map_err(|_| Invalid::Signature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_of_small_order_is_no_key() {
+        // The neutral point, and one of order 2: anybody can sign under them.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut second = [0xFF; 32];
+        (second[0], second[31]) = (0xEC, 0x7F);
+        for weak in [neutral, second, [0; 32]] {
+            assert_eq!(IssuerPublicKey::from_bytes(&weak), Err(Invalid::Key));
+        }
+        let key = IssuerKey::from_seed(&Secret::from_bytes([7; 32])).public();
+        assert_eq!(IssuerPublicKey::from_bytes(&key.to_bytes()), Ok(key));
+    }
+}
