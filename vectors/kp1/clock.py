@@ -39,9 +39,12 @@ class Belief:
     def reach(self):
         return min(4 * isqrt(self.P) * 1_000_000, MOST * SECOND)
 
+    def earliest(self):
+        return max(self.time - self.reach(), self.floor, 0)
+
     def interval(self):
         """Section 1: in nanoseconds, or None."""
-        earliest = max(self.time - self.reach(), self.floor, 0)
+        earliest = self.earliest()
         latest = min(self.time + self.reach(), self.ceiling)
         needed = min(3 * isqrt(self.P) * 1_000_000, (self.ceiling - self.floor) // 2)
         if self.lost() or needed > MOST * SECOND:
@@ -96,10 +99,10 @@ class Belief:
         if self.policy == "need_time" or self.lost():
             self.ceiling = NEVER
             return
-        now = self.now()
-        self.ceiling = min(self.ceiling + 2 * MOST * SECOND, NEVER)
-        if now:
-            self.time = max(fine(now[0]), self.floor) + MOST * SECOND
+        known, earliest = self.interval(), self.earliest()
+        self.ceiling = min(max(self.ceiling, earliest + 2 * MOST * SECOND), NEVER)
+        if known:
+            self.time = earliest + MOST * SECOND
             self.C, self.P = 0, (MOST * 1_000 // 4) ** 2
             self.limits()
 

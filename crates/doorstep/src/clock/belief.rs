@@ -172,7 +172,7 @@ impl Belief {
     #[must_use]
     pub fn now(&self) -> Option<Interval> {
         let reach = self.reach();
-        let earliest = self.estimate.at.saturating_sub(reach).max(self.floor);
+        let earliest = self.earliest();
         let latest = self.estimate.at.saturating_add(reach).min(self.ceiling);
         // What floor and ceiling leave may be certain enough, however wide the estimate has become.
         let left = self.ceiling.saturating_sub(self.floor) / 2;
@@ -201,10 +201,15 @@ impl Belief {
     /// years at most: the day on which codes begin to fail.
     #[must_use]
     pub fn lasts(self) -> u64 {
+        self.lasts_within(u64::MAX)
+    }
+
+    /// The same of what is granted only while the estimate is at most so many seconds uncertain.
+    pub(crate) fn lasts_within(self, most: u64) -> u64 {
         let hour = u64::from(HOUR);
         let mut belief = self;
         for hours in 0..TEN_YEARS {
-            if belief.now().is_none() {
+            if belief.now().is_none() || belief.uncertainty() > most {
                 return u64::from(hours).saturating_sub(1).saturating_mul(hour);
             }
             belief = belief.then(&Event::Elapsed { seconds: hour });
@@ -260,11 +265,12 @@ impl Belief {
             return;
         }
         // Off for 90 minutes at most since the earliest time it may have been, so that a second cut
-        // adds nothing to the first.
-        let now = self.now();
-        self.ceiling = self.ceiling.saturating_add(TRUSTED_OFF);
-        let Some(now) = now else { return };
-        let earliest = fine(now.earliest).max(self.floor);
+        // adds nothing to the first, neither to the estimate nor to the ceiling.
+        let (known, earliest) = (self.now().is_some(), self.earliest());
+        self.ceiling = self.ceiling.max(earliest.saturating_add(TRUSTED_OFF));
+        if !known {
+            return;
+        }
         self.estimate.at = earliest.saturating_add(TRUSTED_OFF / 2);
         (self.estimate.offset_variance, self.estimate.covariance) = (0, 0);
         self.estimate.widen(deviation(MAX_UNCERTAINTY));
@@ -358,6 +364,11 @@ impl Belief {
         self.ceiling = self.ceiling.max(self.floor);
         self.estimate.at = self.estimate.at.clamp(self.floor, self.ceiling);
         self.estimate.rate = self.estimate.rate.clamp(bound.saturating_neg(), bound);
+    }
+
+    /// The earliest that it may be, in nanoseconds.
+    fn earliest(&self) -> u64 {
+        self.estimate.at.saturating_sub(self.reach()).max(self.floor)
     }
 
     /// How far the belief reaches either way, in nanoseconds.

@@ -26,6 +26,20 @@ fn power_cut_to_stretch_a_code() {
     assert!(now.latest.since(at(NOON + 3600)) <= 90 * 60 + 1);
 }
 
+/// A hundred cuts at once are worth no more than one: neither the estimate nor the ceiling, to which codes
+/// that are far ahead may pull it, moves on.
+#[test]
+fn power_cut_again_and_again() {
+    let start = Belief::new(TRUSTING, at(NOON)).then(&elapsed(3600));
+    let one = start.then(&Event::PowerLost);
+    let many = after(start, &[Event::PowerLost; 100]);
+    assert_eq!(many, one);
+    let ahead = (1..=50).map(|code| step(NOON + DAY, code));
+    let pulled = after(many, &ahead.collect::<Vec<_>>()).now().unwrap();
+    let most = at(NOON + 3600 + 90 * 60 + 1);
+    assert!(pulled.latest <= most && pulled.probable.later(60) > most, "{pulled:?}");
+}
+
 /// A clock set back by its battery revives nothing: the stored floor stands.
 #[test]
 fn clock_set_back() {
