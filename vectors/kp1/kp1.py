@@ -158,6 +158,8 @@ class Door:
         self.belief.then(event)
         if event["event"] == "reset" and event["age"] <= 600:
             self.end_epoch(self.epoch + 1)
+            for bucket in self.buckets.values():
+                bucket[1] = min(bucket[1], self.floor())
         if event["event"] != "elapsed":
             self.wrong = []
         self.prune()
@@ -221,6 +223,7 @@ class Door:
             raise
         self.give_back(kind)
         self.end_epoch(epoch)
+        self.prune()
         for mark in self.marks_of_use(tuple_, epoch):
             self.insert(mark)
         name = self.name(tuple_)
@@ -266,7 +269,7 @@ class Door:
         if ends(tuple_) + 300 <= earliest:
             raise Refused("expired")
         self.unmarked(tuple_, epoch)
-        if not self.has_room(self.marks_of_use(tuple_, epoch)):
+        if not self.has_room(self.marks_of_use(tuple_, epoch), epoch):
             raise Refused("ledger_full")
 
     def miss(self, tuple_, epoch):
@@ -313,18 +316,19 @@ class Door:
         if not any(self.covers(known, mark) for known in self.marks):
             self.marks = [known for known in self.marks if not self.covers(mark, known)] + [mark]
 
-    def has_room(self, marks):
-        kept = self.marks
+    def has_room(self, marks, epoch):
+        before = self.marks
+        self.marks = [known for known in before if known[2] >= epoch]
         try:
             for mark in marks:
-                most = self.room - self.room // 4 * (mark[0] == "spent")
+                most = self.room - {"spent": self.room // 4, "began": 0}.get(mark[0], self.room // 8)
                 covered = any(self.covers(known, mark) for known in self.marks)
                 if not covered and len(self.marks) >= most:
                     return False
                 self.insert(mark)
             return True
         finally:
-            self.marks = kept
+            self.marks = before
 
     def prune(self):
         longest = 60 * max(one["duration"] for one in self.profile["classes"])
@@ -354,7 +358,7 @@ class Door:
         if kind == "set_time" and 300 * command["index"] <= self.floor():
             raise Refused("already_used")
         mark = kind == "cancel" and ("cancelled", command["tuple"], command["epoch"])
-        if mark and not self.has_room([mark]):
+        if mark and not self.has_room([mark], self.epoch):
             raise Refused("ledger_full")
         self.give_back("control")
         self.wrong = []

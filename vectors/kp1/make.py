@@ -261,6 +261,18 @@ def doors():
     case("many times, without room", SOME, MIDNIGHT, full, pin, "opened", room=4)
     case("a revocation in the room kept for it", SOME, MIDNIGHT, full, typed(newer), "opened", room=4)
     case("a revocation without room", SOME, MIDNIGHT, full + [press(typed(newer))], typed(tuple_of(60, 15, index - 1, generation=1)), "ledger_full", room=4)
+    cancelled = lambda epoch, count: [press(control(court, command="cancel", tuple=tuple_of(60, 15, index + n), epoch=epoch)) for n in range(4, 4 + count)]
+    fresh = tuple_of(60, 15, index, generation=1)
+    case("an eighth of the room is kept from cancellations", court, MIDNIGHT, cancelled(0, 7), cancelled(0, 8)[-1]["typed"], "ledger_full", room=8)
+    case("a party when cancellations took all they may", court, MIDNIGHT, cancelled(0, 7), pin, "opened", room=8)
+    case("made anew, when cancellations took all they may", court, MIDNIGHT, cancelled(0, 7), typed(fresh), "ledger_full", room=8)
+    parties = [press(typed(tuple_of(60, 15, index - n))) for n in (1, 0)]
+    case("the next party in a full exclusive lock", court, MIDNIGHT, cancelled(0, 7) + parties[:1], pin, "ledger_full", room=8)
+    case("the same party in a full exclusive lock", court, MIDNIGHT, cancelled(0, 7) + parties[1:], pin, "opened", room=8)
+    announced = [press(control(court, command="announce", epoch=1))]
+    case("the marks of an epoch that ends give their room", court, MIDNIGHT, cancelled(0, 7) + announced + parties[:1], typed(fresh, 1), "opened", room=8)
+    case("and so its older PIN is seen to be over", court, MIDNIGHT, cancelled(0, 7) + announced + parties[:1] + [press(typed(fresh, 1))], typed(tuple_of(60, 15, index), 1), "superseded", room=8)
+    case("a cancellation of the next epoch ends none", court, MIDNIGHT, cancelled(0, 7) + announced, cancelled(1, 1)[0]["typed"], "ledger_full", room=8)
     # Throttle.
     wrong = [press(str(int(pin) ^ (n << 4))) for n in range(1, 11)]
     case("the right one after ten wrong ones", SOME, MIDNIGHT, wrong, pin, "throttled")
@@ -329,6 +341,9 @@ def doors():
     case("a PIN of the new epoch, cancelled in the old", SOME, MIDNIGHT, [press(cancel), press(end)], typed(hour, 1), "opened")
     guesses = [press(f"030{n:07}") for n in range(10)]
     case("a control code after ten wrong ones", SOME, MIDNIGHT, guesses, end, "throttled")
+    back = [wait(365 * DAY), {"event": "reset", "time": MIDNIGHT, "age": 1}] + guesses
+    case("a control code after a reset by a year and ten wrong ones", SOME, MIDNIGHT, back, control(SOME, command="end_epoch", epoch=2), "throttled")
+    case("and 8,640 s later", SOME, MIDNIGHT, back + [wait(8650)], control(SOME, command="end_epoch", epoch=2), "obeyed")
     # More refusals of the common faults, at a lock that is exclusive.
     for n in range(2, 26):
         late = MIDNIGHT + 900 * n
@@ -369,6 +384,8 @@ def beliefs():
     case("signed times", [{"event": "signed", "time": time} for time in (MIDNIGHT - 5, MIDNIGHT + 8 * DAY, MIDNIGHT + 7 * DAY, MIDNIGHT + 7 * DAY)], policy="trust_90min")
     case("set times", [lost] + [{"event": "set_time", "time": time} for time in (MIDNIGHT, MIDNIGHT + 29 * DAY, MIDNIGHT + 29 * DAY, MIDNIGHT + 80 * DAY, MIDNIGHT + 80 * DAY, MIDNIGHT + 200 * DAY, MIDNIGHT + 200 * DAY + 300)])
     case("trusted cuts", [wait(DAY), lost, lost, wait(600), lost, heard(MIDNIGHT + DAY + 600, 9), lost, wait(60 * DAY), wait(400 * DAY), lost], policy="trust_90min")
+    ahead = [heard(MIDNIGHT + 2 * DAY, n, 10, 7200) for n in range(1, 21)]
+    case("cuts without number, then codes that are far ahead", [wait(DAY)] + 100 * [lost] + ahead, policy="trust_90min")
     case("resets", [wait(DAY), {"event": "reset", "time": MIDNIGHT, "age": 601}, {"event": "reset", "time": MIDNIGHT, "age": 1}, wait(5)])
     case("the end of time", [wait(2**63), {"event": "set_time", "time": 2**64 - 1}, {"event": "token", "time": 2**64 - 1, "age": 0}, {"event": "reset", "time": 1, "age": 0}])
     case("the beginning of time", [wait(0), wait(1), {"event": "signed", "time": 1}], now=0)
@@ -417,6 +434,9 @@ def bundles():
         }
         if same:
             faults["steps as long as PINs"] = (door.text(door.content(same)), "content")
+            for digits in (9, 10):
+                long = bundle | {"profile": {**bundle["profile"], "digits": 6}, "steps": STEPS | {"digits": digits}}
+                faults[f"steps of {digits} digits"] = (door.text(door.content(long)), "content")
         cases += [{"name": f"{name}: {fault}", "text": text, "refused": why} for fault, (text, why) in faults.items()]
     write("bundles", "Bundles (section 12): what they hold, or why they are refused.", cases)
 

@@ -17,6 +17,7 @@ use crate::id::LockId;
 use crate::keypad;
 use crate::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
 use crate::keypad::odds::Odds;
+use crate::keypad::record::Event;
 use crate::ledger::Head;
 use crate::otp::record::Presenter;
 use crate::otp::totp::Totp;
@@ -156,17 +157,30 @@ impl Door {
         })
     }
 
+    /// For how many counted seconds more everything that it takes opens if nothing is heard, as
+    /// [`clock::Belief::lasts`]: at a door with steps only until the time is more uncertain than they reach.
+    #[must_use]
+    pub fn lasts<const N: usize>(&self, state: &State<N>) -> u64 {
+        let reach = |totp| u64::from(totp::most_steps(totp)).saturating_mul(totp.period.get());
+        state.keypad.belief().lasts_within(self.totp().map_or(u64::MAX, reach))
+    }
+
     /// The state after a record.
     #[must_use]
     pub fn then<const N: usize>(&self, state: &State<N>, record: &Record) -> State<N> {
         match record {
             Record::Keypad(record) => {
-                State { keypad: self.lock.then(&state.keypad, record), ..*state }
+                let mut after = State { keypad: self.lock.then(&state.keypad, record), ..*state };
+                let reset = matches!(record.event, Event::Clock(clock::Event::Reset { .. }));
+                if reset && after.keypad.epoch() != state.keypad.epoch() {
+                    self.follow_reset(&mut after);
+                }
+                after
             }
             Record::Step(record) => {
                 let heard = |step| {
                     let clue = totp::clue(self.totp()?, step);
-                    let event = keypad::record::Event::Clock(clock::Event::Heard(clue));
+                    let event = Event::Clock(clock::Event::Heard(clue));
                     let heard = keypad::record::Record { elapsed: 0, event };
                     Some(self.lock.then(&state.keypad, &heard))
                 };
@@ -176,6 +190,19 @@ impl Door {
                     attempts: record.charge(state.attempts),
                 }
             }
+        }
+    }
+}
+
+impl Door {
+    /// After a clock reset, attempts and steps wait for no time that was wrong. A step that cannot have been
+    /// yet was spent at a wrong time; it may be taken once more at its own.
+    fn follow_reset<const N: usize>(&self, state: &mut State<N>) {
+        let belief = state.keypad.belief();
+        state.attempts = state.attempts.set_back(belief.probable());
+        let latest = belief.now().zip(self.totp()).and_then(|(now, totp)| totp.step(now.latest));
+        if state.steps.last_step() > latest {
+            state.steps = otp::record::State::new(belief.probable());
         }
     }
 }

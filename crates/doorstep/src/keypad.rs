@@ -72,9 +72,7 @@ pub const fn hint(refusal: &Refusal) -> &'static str {
         Refusal::AlreadyUsed { .. } => "it was used and is good no more; ask for another",
         Refusal::ClockUnset => "this lock lost the time; ask who runs it for a set-time code",
         Refusal::Expired { .. } => "the booking is over; ask for a longer one",
-        Refusal::LedgerFull => {
-            "this lock has no room for it; ask for a PIN that is used many times"
-        }
+        Refusal::LedgerFull => "this lock has no room to remember it; ask who runs it",
         Refusal::Mistyped => "type all the digits of the message, and nothing else",
         Refusal::NotYetValid { .. } => "wait until the booking begins",
         Refusal::Revoked => "the booking was cancelled; ask who made it",

@@ -142,6 +142,13 @@ impl Bucket {
         Self { used: filled.used.saturating_add(1).min(self.pace.burst), ..filled }
     }
 
+    /// The bucket when the clock by which it fills was rightly set back to `now`: it waits for no time that
+    /// is only reached again long after.
+    #[must_use]
+    pub fn set_back(self, now: Timestamp) -> Self {
+        Self { as_of: self.as_of.min(now), ..self }
+    }
+
     /// The bucket with the token of an attempt that was right.
     #[must_use]
     pub const fn give_back(self) -> Self {

@@ -87,13 +87,14 @@ impl fmt::Display for BundleError {
 impl core::error::Error for BundleError {}
 
 impl Bundle {
-    /// Whether every code that may be typed is of one kind only: codes of steps and PINs must differ in
-    /// their number of digits.
+    /// Whether every code that may be typed is of one kind only: codes of steps have other numbers of digits
+    /// than PINs, and at most eight, since ten are an epoch code's.
     #[must_use]
     pub fn is_unambiguous(&self) -> bool {
-        self.steps
-            .as_ref()
-            .is_none_or(|steps| steps.totp.digits.get() != self.profile.digits().get())
+        self.steps.as_ref().is_none_or(|steps| {
+            let digits = steps.totp.digits.get();
+            (6..=8).contains(&digits) && digits != self.profile.digits().get()
+        })
     }
 
     /// Writes the bundle as text: for the lock and for nothing else.

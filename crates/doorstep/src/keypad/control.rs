@@ -5,6 +5,7 @@ use super::profile::Profile;
 use super::tuple::{Class, Divisor, Tuple};
 use crate::code::{Code, Shape};
 use crate::time::Timestamp;
+use core::fmt;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// Seconds that a set-time code names.
@@ -168,11 +169,18 @@ impl Kind {
 }
 
 /// A control code that was typed.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Order {
     kind: Kind,
     body: u32,
     mac: u64,
+}
+
+/// Shows nothing of what was typed.
+impl fmt::Debug for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Order(..)")
+    }
 }
 
 impl Order {

@@ -252,6 +252,7 @@ impl Lock {
                 if reset && belief != state.belief {
                     // What was valid at the earlier time must not come back with it.
                     state.end_epoch(state.epoch.saturating_add(1));
+                    state.buckets = state.buckets.map(|bucket| bucket.set_back(belief.floor()));
                 }
                 let passing = clock::Event::Elapsed { seconds: 0 };
                 if core::mem::discriminant(event) != core::mem::discriminant(&passing) {
@@ -266,6 +267,8 @@ impl Lock {
                 state.set_bucket(source, state.bucket(source).give_back());
                 if *epoch > state.epoch {
                     state.end_epoch(*epoch);
+                    // The marks of the epoch before give their room to those of this use.
+                    state.marks.prune(floor, *epoch, &self.profile);
                 }
                 let at = state.belief.probable();
                 for mark in of_use(tuple, *epoch, at, &self.profile).into_iter().flatten() {
@@ -362,7 +365,7 @@ impl<const N: usize> Ledgered<Found> for Standing<'_, N> {
         }?;
         state.marks.allow(tuple, *epoch)?;
         let marks = of_use(tuple, *epoch, at, profile);
-        state.marks.has_room(&marks).then_some(()).ok_or(Refusal::LedgerFull)
+        state.marks.has_room(&marks, *epoch).then_some(()).ok_or(Refusal::LedgerFull)
     }
 }
 
@@ -377,7 +380,8 @@ impl<const N: usize> Ledgered<Command> for Standing<'_, N> {
             Command::SetTime { index } => Command::set_to(*index) <= self.belief.floor(),
             Command::Announce { epoch } | Command::EndEpoch { epoch } => *epoch <= state.epoch,
             Command::Cancel { tuple, epoch } => {
-                let room = state.marks.has_room(&[Some(cancelled(tuple, *epoch, at))]);
+                let mark = [Some(cancelled(tuple, *epoch, at))];
+                let room = state.marks.has_room(&mark, state.epoch);
                 return room.then_some(()).ok_or(Refusal::LedgerFull);
             }
         };

@@ -88,8 +88,8 @@ impl Mark {
     }
 }
 
-/// Up to `N` marks. A quarter of the room is kept for revocations, so that single use never crowds
-/// them out.
+/// Up to `N` marks. A quarter of the room is kept from single use, so that it never crowds out revocations,
+/// and an eighth from all but `began` marks: without room for those an exclusive lock opens for nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks<const N: usize> {
     marks: [Option<Mark>; N],
@@ -110,11 +110,16 @@ impl<const N: usize> Marks<N> {
     /// How many more marks there is room for, of revocations or of single use.
     #[must_use]
     pub fn room(&self, single_use: bool) -> usize {
-        Self::room_beside(self.iter().count(), single_use)
+        let what = if single_use { What::Spent } else { What::Cancelled };
+        Self::room_beside(self.iter().count(), what)
     }
 
-    const fn room_beside(used: usize, single_use: bool) -> usize {
-        let kept = if single_use { N / 4 } else { 0 };
+    const fn room_beside(used: usize, what: What) -> usize {
+        let kept = match what {
+            What::Spent => N / 4,
+            What::Cancelled | What::Successor => N / 8,
+            What::Began => 0,
+        };
         N.saturating_sub(used).saturating_sub(kept)
     }
 
@@ -132,13 +137,13 @@ impl<const N: usize> Marks<N> {
         self.iter().filter(|mark| mark.refuses(tuple, epoch).is_some()).min_by_key(|mark| mark.at)
     }
 
-    /// Whether all of these can be remembered.
-    pub(crate) fn has_room(&self, marks: &[Option<Mark>]) -> bool {
-        let mut used = self.iter().count();
+    /// Whether all of these can be remembered, once the epochs before `epoch` are over and their marks gone.
+    pub(crate) fn has_room(&self, marks: &[Option<Mark>], epoch: u32) -> bool {
+        let mut used = self.iter().filter(|mark| mark.epoch >= epoch).count();
         let mut news = marks.iter().flatten().filter(|mark| !self.is_covered(mark));
         news.all(|mark| {
             // They are of different kinds, so none is in place of another.
-            let room = Self::room_beside(used, mark.what == What::Spent) > 0;
+            let room = Self::room_beside(used, mark.what) > 0;
             let replaced = self.iter().filter(|known| mark.covers(known)).count();
             used = used.saturating_add(1).saturating_sub(replaced);
             room

@@ -4,6 +4,8 @@ use crate::support::{bundle, written};
 use doorstep::clock::{AfterPowerLoss, Clock, Oscillator};
 use doorstep::door::bundle::{Bundle, BundleError, PREFIX};
 use doorstep::keypad::profile::{Profile, Uses};
+use doorstep::keypad::tuple::PinDigits;
+use doorstep::otp::Digits;
 use doorstep::otp::totp::Totp;
 
 #[test]
@@ -67,7 +69,7 @@ fn every_wrong_missing_or_swapped_character_is_seen() {
 #[test]
 fn pins_and_steps_of_one_length_are_no_bundle() {
     let profile = Profile::courts().unwrap();
-    let digits = doorstep::otp::Digits::new(profile.digits().get()).unwrap();
+    let digits = Digits::new(profile.digits().get()).unwrap();
     let mut same = bundle();
     same.profile = profile;
     if let Some(steps) = &mut same.steps {
@@ -75,6 +77,20 @@ fn pins_and_steps_of_one_length_are_no_bundle() {
     }
     assert!(!same.is_unambiguous());
     assert_eq!(Bundle::parse(&written(&same)).unwrap_err(), BundleError::Content);
+}
+
+/// Steps of ten digits would hide the codes that end an epoch.
+#[test]
+fn steps_have_six_to_eight_digits() {
+    for digits in 6..=10 {
+        let mut bundle = bundle();
+        bundle.profile =
+            bundle.profile.with_digits(PinDigits::new(if digits == 6 { 7 } else { 6 }).unwrap());
+        bundle.steps.as_mut().unwrap().totp.digits = Digits::new(digits).unwrap();
+        let read = Bundle::parse(&written(&bundle)).map(|_| ());
+        let expected = if digits <= 8 { Ok(()) } else { Err(BundleError::Content) };
+        assert_eq!(read, expected, "{digits}");
+    }
 }
 
 #[test]

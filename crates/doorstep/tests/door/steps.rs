@@ -114,10 +114,103 @@ fn how_long_a_clock_lasts_is_when_it_stops_granting() {
     assert!(after(lasts + 2 * 3600).is_none());
 }
 
+/// At a door with steps the day comes earlier: when a code of the true time is found no more.
+#[test]
+fn how_long_steps_last_is_until_the_time_is_less_certain_than_they_reach() {
+    let lasts = |door: &Installed| door.door.lasts(&door.state);
+    let mut by_digits = Vec::new();
+    for digits in [Digits::EIGHT, Digits::SIX] {
+        let mut with = bundle();
+        with.steps.as_mut().unwrap().totp.digits = digits;
+        let reach = if digits == Digits::SIX { 300 } else { 1200 };
+        let door = Installed::new(with);
+        let belief = *door.state.keypad.belief();
+        let after = |seconds| belief.then(&Event::Elapsed { seconds });
+        let seconds = lasts(&door);
+        assert!(after(seconds).uncertainty() <= reach && after(seconds).now().is_some());
+        assert!(after(seconds + 2 * 3600).uncertainty() > reach);
+        by_digits.push(seconds);
+    }
+    let without = Installed::new(Bundle { steps: None, ..bundle() });
+    assert_eq!(lasts(&without), without.state.keypad.belief().lasts());
+    by_digits.insert(0, lasts(&without));
+    assert!(by_digits.is_sorted_by(|a, b| a > b), "{by_digits:?}");
+}
+
 #[test]
 fn eight_digits_keep_a_robot_out_and_six_do_not() {
     let odds = |digits| Steps::odds(&Totp { digits, ..Totp::default() });
     assert!(odds(Digits::EIGHT).robot_year < 0.01);
     assert!(odds(Digits::SIX).robot_year > 0.01);
     assert_eq!((odds(Digits::EIGHT).acceptable, odds(Digits::SIX).acceptable), (81, 21));
+}
+
+/// Nothing that was typed shows in what is logged of it, nor what a control code is taken apart to.
+#[test]
+fn no_digits_of_what_was_typed_show() {
+    let door = Installed::new(bundle());
+    let keypad = &door.state.keypad;
+    let pin = door.pin(&door.booking(NOON, 3600, false));
+    let control = ["01543219876543", "020012347654321", "0309876543"];
+    for typed in [&*pin, "98765432101234", "87654321"].into_iter().chain(control) {
+        let read = door.door.read(typed).unwrap();
+        let mut shown = format!("{read:?}");
+        match read {
+            Typed::Pin(pin) => {
+                let (attempt, tried) = door.door.lock().begin(keypad, 0, pin, door.head).unwrap();
+                shown += &format!("{attempt:?} {tried:?}");
+                let receipt = attempt.place().appended();
+                let counted = attempt.counted(receipt).unwrap();
+                shown += &format!("{counted:?}");
+                shown += &format!("{:?}", counted.compare());
+            }
+            Typed::Control(order) => {
+                let lock = door.door.lock();
+                let (attempt, tried) = lock.begin_control(keypad, 0, order, door.head).unwrap();
+                shown += &format!("{attempt:?} {tried:?}");
+                let receipt = attempt.place().appended();
+                let counted = attempt.counted(receipt).unwrap();
+                shown += &format!("{counted:?}");
+                shown += &format!("{:?}", counted.compare());
+            }
+            Typed::Step(code) => {
+                let moment = door.door.moment(&door.state).unwrap();
+                let enrolled = moment.enrolled();
+                let (attempt, tried) = moment.begin(&enrolled, &code, door.head).unwrap();
+                shown += &format!("{attempt:?} {tried:?}");
+            }
+        }
+        for part in typed.as_bytes().windows(5) {
+            let part = std::str::from_utf8(part).unwrap();
+            assert!(!shown.contains(part), "{part} of {typed}: {shown}");
+        }
+    }
+}
+
+/// A clock that was a year ahead is set back: attempts and steps do not wait for that year.
+#[test]
+fn after_a_clock_reset_steps_are_taken_again() {
+    let mut door = Installed::new(bundle());
+    let early = door.step(NOON);
+    door.wait(365 * DAY);
+    let ahead = door.state.keypad.belief().probable().seconds();
+    let (before, code) = (door.step(ahead - 30), door.step(ahead));
+    door.press(&code).unwrap();
+    // One that is not believed changes nothing, nor does one that is no way back.
+    let untouched = door.state;
+    door.clock(Event::Reset { time: at(NOON), age: 700 });
+    assert_eq!((door.state.steps, door.state.attempts), (untouched.steps, untouched.attempts));
+    door.clock(Event::Reset { time: at(ahead), age: 1 });
+    assert_eq!(door.state.steps, untouched.steps);
+    assert!(door.press(&before).is_err() && door.press(&code).is_err(), "spent is spent");
+    door.clock(Event::Reset { time: at(NOON), age: 1 });
+    door.press(&early).unwrap();
+    assert!(matches!(door.press(&early), Err(Refusal::AlreadyUsed { .. })));
+    for wrong in (0..).map(|n| format!("{n:08}")).take(12) {
+        let _ = door.press(&wrong);
+    }
+    let next = door.step(NOON + 8700);
+    assert!(matches!(door.press(&next), Err(Refusal::Throttled { .. })));
+    door.wait(8700);
+    door.press(&next).unwrap();
 }

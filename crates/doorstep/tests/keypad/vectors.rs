@@ -225,6 +225,7 @@ fn doors() {
         let root = root(&document["common"]);
         match number(&case["room"]) {
             4 => check_door::<4>(case, root),
+            8 => check_door::<8>(case, root),
             _ => check_door::<32>(case, root),
         }
     }
