@@ -414,6 +414,25 @@ fn a_door_with_an_authenticator_takes_each_step_once() {
     );
 }
 
+#[test]
+fn codes_of_steps_fail_before_pins_and_the_status_says_when() {
+    let (plain, court) = (Court::new(bundle()), Court::new(bundle_with_steps()));
+    let lasts = |court: &Court| court.status()["clock"]["lasts_seconds"].as_u64().unwrap();
+    let days = lasts(&court);
+    assert!(days > DAY && days < lasts(&plain), "{days}");
+    assert_eq!(
+        court.seconds(court.status()["clock"]["fails_on"].as_str().unwrap()),
+        court.now() + days
+    );
+    court.advance(days + 2 * DAY);
+    let status = court.status();
+    assert_eq!(
+        (&status["clock"]["lasts_seconds"], &status["clock"]["is_set"]),
+        (&0.into(), &true.into())
+    );
+    assert_eq!(told(&court.press(&court.pin_now(false))), OPENED);
+}
+
 /// A quarter of the room is kept from single use, so that revocations always fit.
 #[test]
 fn a_full_ledger_refuses_what_needs_a_mark_and_opens_the_rest() {

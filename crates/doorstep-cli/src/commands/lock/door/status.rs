@@ -42,11 +42,11 @@ impl Status {
         Attempts::all(&self.state, self.lock.door().totp().is_some())
     }
 
-    /// When codes begin to fail if nothing is heard until then, and in how many seconds.
+    /// When codes begin to fail if nothing is heard until then, and in how many seconds. Those of steps may
+    /// fail earlier than PINs.
     fn fails(&self) -> Option<(Timestamp, u64)> {
-        let belief = self.state.keypad.belief();
-        let lasts = belief.lasts();
-        (lasts > 0).then(|| (belief.probable().later(lasts), lasts))
+        let lasts = self.lock.door().lasts(&self.state);
+        (lasts > 0).then(|| (self.state.keypad.belief().probable().later(lasts), lasts))
     }
 
     fn json(&self) -> Value {
@@ -96,12 +96,14 @@ impl Status {
             || "on".to_owned(),
             |until| format!("{WARN}none{WARN:#} until {} true time", face(until)),
         );
-        let lasts = self.fails().map_or_else(
-            || "nothing opens now".to_owned(),
-            |(day, lasts)| {
-                format!("opens until {} if it hears nothing ({})", face(day), span_text(lasts))
-            },
-        );
+        let opens = if door.totp().is_some() { "every kind of code opens" } else { "opens" };
+        let lasts = match self.fails() {
+            Some((day, lasts)) => {
+                format!("{opens} until {} if it hears nothing ({})", face(day), span_text(lasts))
+            }
+            None if belief.now().is_some() => "not every kind of code opens now".to_owned(),
+            None => "nothing opens now".to_owned(),
+        };
         let after = match door.clock().after_power_loss {
             AfterPowerLoss::NeedTime => "opens for nobody until a set-time code is typed",
             AfterPowerLoss::Trust90Min => "trusts that it was off for 90 minutes at most",
