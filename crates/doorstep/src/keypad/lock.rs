@@ -140,8 +140,8 @@ impl Lock {
         Ok((Attempt::begin(presented, Means::Typed, &standing, at, head, &bytes)?, record))
     }
 
-    /// The record that remembers a code as wrong, for when it turns out to be. It may be appended
-    /// late, or never.
+    /// The record that remembers a code as wrong, for when it turns out to be, or opens no more. It may
+    /// be appended late, or never.
     #[must_use]
     pub fn wrong(&self, pin: &TypedPin) -> Record {
         Record { elapsed: 0, event: Event::Wrong { code: self.name(&pin.code) } }
