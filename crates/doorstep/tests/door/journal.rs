@@ -88,3 +88,19 @@ fn a_journal_says_how_many_records_it_has() {
         assert_eq!(Journal::read(&door.door, &bytes).unwrap_err(), JournalError::Malformed);
     }
 }
+
+/// The lock's own key is under it, and behind the last record is something that is none.
+#[test]
+fn nothing_follows_the_last_record() {
+    let door = lived();
+    for rest in [&[1, 2, 3][..], &[]] {
+        let (mut bytes, count) = (Vec::new(), u32::try_from(door.records.len()).unwrap());
+        let out = |piece: &[u8]| bytes.extend_from_slice(piece);
+        let mut writer = Writer::new(&door.door, &door.state, Head::EMPTY, count, out);
+        for record in door.records.iter().map(Vec::as_slice).chain([rest]) {
+            writer.record(record);
+        }
+        writer.finish();
+        assert_eq!(Journal::read(&door.door, &bytes).unwrap_err(), JournalError::Malformed);
+    }
+}

@@ -89,6 +89,8 @@ fn a_lost_clock_takes_no_step() {
 fn a_state_reads_back_and_begins_in_its_epoch() {
     let mut door = Installed::new(bundle());
     assert_eq!(door.state.keypad.epoch(), 4);
+    door.press("00000000").unwrap_err();
+    assert_eq!(door.state.attempts.used(), 1);
     let code = door.step(NOON);
     door.press(&code).unwrap();
     let once = door.booking(NOON, 3600, true);

@@ -8,6 +8,7 @@ mod bookings;
 mod calendar;
 mod control;
 mod door;
+mod floor;
 mod marks;
 mod odds;
 mod support;
