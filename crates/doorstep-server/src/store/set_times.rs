@@ -14,6 +14,19 @@ pub(crate) fn insert(connection: &Connection, lock: i64, now: Timestamp) -> Resu
     Ok(())
 }
 
+/// Whether a code was made within a span.
+pub(crate) fn any(
+    connection: &Connection,
+    lock: i64,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM set_times WHERE lock = ?1 AND made_at >= ?2 AND made_at < ?3 LIMIT 1",
+        )?
+        .exists(params![lock, At(from), At(until)])?)
+}
+
 /// When the code was made that is the `count`th newest of those after `since`.
 pub(crate) fn nth_newest(
     connection: &Connection,

@@ -46,7 +46,8 @@ impl Drop for SetTimeCode {
     }
 }
 
-/// Makes a set-time code, at most ten in 24 hours for a lock.
+/// Makes a set-time code, at most ten in 24 hours for a lock. Asked for again within the same five minutes it
+/// is the same code, and counts once.
 #[utoipa::path(post, path = "/v1/locks/{id}/set_time", tag = "locks", operation_id = "set_time_of_lock",
     security(("api_key" = [])), params(("id" = String, Path, description = "the lock's id")),
     responses((status = 200, description = "the code", body = SetTimeCode), (status = "4XX", description = "refused",
@@ -57,6 +58,10 @@ pub(crate) async fn handler(
     Path(id): Path<String>,
 ) -> Result<Json<SetTimeCode>, Problem> {
     let now = context.now();
+    let command = Command::set_time(now);
+    let corrupt = StoreError::Corrupt { column: "locks.profile" };
+    let Command::SetTime { index } = command else { return Err(corrupt.into()) };
+    let (from, until) = (Command::set_to(index), Command::set_to(index.saturating_add(1)));
     let lock = context
         .store
         .write(move |connection| {
@@ -65,22 +70,20 @@ pub(crate) async fn handler(
             if now.later(TOLERANCE) < told {
                 return Err(disagrees(now, told));
             }
-            let since = now.earlier(DAY);
-            if let Some(first) = set_times::nth_newest(connection, lock.seq, since, MOST)? {
-                return Err(throttled(first.later(DAY)));
+            if !set_times::any(connection, lock.seq, (from, until))? {
+                let since = now.earlier(DAY);
+                if let Some(first) = set_times::nth_newest(connection, lock.seq, since, MOST)? {
+                    return Err(throttled(first.later(DAY)));
+                }
+                set_times::insert(connection, lock.seq, now)?;
             }
-            set_times::insert(connection, lock.seq, now)?;
             set_times::tell(connection, now)?;
             Ok(lock)
         })
         .await?;
-    let command = Command::set_time(now);
     let root = lock_keys::root(&context.keys, &lock, lock.generation)?;
     let code = derive_control(&root, lock.epoch, &lock.profile, &command);
-    let (Some(code), Command::SetTime { index }) = (code, command) else {
-        return Err(StoreError::Corrupt { column: "locks.profile" }.into());
-    };
-    let (from, until) = (Command::set_to(index), Command::set_to(index.saturating_add(1)));
+    let code = code.ok_or(corrupt)?;
     let far = last_floor(&lock)?.later(JUMP) < now;
     let past = lock_state::belief(&lock, now)?.floor() >= from;
     let second = (far || past).then_some(Utc(until));
@@ -205,8 +208,10 @@ mod tests {
         let lock = server.lock("1", json!({"kind": "courts"})).await;
         let other = server.lock("2", json!({"kind": "courts"})).await;
         for _ in 0..10 {
-            assert_eq!(set_time(&server, &lock.id).await.0, 200);
-            server.clock.advance(60);
+            let (status, first) = set_time(&server, &lock.id).await;
+            server.clock.advance(50);
+            assert_eq!((status, first), set_time(&server, &lock.id).await, "it counts once");
+            server.clock.advance(260);
         }
         let (status, problem) = set_time(&server, &lock.id).await;
         assert_eq!((status, &problem["code"]), (429, &json!("throttled")));
@@ -216,6 +221,8 @@ mod tests {
         assert_eq!(set_time(&server, &lock.id).await.0, 429);
         server.clock.advance(1);
         assert_eq!(set_time(&server, &lock.id).await.0, 200);
+        assert_eq!(set_time(&server, &lock.id).await.0, 200, "the same once more");
+        server.clock.advance(300);
         assert_eq!(set_time(&server, &lock.id).await.0, 429);
         let server = server.restart();
         assert_eq!(set_time(&server, &lock.id).await.0, 429, "also after a restart");
