@@ -91,6 +91,17 @@ impl Command {
         }
     }
 
+    /// The earliest trusted floor at which a lock finds the command, unless it is over by then.
+    #[must_use]
+    pub fn found_from(&self, profile: &Profile) -> Timestamp {
+        let Self::Cancel { tuple, .. } = self else { return Timestamp::from_seconds(0) };
+        let Some(back) = tuple.index.checked_sub(CANCEL_MODULUS.saturating_sub(1)) else {
+            return Timestamp::from_seconds(0);
+        };
+        let oldest = Tuple { index: back, ..*tuple };
+        oldest.until().later(u64::from(profile.grace().late))
+    }
+
     /// The code of the command; `None` for a class that the profile does not have.
     pub(crate) fn code(&self, key: &ControlKey, profile: &Profile) -> Option<Code> {
         let (kind, body) = match self {

@@ -170,8 +170,8 @@ impl<const N: usize> Marks<N> {
     }
 
     /// Forgets what can matter no more: marks of ended epochs, and of PINs whose window with its
-    /// grace is over by the trusted floor.
-    pub(crate) fn prune(&mut self, floor: Timestamp, epoch: u32, profile: &Profile) {
+    /// grace is over by the trusted floor. An issuer so ages what it knows of a lock's marks.
+    pub fn prune(&mut self, floor: Timestamp, epoch: u32, profile: &Profile) {
         let late = u64::from(profile.grace().late);
         let over = |until: Timestamp| until.later(late) <= floor;
         // Once the newest beginning is over, whatever an older one ended is as well.
@@ -202,12 +202,8 @@ impl<const N: usize> Default for Marks<N> {
 
 /// The marks that the first use of a PIN leaves: single use, the end of older generations, the end
 /// of what began earlier where the place is exclusive.
-pub(crate) fn of_use(
-    tuple: &Tuple,
-    epoch: u32,
-    at: Timestamp,
-    profile: &Profile,
-) -> [Option<Mark>; 3] {
+#[must_use]
+pub fn of_use(tuple: &Tuple, epoch: u32, at: Timestamp, profile: &Profile) -> [Option<Mark>; 3] {
     let mark = |what, wanted: bool| wanted.then_some(Mark { what, tuple: *tuple, epoch, at });
     [
         mark(What::Spent, tuple.class.one_time),
