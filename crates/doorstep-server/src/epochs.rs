@@ -25,9 +25,21 @@ pub(crate) fn enter(
         reissued = issuing::reissue(connection, keys, lock, to, Because::Epoch, now)?;
     }
     let epoch = epoch.max(lock.epoch);
-    locks::set_epoch(connection, lock.seq, epoch, how == How::Announce, None)?;
+    locks::set_epoch(connection, lock.seq, epoch, how == How::Announce, at)?;
     let lock = locks::at(connection, lock.seq)?;
     let given_up = pins::undone_after(connection, &lock, lock_state::not_over(&lock, now))?;
     lock_state::settle(connection, &lock, &given_up, at)?;
     Ok(reissued)
+}
+
+/// A lock whose journal shows that the epoch's code was never typed there goes on opening for PINs of the
+/// epochs before: what was said to be done by that alone is not.
+pub(crate) fn reopen(
+    connection: &Connection,
+    lock: &Lock,
+    told: u32,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    pins::not_done(connection, lock, (told, lock.epoch), lock_state::not_over(lock, now))?;
+    Ok(())
 }

@@ -3,17 +3,18 @@
 
 use crate::http::problem::{Code, Problem};
 use crate::keys::Keys;
+use crate::lock_keys;
+use crate::lock_state::Known;
 use crate::store::bookings::{self, Booking};
 use crate::store::locks::Lock;
 use crate::store::pins::{self, Because, Pin as Given};
 use crate::store::{StoreError, lock_events};
 use crate::utc;
-use crate::{lock_keys, lock_state};
 use doorstep::door::MARKS;
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::lock::LOOK_AROUND;
-use doorstep::keypad::mark::{self, Marks};
+use doorstep::keypad::mark::{self, Mark, Marks, What};
 use doorstep::keypad::profile::{Fit, Profile};
 use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::time::{Timestamp, Window};
@@ -104,12 +105,12 @@ impl<'a> Issuer<'a> {
     ) -> Result<Self, Problem> {
         let root = lock_keys::root(keys, lock, lock.generation)?;
         let Lock { generation, epoch, .. } = *lock;
-        let marks = lock_state::last(lock)?.map(|state| *state.keypad.marks());
-        let marks = marks.unwrap_or_default();
+        let marks = Known::new(lock, now)?.marks;
         Ok(Self { connection, lock, generation, epoch, root, marks, now })
     }
 
-    /// Refuses a window of an exclusive place that somebody else has, other than `except`.
+    /// Refuses a window of an exclusive place that meets somebody else's, other than that of `except`. The
+    /// lock lets whoever comes later end whoever came earlier, so two parties have no moment in common.
     pub(crate) fn require_free(
         &self,
         fit: &Fit,
@@ -121,17 +122,13 @@ impl<'a> Issuer<'a> {
             return Ok(());
         }
         let standing = |span: &Window| {
-            let all = bookings::meeting(self.connection, self.lock.seq, span, profile.longest())?;
-            let others = all.into_iter().filter(|other| Some(other.seq) != except);
-            let taken = |other: Booking| Ok((other.tuple(profile)?, other));
-            others.map(taken).collect::<Result<Vec<_>, StoreError>>()
-        };
-        let wanted = fit.tuple(0, 0);
-        let meets = |(tuple, other): &&(Tuple, Booking)| {
-            excludes(profile, (asked, &wanted), (&other.asked, tuple))
+            let mut all =
+                bookings::meeting(self.connection, self.lock.seq, span, profile.longest())?;
+            all.retain(|other| Some(other.seq) != except);
+            Ok::<_, StoreError>(all)
         };
         let around = standing(&fit.window)?;
-        let Some((_, other)) = around.iter().find(meets) else { return Ok(()) };
+        let Some(other) = around.first() else { return Ok(()) };
         let reach = AROUND.max(u64::from(fit.class.quantum).saturating_mul(60 * BEGINNINGS));
         let wide = Window::new(fit.window.from().earlier(reach), fit.window.until().later(reach));
         let taken = standing(&wide.unwrap_or(fit.window))?;
@@ -158,24 +155,16 @@ impl<'a> Issuer<'a> {
     }
 
     /// The free window nearest to the one asked for, as long, on the grid of its class and not over.
-    fn nearest(
-        &self,
-        fit: &Fit,
-        asked: &Window,
-        reach: u64,
-        taken: &[(Tuple, Booking)],
-    ) -> Option<Window> {
+    fn nearest(&self, fit: &Fit, asked: &Window, reach: u64, taken: &[Booking]) -> Option<Window> {
         let profile = &self.lock.profile;
         let quantum = u64::from(fit.class.quantum).saturating_mul(60);
         let free = |from: Timestamp| {
             let window = Window::new(from, from.later(asked.length()))?;
             let fit = profile.fit(&window, fit.class.one_time).filter(|_| from >= self.now)?;
-            let tuple = fit.tuple(0, 0);
-            let mut others = taken.iter();
-            let excluded = others.any(|(other, booking)| {
-                excludes(profile, (&window, &tuple), (&booking.asked, other))
-            });
-            (!excluded).then_some(window)
+            let meets = |other: &Window| {
+                other.from() < fit.window.until() && fit.window.from() < other.until()
+            };
+            (!taken.iter().any(|other| meets(&other.opens))).then_some(window)
         };
         let steps = reach.checked_div(quantum).unwrap_or(0);
         (0..=steps).find_map(|step| {
@@ -205,7 +194,31 @@ impl<'a> Issuer<'a> {
             let tuple = found.ok_or_else(|| self.no_pins_left())?;
             self.insert(booking, &tuple)?;
         }
-        Ok(())
+        if fit.class.one_time { self.require_room(&fit.window) } else { Ok(()) }
+    }
+
+    /// Refuses PINs that open once when the lock, if everybody came, could not remember all that did.
+    fn require_room(&self, window: &Window) -> Result<(), Problem> {
+        let room = Marks::<MARKS>::new().room(true);
+        let all = pins::meeting(self.connection, (self.lock, self.generation), window)?;
+        let spent = |pin: &Given| {
+            let of = |mark: &&Mark| (mark.tuple, mark.epoch) == (pin.tuple, pin.epoch);
+            self.marks.iter().filter(of).any(|mark| mark.what == What::Spent)
+        };
+        let marks = |pin: &Given| {
+            let marks = mark::of_use(&pin.tuple, pin.epoch, self.now, &self.lock.profile);
+            // What a window began is one mark, whoever comes, and has a place of its own.
+            marks.iter().flatten().filter(|mark| mark.what != What::Began).count()
+        };
+        let may_be = all.iter().filter(|pin| pin.ended.is_none() || spent(pin));
+        if may_be.map(marks).sum::<usize>() <= room {
+            return Ok(());
+        }
+        Err(Problem::new(
+            Code::LockFull,
+            format!("a lock remembers {room} PINs that opened once or were renewed, and more would be given for this time"),
+        )
+        .hint("take another window, or PINs that open many times if the lock has them"))
     }
 
     /// Gives a holder the next generation of a PIN that should open no more.
@@ -216,7 +229,11 @@ impl<'a> Issuer<'a> {
         let given = self.given(&fit)?;
         let first = next_generation(&given, holder);
         let tuple = self.choose(&fit, holder, first, &mut around);
-        let tuple = tuple.ok_or_else(|| self.no_pins_left())?;
+        let tuple = tuple.ok_or_else(|| {
+            Problem::new(Code::NoPinsLeft, "this holder has no PIN left for this window").hint(
+                "give the booking another holder: POST /v1/bookings/{id}/holders, or cancel it and book anew",
+            )
+        })?;
         pins::end(self.connection, old.seq, Because::Renewed, self.now)?;
         self.insert(old.booking, &tuple)?;
         Ok(())
@@ -340,19 +357,6 @@ pub(crate) fn derive(root: &RootKey, lock: &Lock, given: &Given) -> Result<Pin, 
 fn next_generation(given: &[Given], holder: u8) -> u8 {
     let of = given.iter().filter(|pin| pin.tuple.holder == holder);
     of.map(|pin| pin.tuple.generation.saturating_add(1)).max().unwrap_or(0)
-}
-
-/// Whether two bookings of an exclusive place shut each other out. Each is what was asked for and its
-/// tuple. The later one must not open while the earlier still has the place; that the earlier one opens
-/// when it is over is covered where the first use of the later ends it.
-fn excludes(profile: &Profile, one: (&Window, &Tuple), two: (&Window, &Tuple)) -> bool {
-    let earlier_first = one.0.from() <= two.0.from();
-    let ((first, first_tuple), (second, second_tuple)) =
-        if earlier_first { (one, two) } else { (two, one) };
-    let early = second_tuple.from().min(second.from()) < first.until();
-    let late = first_tuple.until() > second.from()
-        && !mark::ends((second_tuple, 0), (first_tuple, 0), profile);
-    early || late
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 use crate::store::StoreError;
 use crate::store::locks::Lock;
 use crate::store::pins::{self, Pin};
-use doorstep::clock::{Belief, Event, MAX_UNCERTAINTY};
+use doorstep::clock::{AfterPowerLoss, Belief, Clock, Event, MAX_UNCERTAINTY};
 use doorstep::door::MARKS;
 use doorstep::door::state::State;
+use doorstep::keypad::mark::Marks;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 
@@ -26,19 +27,73 @@ pub(crate) fn belief(lock: &Lock, now: Timestamp) -> Result<Belief, StoreError> 
     Ok(belief.then(&Event::Elapsed { seconds: now.since(belief.probable()) }))
 }
 
-/// When a window is over for every belief with which a lock grants anything, unless its power was off.
-pub(crate) fn over_at(lock: &Lock, until: Timestamp) -> Timestamp {
+/// What a lock has by now, as far as it is known, that speaks about its PINs.
+pub(crate) struct Known {
+    /// Its trusted floor.
+    pub(crate) floor: Timestamp,
+    pub(crate) marks: Marks<MARKS>,
+    /// Whether it is in an epoch before the one that was confirmed.
+    pub(crate) is_behind: bool,
+    clock: Clock,
+    now: Timestamp,
+}
+
+impl Known {
+    pub(crate) fn new(lock: &Lock, now: Timestamp) -> Result<Self, StoreError> {
+        let floor = belief(lock, now)?.floor();
+        let (mut marks, mut is_behind) = (Marks::new(), false);
+        if let Some(state) = last(lock)? {
+            is_behind = self::is_behind(lock, &state);
+            marks = *state.keypad.marks();
+            // It forgets with the time; one that goes on after its power was off may be behind.
+            let told = state.keypad.belief().floor();
+            let certain = if goes_on(lock) { told } else { floor };
+            let stays = lock.announced || is_behind;
+            let epoch = if stays { state.keypad.epoch() } else { lock.epoch };
+            marks.prune(certain, epoch, &lock.profile);
+        }
+        Ok(Self { floor, marks, is_behind, clock: lock.clock, now })
+    }
+
+    /// When its floor will have reached this time, if it goes on counting and hears nothing.
+    pub(crate) fn reaches(&self, floor: Timestamp) -> Timestamp {
+        let second = 1_000_000_u64;
+        let counted = second.saturating_sub(u64::from(self.clock.oscillator.bound()));
+        let wait = floor.since(self.floor).saturating_mul(second).checked_div(counted);
+        self.now.later(wait.unwrap_or(0)).later(2)
+    }
+}
+
+/// Whether a journal shows that the lock, after its epoch was confirmed, is still in an epoch before it: then
+/// the code was never typed there.
+pub(crate) fn is_behind(lock: &Lock, told: &State<MARKS>) -> bool {
+    let keypad = &told.keypad;
+    let was_told = lock.announced && keypad.is_announced();
+    let later = lock.epoch_at.is_some_and(|at| at < keypad.belief().floor());
+    keypad.epoch() < lock.epoch && !was_told && later
+}
+
+/// Whether it goes on opening after its power was off for nobody knows how long: then it may open later than
+/// any elapsed time says.
+pub(crate) fn goes_on(lock: &Lock) -> bool {
+    lock.clock.after_power_loss != AfterPowerLoss::NeedTime
+}
+
+/// When a window is over for every belief with which a lock grants anything; `None` for one that goes on when
+/// its power was off.
+pub(crate) fn over_at(lock: &Lock, until: Timestamp) -> Option<Timestamp> {
     let late = u64::from(lock.profile.grace().late);
-    until.later(late).later(MAX_UNCERTAINTY.saturating_mul(2))
+    (!goes_on(lock)).then(|| until.later(late).later(MAX_UNCERTAINTY.saturating_mul(2)))
 }
 
 /// The earliest end of a window that may not be over by now.
 pub(crate) fn not_over(lock: &Lock, now: Timestamp) -> Timestamp {
-    now.earlier(over_at(lock, Timestamp::from_seconds(0)).seconds())
+    let zero = Timestamp::from_seconds(0);
+    over_at(lock, zero).map_or(zero, |after| now.earlier(after.seconds()))
 }
 
 /// Notes which of these PINs, which should open no more, open no more: by the epochs that were ended, and by
-/// the marks that the lock is known to have.
+/// the marks and the floor that the lock's journal told.
 pub(crate) fn settle(
     connection: &Connection,
     lock: &Lock,
@@ -62,12 +117,14 @@ fn closed_at(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let older = pin.lock_generation != lock.generation;
-    if !older && pin.epoch < lock.epoch && !lock.announced {
+    let behind = state.is_some_and(|state| is_behind(lock, state));
+    if !older && pin.epoch < lock.epoch && !lock.announced && !behind {
         return Some(now);
     }
     let keypad = &state?.keypad;
+    let until = pin.opens.until().later(u64::from(lock.profile.grace().late));
     // What was told under the newest root shows that the old one is gone.
-    if older || pin.epoch < keypad.epoch() {
+    if older || pin.epoch < keypad.epoch() || until <= keypad.belief().floor() {
         return Some(keypad.belief().probable());
     }
     keypad.marks().against(&pin.tuple, pin.epoch).map(|mark| mark.at)

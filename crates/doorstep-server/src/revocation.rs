@@ -1,7 +1,7 @@
 //! The truth about PINs that should open no more. A lock without a network goes on opening for them until
 //! something reaches it, and the issuer says what that will be.
 
-use crate::lock_state;
+use crate::lock_state::{self, Known};
 use crate::store::StoreError;
 use crate::store::locks::Lock;
 use crate::store::pins::{self, Pin};
@@ -9,7 +9,7 @@ use doorstep::code::Code;
 use doorstep::keypad::control::Command;
 use doorstep::keypad::issue::derive_control;
 use doorstep::keypad::key::RootKey;
-use doorstep::keypad::mark;
+use doorstep::keypad::mark::{self, Mark, What};
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 
@@ -46,21 +46,27 @@ pub(crate) struct Truth {
     pub(crate) takes_effect: TakesEffect,
     /// What staff type to make it true at once.
     pub(crate) cancel_code: Option<Code>,
+    /// From when on there is such a code, where its window is too far ahead.
+    pub(crate) cancel_code_from: Option<Timestamp>,
     pub(crate) done_at: Option<Timestamp>,
 }
 
-/// What is true of a PIN that should open no more. `floor` is the lock's trusted floor, as far as it is
-/// known; `root` that of its newest generation.
+/// What is true of a PIN that should open no more. `root` is that of the lock's newest generation.
 pub(crate) fn truth(
     connection: &Connection,
     (lock, root): (&Lock, &RootKey),
     pin: &Pin,
-    floor: Timestamp,
+    known: &Known,
     now: Timestamp,
 ) -> Result<Truth, StoreError> {
     let over = lock_state::over_at(lock, pin.opens.until());
-    let done_at = pin.done_at.or_else(|| (over <= now).then_some(over));
-    let of = |takes_effect, cancel_code| Truth { takes_effect, cancel_code, done_at };
+    let done_at = pin.done_at.or_else(|| over.filter(|over| *over <= now));
+    let of = |takes_effect, cancel_code| Truth {
+        takes_effect,
+        cancel_code,
+        cancel_code_from: None,
+        done_at,
+    };
     if done_at.is_some() {
         return Ok(of(TakesEffect::Now, None));
     }
@@ -68,16 +74,24 @@ pub(crate) fn truth(
         return Ok(of(TakesEffect::WhenProvisioned, None));
     }
     let cancel = Command::Cancel { tuple: pin.tuple, epoch: pin.epoch };
-    let is_found = cancel.is_found(&lock.profile, floor) && pin.opens.until() > now;
-    let code = is_found.then(|| derive_control(root, lock.epoch, &lock.profile, &cancel));
-    let code = code.flatten();
-    Ok(if has_successor(connection, lock, pin, now)? {
+    // Where a lock that goes on after its power was off still takes the PIN, it is that far behind.
+    let latest = if lock_state::goes_on(lock) { pin.opens.until() } else { known.floor };
+    let floor = known.floor.min(latest);
+    let mark = Mark { what: What::Cancelled, tuple: pin.tuple, epoch: pin.epoch, at: now };
+    let has_room = known.marks.has_room(&[Some(mark)], pin.epoch);
+    let is_found = cancel.is_found(&lock.profile, floor);
+    let code = || derive_control(root, lock.epoch, &lock.profile, &cancel);
+    let code = (has_room && is_found).then(code).flatten();
+    let found_from = cancel.found_from(&lock.profile);
+    let is_far = has_room && found_from > floor;
+    let truth = if has_successor(connection, lock, pin, known, now)? {
         of(TakesEffect::WhenSuccessorUsed, code)
     } else if code.is_some() {
         of(TakesEffect::WhenTyped, code)
     } else {
         of(TakesEffect::AtExpiry, None)
-    })
+    };
+    Ok(Truth { cancel_code_from: is_far.then(|| known.reaches(found_from)), ..truth })
 }
 
 /// Whether the use of another PIN, which somebody has and may use before this one's window is over, ends
@@ -86,8 +100,13 @@ fn has_successor(
     connection: &Connection,
     lock: &Lock,
     pin: &Pin,
+    known: &Known,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    // A lock that is behind takes no PIN of the epoch in which all are that may come.
+    if known.is_behind {
+        return Ok(false);
+    }
     if pin.epoch < lock.epoch
         && pins::any_open(connection, lock, lock.epoch, (now, pin.opens.until()))?
     {
@@ -95,7 +114,11 @@ fn has_successor(
     }
     let others = pins::meeting(connection, (lock, lock.generation), &pin.opens)?;
     Ok(others.iter().any(|other| {
-        let may_come = other.ended.is_none() && other.opens.until() > now;
+        // A lock that cannot remember a use lets nobody in.
+        let marks = mark::of_use(&other.tuple, other.epoch, now, &lock.profile);
+        let may_come = other.ended.is_none()
+            && other.opens.until() > now
+            && known.marks.has_room(&marks, other.epoch);
         let (used, this) = ((&other.tuple, other.epoch), (&pin.tuple, pin.epoch));
         may_come && mark::ends(used, this, &lock.profile)
     }))

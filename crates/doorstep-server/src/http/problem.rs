@@ -94,6 +94,8 @@ codes! {
     JournalInvalid = "journal_invalid", UNPROCESSABLE_ENTITY, "not a journal of this lock";
     /// No API key has this id.
     KeyNotFound = "key_not_found", NOT_FOUND, "no such API key";
+    /// The lock has no place to remember that another PIN opened once.
+    LockFull = "lock_full", CONFLICT, "the lock can remember no more";
     /// The body is not a document of the kind that the endpoint takes.
     MalformedBody = "malformed_body", BAD_REQUEST, "the body cannot be read";
     /// The path exists, with other methods.

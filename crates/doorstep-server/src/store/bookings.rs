@@ -3,7 +3,6 @@
 use super::StoreError;
 use super::value::{At, named, parsed};
 use doorstep::keypad::profile::{Fit, Profile};
-use doorstep::keypad::tuple::Tuple;
 use doorstep::time::{Timestamp, Window};
 use rusqlite::{Connection, Row, named_params, params};
 
@@ -41,11 +40,6 @@ impl Booking {
         let class = profile.classes().get(usize::from(self.class));
         let class = *class.ok_or(StoreError::Corrupt { column: "bookings.class" })?;
         Ok(Fit { class, index: self.index, window: self.opens })
-    }
-
-    /// The tuple of its first PIN, which stands for its window.
-    pub(crate) fn tuple(&self, profile: &Profile) -> Result<Tuple, StoreError> {
-        Ok(self.fit(profile)?.tuple(0, 0))
     }
 }
 

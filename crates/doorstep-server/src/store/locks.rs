@@ -61,6 +61,8 @@ pub(crate) struct Lock {
     pub(crate) epoch: u32,
     /// Whether the lock may take PINs of the epoch before as well.
     pub(crate) announced: bool,
+    /// When the epoch was confirmed; none for the first.
+    pub(crate) epoch_at: Option<Timestamp>,
     pub(crate) pending: Option<Pending>,
     pub(crate) kind: Kind,
     pub(crate) uses: Uses,
@@ -127,7 +129,7 @@ pub(crate) fn insert(
 const COLUMNS: &str = "locks.seq, locks.id, sites.name, locks.name, generation, epoch, announced,
      pending_epoch, pending_how, kind, uses, profile, oscillator, after_power_loss, totp_digits,
      totp_period, sealed_totp, locks.created_at, provisioned_at, head_seq, head_hash, state, last_contact,
-     forked_at, sealed_key FROM locks JOIN sites ON sites.seq = locks.site";
+     forked_at, sealed_key, epoch_at FROM locks JOIN sites ON sites.seq = locks.site";
 
 pub(crate) fn find(connection: &Connection, id: &str) -> Result<Option<Lock>, StoreError> {
     one(connection, "locks.id = ?1", params![id])
@@ -206,6 +208,7 @@ fn read(row: &Row<'_>) -> Result<Lock, StoreError> {
         last_contact: row.get::<_, Option<At>>(22)?.map(|at| at.0),
         forked_at: row.get::<_, Option<At>>(23)?.map(|at| at.0),
         sealed_key: row.get(24)?,
+        epoch_at: row.get::<_, Option<At>>(25)?.map(|at| at.0),
     })
 }
 
@@ -240,26 +243,32 @@ pub(crate) fn provision(
     Ok(())
 }
 
-/// Stores in which epoch PINs are derived, whether the one before may still open, and the next one.
+/// Stores the next epoch, for which a code was made.
+pub(crate) fn set_pending(
+    connection: &Connection,
+    lock: i64,
+    pending: Pending,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE locks SET pending_epoch = ?2, pending_how = ?3 WHERE seq = ?1")?
+        .execute(params![lock, pending.epoch, pending.how.as_str()])?;
+    Ok(())
+}
+
+/// Stores in which epoch PINs are derived since `at`, and whether the one before may still open.
 pub(crate) fn set_epoch(
     connection: &Connection,
     lock: i64,
     epoch: u32,
     announced: bool,
-    pending: Option<Pending>,
+    at: Timestamp,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE locks SET epoch = ?2, announced = ?3, pending_epoch = ?4, pending_how = ?5
-             WHERE seq = ?1",
+            "UPDATE locks SET epoch = ?2, announced = ?3, epoch_at = ?4, pending_epoch = NULL,
+                 pending_how = NULL WHERE seq = ?1",
         )?
-        .execute(params![
-            lock,
-            epoch,
-            announced,
-            pending.map(|pending| pending.epoch),
-            pending.map(|pending| pending.how.as_str())
-        ])?;
+        .execute(params![lock, epoch, announced, At(at)])?;
     Ok(())
 }
 

@@ -130,7 +130,7 @@ pub(crate) fn undone_after(
     since: Timestamp,
 ) -> Result<Vec<Pin>, StoreError> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM pins INDEXED BY pins_by_end
+        "SELECT {COLUMNS} FROM pins INDEXED BY pins_undone
          WHERE lock = ?1 AND opens_until > ?2 AND ended_at IS NOT NULL AND done_at IS NULL"
     );
     select(connection, &lock.profile, &sql, params![lock.seq, At(since)])
@@ -196,6 +196,23 @@ pub(crate) fn done(connection: &Connection, seq: i64, at: Timestamp) -> Result<(
     connection
         .prepare_cached("UPDATE pins SET done_at = coalesce(done_at, ?2) WHERE seq = ?1")?
         .execute(params![seq, At(at)])?;
+    Ok(())
+}
+
+/// Takes back that PINs of the lock's generation, of epochs from one until another, opened no more.
+pub(crate) fn not_done(
+    connection: &Connection,
+    lock: &Lock,
+    (first, end): (u32, u32),
+    since: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE pins INDEXED BY pins_by_end SET done_at = NULL
+             WHERE lock = ?1 AND opens_until > ?2 AND lock_generation = ?3 AND epoch >= ?4
+                 AND epoch < ?5 AND done_at IS NOT NULL",
+        )?
+        .execute(params![lock.seq, At(since), lock.generation, first, end])?;
     Ok(())
 }
 

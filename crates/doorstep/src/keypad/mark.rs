@@ -138,7 +138,8 @@ impl<const N: usize> Marks<N> {
     }
 
     /// Whether all of these can be remembered, once the epochs before `epoch` are over and their marks gone.
-    pub(crate) fn has_room(&self, marks: &[Option<Mark>], epoch: u32) -> bool {
+    #[must_use]
+    pub fn has_room(&self, marks: &[Option<Mark>], epoch: u32) -> bool {
         let mut used = self.iter().filter(|mark| mark.epoch >= epoch).count();
         let mut news = marks.iter().flatten().filter(|mark| !self.is_covered(mark));
         news.all(|mark| {

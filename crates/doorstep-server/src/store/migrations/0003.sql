@@ -21,6 +21,8 @@ CREATE TABLE locks (
     -- Whether the lock may take PINs of the epoch before as well: it was told of this one, and no PIN of
     -- it was seen used.
     announced        INTEGER NOT NULL DEFAULT 0,
+    -- When the code of this epoch was typed, as far as staff or a journal said.
+    epoch_at         INTEGER,
     -- The next epoch, for which a code was made that nobody said was typed.
     pending_epoch    INTEGER,
     pending_how      TEXT    CHECK (pending_how IN ('announce', 'end')),
@@ -108,6 +110,7 @@ CREATE TABLE pins (
 ) STRICT;
 CREATE INDEX pins_by_booking ON pins (booking);
 CREATE INDEX pins_by_end ON pins (lock, opens_until, opens_from);
+CREATE INDEX pins_undone ON pins (lock, opens_until) WHERE ended_at IS NOT NULL AND done_at IS NULL;
 
 -- What journals told, by the locks' own estimates of the time.
 CREATE TABLE lock_events (

@@ -116,8 +116,9 @@ mod tests {
     async fn what_the_lock_refuses_already_is_done_at_once_and_what_is_over_at_its_end() {
         let server = TestServer::new().await;
         let mut lock = server.lock("1", json!({"kind": "courts"})).await;
-        let first = server.book(&lock.id, "10:00", "11:10").await;
         let second = server.book(&lock.id, "11:15", "12:15").await;
+        server.to_booking(&second, "cancel", json!({})).await;
+        let first = server.book(&lock.id, "10:00", "11:10").await;
         lock.press(&pin(&second, 0), seconds("11:15")).unwrap();
         lock.bring_home(&server).await;
         let cancelled = server.to_booking(&first, "cancel", json!({})).await;
@@ -125,10 +126,17 @@ mod tests {
         let third = server.book(&lock.id, "13:00", "14:00").await;
         server.to_booking(&third, "cancel", json!({})).await;
         server.clock.set(seconds("14:04"));
+        assert_eq!(lock.refuses(&pin(&third, 0), server.now()), None, "in its grace");
+        let said = server.booking(&third).await["revocations"][0].clone();
+        assert_eq!(said["takes_effect"], "when_typed");
+        let mut other = lock.clone();
+        other.press(said["cancel_code"].as_str().unwrap(), server.now()).unwrap();
+        assert_eq!(other.refuses(&pin(&third, 0), server.now()), Some("revoked"));
+        server.clock.set(seconds("15:00"));
         let said = server.booking(&third).await["revocations"][0].clone();
         assert_eq!(
-            (&said["takes_effect"], &said["cancel_code"]),
-            (&json!("at_expiry"), &Value::Null)
+            (&said["takes_effect"], &said["cancel_code"], &said["cancel_code_from"]),
+            (&json!("at_expiry"), &Value::Null, &Value::Null)
         );
         server.clock.set(seconds("15:35"));
         let said = server.booking(&third).await["revocations"][0].clone();
@@ -147,9 +155,93 @@ mod tests {
             (&said["takes_effect"], &said["cancel_code"]),
             (&json!("at_expiry"), &Value::Null)
         );
-        server.clock.set(crate::utc::read("2027-03-01T00:00:00Z").unwrap().seconds());
+        let from = said["cancel_code_from"].as_str().unwrap();
+        let from = crate::utc::read(from).unwrap().seconds();
+        server.clock.set(from - 5);
         let said = server.booking(&booking).await["revocations"][0].clone();
-        assert_eq!(said["takes_effect"], "when_typed");
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code"]),
+            (&json!("at_expiry"), &Value::Null)
+        );
+        server.clock.set(from);
+        let said = server.booking(&booking).await["revocations"][0].clone();
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code_from"]),
+            (&json!("when_typed"), &Value::Null)
+        );
         lock.press(said["cancel_code"].as_str().unwrap(), server.now()).unwrap();
+    }
+
+    /// Its clock stands still while it is without power, and then it goes on: no elapsed time ends a PIN there.
+    #[tokio::test]
+    async fn a_lock_that_goes_on_after_its_power_was_off_is_believed_by_its_journal_only() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "demo", "name": "1", "profile": {"kind": "courts"},
+            "after_power_loss": "trust_90min"});
+        let mut lock = server.lock_with(body).await;
+        let (_, gone) = server.try_book(&lock.id, "10:00", "11:00", json!({"holders": 2})).await;
+        server.to_booking(&gone, "cancel", json!({})).await;
+        lock.wait_until(seconds("09:30"));
+        server.clock.set(seconds("20:00"));
+        lock.without_power_until(server.now());
+        assert_eq!(lock.refuses(&pin(&gone, 0), server.now()), None, "hours later");
+        let effects = |booking: &Value| -> Vec<(Value, bool)> {
+            let said = booking["revocations"].as_array().unwrap().iter();
+            said.map(|said| (said["takes_effect"].clone(), said["done_at"].is_null())).collect()
+        };
+        let shown = server.booking(&gone).await;
+        assert_eq!(effects(&shown), vec![(json!("when_typed"), true); 2]);
+        let code = shown["revocations"][0]["cancel_code"].as_str().unwrap();
+        lock.press(code, server.now()).unwrap();
+        lock.bring_home(&server).await;
+        let shown = server.booking(&gone).await;
+        assert_eq!(effects(&shown), [(json!("now"), false), (json!("when_typed"), true)]);
+        assert_eq!(lock.refuses(&pin(&gone, 1), server.now()), None, "the friend's");
+        let path = format!("/v1/locks/{}/set_time", lock.id);
+        let set = server.answer(&path, json!({})).await;
+        lock.press(set["code"].as_str().unwrap(), server.now()).unwrap();
+        assert!(lock.refuses(&pin(&gone, 1), server.now()).is_some());
+        lock.bring_home(&server).await;
+        assert_eq!(effects(&server.booking(&gone).await), vec![(json!("now"), false); 2]);
+    }
+
+    /// A lock whose memory is full takes no cancel code, and says so.
+    #[tokio::test]
+    async fn no_code_is_given_to_a_lock_that_has_no_room_for_it() {
+        let server = TestServer::new().await;
+        let profile = json!({"kind": "general", "holders": 16, "generations": 1});
+        let mut lock = server.lock("1", profile).await;
+        for (from, until) in [("10:00", "11:00"), ("10:15", "11:15")] {
+            let (_, full) = server.try_book(&lock.id, from, until, json!({"holders": 16})).await;
+            let gone = server.to_booking(&full, "cancel", json!({})).await;
+            for said in gone["revocations"].as_array().unwrap() {
+                // The keypad gives attempts back with the time.
+                server.clock.advance(90);
+                if lock.state.keypad.marks().room(false) == 0 {
+                    break;
+                }
+                lock.press(said["cancel_code"].as_str().unwrap(), server.now()).unwrap();
+            }
+        }
+        assert_eq!(lock.state.keypad.marks().room(false), 0);
+        let last = server.book(&lock.id, "10:30", "13:30").await;
+        let gone = server.to_booking(&last, "cancel", json!({})).await;
+        let code = gone["revocations"][0]["cancel_code"].as_str().unwrap().to_owned();
+        assert_eq!(lock.refuses(&code, server.now()), Some("ledger_full"));
+        lock.bring_home(&server).await;
+        let said = server.booking(&last).await["revocations"][0].clone();
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code"]),
+            (&json!("at_expiry"), &Value::Null)
+        );
+        // What it remembers is over after a while.
+        server.clock.set(seconds("12:30"));
+        let said = server.booking(&last).await["revocations"][0].clone();
+        assert_eq!(
+            (&said["takes_effect"], &said["cancel_code"]),
+            (&json!("when_typed"), &json!(code))
+        );
+        lock.press(&code, server.now()).unwrap();
+        assert_eq!(lock.refuses(&pin(&last, 0), server.now()), Some("revoked"));
     }
 }

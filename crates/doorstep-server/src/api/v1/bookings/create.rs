@@ -264,10 +264,11 @@ mod tests {
         assert_eq!(taken["opens_until"], at("11:30"));
         for (from, until, free) in [
             ("10:00", "11:00", "09:00"),
-            ("09:00", "10:15", "08:45"),
-            ("10:30", "12:30", "11:15"),
-            // It would open at 11:00, while the other party still has the place.
-            ("11:10", "12:10", "11:15"),
+            ("09:00", "10:15", "08:30"),
+            ("10:30", "12:30", "11:30"),
+            ("11:10", "12:10", "11:30"),
+            // The other's PINs open until 11:30, and its use would end them before.
+            ("11:15", "12:15", "11:30"),
         ] {
             let (status, problem) = server.try_book(&court.id, from, until, json!({})).await;
             assert_eq!((status, &problem["code"]), (409, &json!("window_unavailable")), "{from}");
@@ -282,10 +283,10 @@ mod tests {
             assert_eq!(length(&offered["from"], &offered["until"]), seconds(until) - seconds(from));
         }
         let before = server.book(&court.id, "09:00", "10:00").await;
-        let after = server.book(&court.id, "11:15", "12:15").await;
+        let after = server.book(&court.id, "11:30", "12:30").await;
         assert_eq!(
             (&before["opens_until"], &after["opens_from"]),
-            (&json!(at("10:00")), &json!(at("11:15")))
+            (&json!(at("10:00")), &json!(at("11:30")))
         );
         // What is offered is taken.
         let (_, problem) = server.try_book(&court.id, "09:30", "10:30", json!({})).await;
@@ -294,6 +295,77 @@ mod tests {
         assert_eq!(server.post("/v1/bookings", body).await.0, 201);
         server.to_booking(&taken, "cancel", json!({})).await;
         assert_eq!(server.try_book(&court.id, "10:00", "11:00", json!({})).await.0, 201);
+    }
+
+    /// Who comes ten minutes early, at a lock whose clock is a little fast, ends nobody's PIN.
+    #[tokio::test]
+    async fn the_next_party_never_ends_the_pin_of_the_one_before() {
+        let server = TestServer::new().await;
+        let mut court = server.lock("1", json!({"kind": "courts"})).await;
+        let one = server.book(&court.id, "14:00", "15:10").await;
+        for (from, until) in [("15:15", "16:15"), ("13:30", "14:01"), ("14:15", "14:45")] {
+            let (status, problem) = server.try_book(&court.id, from, until, json!({})).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("window_unavailable")), "{from}");
+        }
+        let opens = one["opens_until"].as_str().unwrap();
+        let body = json!({"lock": court.id, "from": opens, "until": at("16:15")});
+        let (status, two) = server.post("/v1/bookings", body).await;
+        assert_eq!(status, 201, "{two}");
+        court.press(&pin(&two, 0), seconds("15:21")).unwrap();
+        assert_eq!(court.refuses(&pin(&one, 0), seconds("15:21")), None);
+        // What is taken is refused whichever was booked first.
+        let later = server.book(&court.id, "18:15", "19:15").await;
+        let (status, problem) = server.try_book(&court.id, "17:00", "18:10", json!({})).await;
+        assert_eq!(status, 409);
+        assert!(problem["detail"].as_str().unwrap().contains(later["id"].as_str().unwrap()));
+    }
+
+    /// A lock keeps 24 of its places for PINs that open once; the 25th would not open.
+    #[tokio::test]
+    async fn no_more_single_uses_are_given_than_a_lock_remembers() {
+        let server = TestServer::new().await;
+        let profile = json!({"kind": "general", "uses": "both", "holders": 8, "generations": 2});
+        let mut lock = server.lock("1", profile).await;
+        let once = |holders: u8| json!({"once": true, "holders": holders});
+        let mut given = Vec::new();
+        for (from, until) in [("10:00", "11:00"), ("10:15", "11:15"), ("10:30", "11:30")] {
+            let (status, booking) = server.try_book(&lock.id, from, until, once(8)).await;
+            assert_eq!(status, 201, "{booking}");
+            given.push(booking);
+        }
+        for (from, until, holders) in
+            [("10:45", "11:45", 1), ("11:15", "12:15", 17), ("09:00", "12:00", 2)]
+        {
+            let (status, problem) = server.try_book(&lock.id, from, until, once(holders)).await;
+            let refused = if holders > 8 { (422, "invalid_fields") } else { (409, "lock_full") };
+            assert_eq!((status, &problem["code"]), (refused.0, &json!(refused.1)), "{problem}");
+        }
+        let path = format!("/v1/bookings/{}/holders", given[0]["id"].as_str().unwrap());
+        assert_eq!(server.post(&path, json!({})).await.0, 409);
+        assert_eq!(server.try_book(&lock.id, "11:30", "12:30", once(8)).await.0, 201);
+        server.book(&lock.id, "10:45", "11:45").await;
+        // One that is given up leaves its place to another.
+        server.to_booking(&given[2], "cancel", json!({})).await;
+        // Another generation's use is two things to remember.
+        let (status, problem) = server.try_book(&lock.id, "10:30", "11:30", once(5)).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("lock_full")), "{problem}");
+        let (status, again) = server.try_book(&lock.id, "10:30", "11:30", once(4)).await;
+        assert_eq!(status, 201, "{again}");
+        given[2] = again;
+        for (minute, booking) in given.iter().enumerate() {
+            for place in 0..if minute < 2 { 8 } else { 4 } {
+                // The keypad gives attempts back with the time.
+                let now = seconds("10:35") + 480 * u64::try_from(minute).unwrap() + 60 * place;
+                lock.press(&pin(booking, usize::try_from(place).unwrap()), now).unwrap();
+            }
+        }
+        assert_eq!(lock.state.keypad.marks().room(true), 0);
+        // What was used is remembered, whether or not it was given up.
+        server.clock.set(seconds("10:59"));
+        lock.bring_home(&server).await;
+        server.to_booking(&given[2], "cancel", json!({})).await;
+        let (status, problem) = server.try_book(&lock.id, "10:45", "11:45", once(1)).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("lock_full")), "{problem}");
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod renew;
 pub(crate) mod show;
 mod view;
+mod warnings;
 
 use crate::context::Context;
 use crate::http::problem::{Code, Problem};

@@ -69,6 +69,8 @@ mod tests {
         };
         let (status, problem) = server.post(&path("1"), json!({})).await;
         assert_eq!((status, &problem["code"]), (409, &json!("no_pins_left")));
+        assert_eq!(problem["detail"], "this holder has no PIN left for this window");
+        assert!(problem["hint"].as_str().unwrap().contains("holders"), "{problem}");
         assert_eq!(server.booking(&booking).await["holders"].as_array().unwrap().len(), 2);
         for holder in ["2", "-1", "256", "x"] {
             let (status, problem) = server.post(&path(holder), json!({})).await;

@@ -1,15 +1,17 @@
 //! A booking as it is shown: its true window, the PINs of its holders, and the truth about every PIN of it
 //! that should open no more.
 
+use super::warnings::{self, Warning};
 use crate::api::v1::locks::{digits, spaced};
 use crate::http::problem::Problem;
 use crate::keys::Keys;
+use crate::lock_state::Known;
 use crate::store::bookings::Booking;
 use crate::store::locks::Lock;
 use crate::store::pins::{self, Because, Pin};
 use crate::store::{StoreError, lock_events};
 use crate::utc::Utc;
-use crate::{issuing, lock_keys, lock_state, revocation};
+use crate::{issuing, lock_keys, revocation};
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::tuple::Form;
 use doorstep::time::Timestamp;
@@ -39,6 +41,12 @@ pub(crate) struct BookingView {
     grace: GraceView,
     /// Whether each PIN opens once.
     once: bool,
+    /// Why its PINs may not open. `clock_unset`: the lock, by its last journal, does not know the time and opens for
+    /// nobody until it is told; `POST /v1/locks/{id}/set_time`. `after_fails_on`: the window ends after the day on
+    /// which codes will fail if nothing is heard of the lock's clock until then. `epoch_pending`: a code that ends
+    /// the epoch was made and not confirmed; these PINs end with it. `epoch_behind`: the code of the epoch was never
+    /// typed at the lock, which does not know these PINs.
+    warnings: Vec<Warning>,
     /// Who has PINs. Of a cancelled booking nobody has.
     holders: Vec<HolderView>,
     /// What happens at the lock to PINs of this booking that should open no more.
@@ -104,10 +112,14 @@ pub(crate) struct RevocationView {
     /// lock is given its new bundle. `at_expiry`: when its window is over.
     takes_effect: &'static str,
     /// What staff, or the next guest, type to end it at once. Null where there is no need, where no code
-    /// helps, and while its window is too far ahead for a lock to read the code.
+    /// helps, while its window is too far ahead for a lock to read the code, and when the lock, by its last
+    /// journal, can remember no more.
     cancel_code: Option<String>,
+    /// From when on there is a cancel code, of a window that is too far ahead for one now.
+    cancel_code_from: Option<Utc>,
     /// Since when it opens no more, as far as it is known: from the lock's journal, from staff, or because its
-    /// window is over.
+    /// window is over. A lock that goes on after a power loss may be behind for as long as it was without
+    /// power, so that of its windows only its journal says that they are over.
     done_at: Option<Utc>,
 }
 
@@ -123,7 +135,7 @@ pub(crate) struct Shown<'a> {
     keys: &'a Keys,
     lock: &'a Lock,
     root: RootKey,
-    floor: Timestamp,
+    known: Known,
     now: Timestamp,
 }
 
@@ -135,8 +147,8 @@ impl<'a> Shown<'a> {
         now: Timestamp,
     ) -> Result<Self, Problem> {
         let root = lock_keys::root(keys, lock, lock.generation)?;
-        let floor = lock_state::belief(lock, now)?.floor();
-        Ok(Self { connection, keys, lock, root, floor, now })
+        let known = Known::new(lock, now)?;
+        Ok(Self { connection, keys, lock, root, known, now })
     }
 
     pub(crate) fn booking(&self, booking: &Booking) -> Result<BookingView, Problem> {
@@ -160,6 +172,7 @@ impl<'a> Shown<'a> {
             opens_until: Utc(booking.opens.until()),
             grace: GraceView { early_seconds: grace.early, late_seconds: grace.late },
             once: booking.fit(&lock.profile)?.class.one_time,
+            warnings: warnings::of(lock, &self.known, booking, self.now)?,
             holders,
             revocations,
             created_at: Utc(booking.created_at),
@@ -190,7 +203,7 @@ impl<'a> Shown<'a> {
 
     fn revocation(&self, pin: &Pin, because: Because) -> Result<RevocationView, StoreError> {
         let of = (self.lock, &self.root);
-        let truth = revocation::truth(self.connection, of, pin, self.floor, self.now)?;
+        let truth = revocation::truth(self.connection, of, pin, &self.known, self.now)?;
         Ok(RevocationView {
             holder: pin.tuple.holder,
             generation: pin.tuple.generation,
@@ -200,6 +213,7 @@ impl<'a> Shown<'a> {
             opens_until: Utc(pin.opens.until()),
             takes_effect: truth.takes_effect.as_str(),
             cancel_code: truth.cancel_code.as_ref().map(digits),
+            cancel_code_from: truth.cancel_code_from.map(Utc),
             done_at: truth.done_at.map(Utc),
         })
     }

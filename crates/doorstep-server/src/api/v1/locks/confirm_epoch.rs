@@ -6,6 +6,7 @@ use crate::epochs;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::issuing::Reissued;
+use crate::store::locks::{How, Pending};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,12 @@ pub(crate) async fn handler(
             let Reissued { bookings, lost } = match lock.pending {
                 Some(pending) if pending.epoch == request.epoch => {
                     epochs::enter(connection, &inner.keys, &lock, pending, (now, now))?
+                }
+                // It is typed now at a lock at which it was not before.
+                None if lock.epoch == request.epoch && lock.epoch_at.is_some() => {
+                    let how = if lock.announced { How::Announce } else { How::End };
+                    let typed = Pending { epoch: lock.epoch, how };
+                    epochs::enter(connection, &inner.keys, &lock, typed, (now, now))?
                 }
                 None if lock.epoch == request.epoch => Reissued { bookings: 0, lost: 0 },
                 _ => return Err(not_pending(request.epoch)),
@@ -145,7 +152,8 @@ mod tests {
             let booking = server.book(&lock.id, "10:00", "11:00").await;
             let made = code(&server, &lock, how).await;
             lock.bring_home(&server).await;
-            assert_eq!(server.booking(&booking).await, booking, "it was not typed yet");
+            let shown = server.booking(&booking).await;
+            assert_eq!(shown["holders"], booking["holders"], "it was not typed yet");
             lock.press(made["code"].as_str().unwrap(), server.now()).unwrap();
             let told = lock.bring_home(&server).await;
             assert_eq!(told["epoch"], u32::from(how == "end"));
@@ -239,5 +247,74 @@ mod tests {
             (of(0, 0), of(1, 0), of(1, 1)),
             (json!("now"), json!("now"), json!("when_typed"))
         );
+    }
+
+    /// Staff said that the code was typed, and it was not, or at another lock.
+    #[tokio::test]
+    async fn a_lock_at_which_the_code_was_never_typed_is_seen_and_given_it_again() {
+        for how in ["end", "announce"] {
+            let server = TestServer::new().await;
+            let mut lock = server.lock("1", json!({"kind": "general"})).await;
+            let path = format!("/v1/locks/{}/epoch", lock.id);
+            let again = json!({"how": how, "again": true});
+            assert_eq!(server.post(&path, again.clone()).await.0, 409, "there was none");
+            let booking = server.book(&lock.id, "10:00", "12:00").await;
+            let gone = server.book(&lock.id, "10:00", "12:00").await;
+            server.to_booking(&gone, "cancel", json!({})).await;
+            let early = lock.clone();
+            let made = code(&server, &lock, how).await;
+            confirm(&server, &lock, 1).await;
+            let (done, open) = ("now", if how == "end" { "now" } else { "when_successor_used" });
+            let new = server.booking(&booking).await;
+            assert_eq!(new["revocations"][0]["takes_effect"], open);
+            // A journal from before says nothing against it.
+            assert_eq!(early.bring_home(&server).await["epoch_behind"], false);
+            assert_eq!(server.booking(&booking).await["revocations"][0]["takes_effect"], open);
+
+            server.clock.set(seconds("10:01"));
+            lock.wait_until(server.now());
+            for _ in 0..2 {
+                let told = lock.bring_home(&server).await;
+                assert_eq!((&told["epoch_behind"], &told["epoch"]), (&json!(true), &json!(0)));
+            }
+            let (_, shown) = server.get(&format!("/v1/locks/{}", lock.id)).await;
+            assert_eq!((&shown["epoch"], &shown["epoch_at_lock"]), (&json!(1), &json!(0)));
+            let new = server.booking(&booking).await;
+            assert_eq!(lock.refuses(&pin(&new, 0), server.now()), Some("wrong_code"));
+            assert_eq!(new["warnings"], json!(["epoch_behind"]));
+            for (old, pin) in [(&booking, pin(&booking, 0)), (&gone, pin(&gone, 0))] {
+                let said = server.booking(old).await["revocations"][0].clone();
+                assert_eq!(
+                    (&said["takes_effect"], &said["done_at"]),
+                    (&json!("when_typed"), &Value::Null)
+                );
+                assert_eq!(lock.refuses(&pin, server.now()), None, "so it is");
+                let mut other = lock.clone();
+                other.press(said["cancel_code"].as_str().unwrap(), server.now()).unwrap();
+                assert_eq!(other.refuses(&pin, server.now()), Some("revoked"));
+            }
+
+            let other = if how == "end" { "announce" } else { "end" };
+            let wrong = json!({"how": other, "again": true});
+            assert_eq!(server.post(&path, wrong).await.0, 409);
+            assert_eq!(server.answer(&path, again).await, made);
+            let (_, after) = server.get(&format!("/v1/locks/{}", lock.id)).await;
+            assert_eq!(after, shown, "nothing changed at the server");
+            lock.press(made["code"].as_str().unwrap(), server.now()).unwrap();
+            assert_eq!(lock.refuses(&pin(&new, 0), server.now()), None);
+            let mut told = lock.clone();
+            if how == "announce" {
+                told.press(&pin(&new, 0), server.now()).unwrap();
+            }
+            if how == "end" {
+                confirm(&server, &lock, 1).await;
+                let said = server.booking(&booking).await["revocations"][0].clone();
+                assert_eq!(said["takes_effect"], done, "staff said so");
+            }
+            assert_eq!(told.bring_home(&server).await["epoch_behind"], false);
+            let new = server.booking(&booking).await;
+            assert_eq!(new["revocations"][0]["takes_effect"], done);
+            assert_eq!(new["warnings"], json!([]));
+        }
     }
 }

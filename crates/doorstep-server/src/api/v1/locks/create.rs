@@ -148,6 +148,7 @@ impl CreateLock {
                     generation: 1,
                     epoch: 0,
                     announced: false,
+                    epoch_at: None,
                     pending: None,
                     kind,
                     uses,

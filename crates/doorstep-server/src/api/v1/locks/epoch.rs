@@ -23,6 +23,10 @@ pub(crate) struct EndEpoch {
     /// code is typed.
     #[schema(example = "end")]
     how: String,
+    /// The code of the epoch that was confirmed last, once more, for a lock at which it was never typed. Nothing
+    /// else changes. `how` is as it was then.
+    #[serde(default)]
+    again: bool,
 }
 
 /// A code that begins a lock's next epoch.
@@ -60,10 +64,9 @@ pub(crate) async fn handler(
         .store
         .write(move |connection| {
             let lock = find(connection, &id)?;
-            let pending = next(&lock, how)?;
-            if lock.pending != Some(pending) {
-                let Lock { epoch, announced, .. } = lock;
-                locks::set_epoch(connection, lock.seq, epoch, announced, Some(pending))?;
+            let pending = if request.again { confirmed(&lock, how)? } else { next(&lock, how)? };
+            if !request.again && lock.pending != Some(pending) {
+                locks::set_pending(connection, lock.seq, pending)?;
             }
             Ok::<_, Problem>((lock, pending))
         })
@@ -76,6 +79,23 @@ pub(crate) async fn handler(
     let code = derive_control(&root, lock.epoch, &lock.profile, &command)
         .ok_or(StoreError::Corrupt { column: "locks.profile" })?;
     Ok(Json(EpochCode { code: digits(&code), epoch: pending.epoch, how: pending.how.as_str() }))
+}
+
+/// The epoch that was confirmed, for its code once more.
+fn confirmed(lock: &Lock, how: How) -> Result<Pending, Problem> {
+    let was = if lock.announced { How::Announce } else { How::End };
+    if lock.epoch_at.is_none() {
+        return Err(Problem::new(Code::EpochPending, "no epoch of this lock was confirmed yet")
+            .hint("leave again out for the code of the next epoch"));
+    }
+    if was != how {
+        return Err(Problem::new(
+            Code::EpochPending,
+            format!("epoch {} was confirmed as begun by {}", lock.epoch, was.as_str()),
+        )
+        .hint(format!("ask with how: {}", was.as_str())));
+    }
+    Ok(Pending { epoch: lock.epoch, how })
 }
 
 /// The epoch that a code may be made for: one past the last that the lock certainly knows.

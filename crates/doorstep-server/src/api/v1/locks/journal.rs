@@ -8,6 +8,7 @@ use crate::http::base64url::read;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::lock_journal::{Told, What};
+use crate::lock_state::Known;
 use crate::store::locks::{self, How, Lock, Pending};
 use crate::store::{StoreError, lock_events, pins};
 use crate::{lock_keys, lock_state};
@@ -48,6 +49,10 @@ pub(crate) struct TakenIn {
     power_losses: u64,
     /// In which epoch the lock is.
     epoch: u32,
+    /// Whether the code of the epoch that was confirmed was never typed at this lock: it goes on opening for PINs
+    /// of the epoch before, and for none of the new one. `POST /v1/locks/{id}/epoch` with `again` answers with the
+    /// code once more.
+    epoch_behind: bool,
     clock: ClockView,
 }
 
@@ -124,6 +129,7 @@ fn take_in(
         refused: tried.saturating_sub(openings).saturating_sub(obeyed),
         power_losses: count(|what| matches!(what, What::PowerLost)),
         epoch: told.last.keypad.epoch(),
+        epoch_behind: Known::new(lock, now)?.is_behind,
         clock: ClockView::new(lock, now)?,
     };
     let fresh = !forked && (told.end.seq > known || lock.state.is_none());
@@ -138,9 +144,14 @@ fn take_in(
     locks::heard(connection, lock.seq, told.end, &state, now)?;
     confirm(connection, context, lock, told, now)?;
     let lock = find(connection, lock.id.as_str())?;
+    let epoch_behind = lock_state::is_behind(&lock, &told.last);
+    if epoch_behind {
+        epochs::reopen(connection, &lock, told.last.keypad.epoch(), now)?;
+        tracing::warn!(lock = %lock.id, "the epoch that was confirmed never began at this lock");
+    }
     let given_up = pins::undone_after(connection, &lock, lock_state::not_over(&lock, now))?;
     lock_state::settle(connection, &lock, &given_up, now)?;
-    Ok(TakenIn { clock: ClockView::new(&lock, now)?, ..answer })
+    Ok(TakenIn { epoch_behind, clock: ClockView::new(&lock, now)?, ..answer })
 }
 
 /// Whether a record that is known had another content.

@@ -42,6 +42,8 @@ pub(crate) struct LockView {
     generation: u32,
     /// PINs are of this epoch.
     epoch: u32,
+    /// In which epoch the lock was by its last journal; null without one.
+    epoch_at_lock: Option<u32>,
     /// An epoch whose code was made, and nobody said yet that it was typed.
     pending_epoch: Option<PendingEpochView>,
     /// Whether PINs of the epoch before open as well: the lock was told of this one, and no PIN of it was seen
@@ -114,6 +116,7 @@ impl LockView {
             name: lock.name.clone(),
             generation: lock.generation,
             epoch: lock.epoch,
+            epoch_at_lock: lock_state::last(lock)?.map(|state| state.keypad.epoch()),
             pending_epoch: lock.pending.map(|pending| PendingEpochView {
                 epoch: pending.epoch,
                 how: pending.how.as_str(),
