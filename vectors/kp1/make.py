@@ -341,7 +341,7 @@ def doors():
     case("a PIN of the new epoch, cancelled in the old", SOME, MIDNIGHT, [press(cancel), press(end)], typed(hour, 1), "opened")
     guesses = [press(f"030{n:07}") for n in range(10)]
     case("a control code after ten wrong ones", SOME, MIDNIGHT, guesses, end, "throttled")
-    back = [wait(365 * DAY), {"event": "reset", "time": MIDNIGHT, "age": 1}] + guesses
+    back = [wait(365 * DAY), guesses[0], {"event": "reset", "time": MIDNIGHT, "age": 1}] + guesses
     case("a control code after a reset by a year and ten wrong ones", SOME, MIDNIGHT, back, control(SOME, command="end_epoch", epoch=2), "throttled")
     case("and 8,640 s later", SOME, MIDNIGHT, back + [wait(8650)], control(SOME, command="end_epoch", epoch=2), "obeyed")
     # More refusals of the common faults, at a lock that is exclusive.
