@@ -161,8 +161,8 @@ impl Door {
     /// [`clock::Belief::lasts`]: at a door with steps only until the time is more uncertain than they reach.
     #[must_use]
     pub fn lasts<const N: usize>(&self, state: &State<N>) -> u64 {
-        let reach = |totp| u64::from(totp::most_steps(totp)).saturating_mul(totp.period.get());
-        state.keypad.belief().lasts_within(self.totp().map_or(u64::MAX, reach))
+        let belief = state.keypad.belief();
+        self.totp().map_or_else(|| belief.lasts(), |steps| totp::lasts(belief, steps))
     }
 
     /// The state after a record.

@@ -1,7 +1,7 @@
 //! Doors that share a TOTP secret with their issuer: the steps that a belief allows, and what an
 //! accepted step tells the clock. The codes are judged by [`crate::otp::verify`], like any other.
 
-use super::{Clue, Interval};
+use super::{Belief, Clue, Interval};
 use crate::otp::OtpSecret;
 use crate::otp::totp::Totp;
 use crate::otp::verify::{Authenticator, Drift, Method};
@@ -29,6 +29,13 @@ pub fn steps(totp: &Totp, now: &Interval) -> u8 {
     let early = now.probable.since(now.earliest);
     let steps = late.max(early).div_ceil(totp.period.get());
     u8::try_from(steps).unwrap_or(u8::MAX).clamp(1, most_steps(totp))
+}
+
+/// For how many counted seconds more codes of steps are taken if nothing is heard, as [`Belief::lasts`]: until
+/// the time is more uncertain than they reach.
+#[must_use]
+pub fn lasts(belief: &Belief, totp: &Totp) -> u64 {
+    belief.lasts_within(u64::from(most_steps(totp)).saturating_mul(totp.period.get()))
 }
 
 /// How many steps to either side are ever taken.

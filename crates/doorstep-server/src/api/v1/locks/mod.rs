@@ -17,6 +17,7 @@ use crate::lock_state;
 use crate::store::StoreError;
 use crate::store::locks::{self, Lock};
 use crate::utc::Utc;
+use doorstep::clock::totp;
 use doorstep::door::bundle::Bundle;
 use doorstep::time::Timestamp;
 use profile::{OddsView, ProfileView};
@@ -140,7 +141,9 @@ impl ClockView {
     fn new(lock: &Lock, now: Timestamp) -> Result<Self, StoreError> {
         let belief = lock_state::belief(lock, now)?;
         let believes = belief.now();
-        let lasts = believes.map(|_| belief.lasts());
+        let steps = lock.steps.as_ref().map(|steps| &steps.totp);
+        let lasts = steps.map_or_else(|| belief.lasts(), |totp| totp::lasts(&belief, totp));
+        let lasts = believes.map(|_| lasts);
         let health = match lasts {
             None => "unset",
             Some(lasts) if lasts <= ATTEND => "attend",
