@@ -364,7 +364,7 @@ mod tests {
         server.clock.set(seconds("10:59"));
         lock.bring_home(&server).await;
         server.to_booking(&given[2], "cancel", json!({})).await;
-        let (status, problem) = server.try_book(&lock.id, "10:45", "11:45", once(1)).await;
+        let (status, problem) = server.try_book(&lock.id, "10:30", "11:30", once(1)).await;
         assert_eq!((status, &problem["code"]), (409, &json!("lock_full")), "{problem}");
     }
 
