@@ -49,6 +49,9 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
             Some("after_fails_on") => {
                 "by then codes will fail, unless the lock's clock is heard of or set before"
             }
+            Some("epoch_behind") => {
+                "the lock was never told of this epoch: type its code (doorstep lock epoch LOCK end --again)"
+            }
             Some("epoch_pending") => {
                 "the end of all PINs of this epoch was prepared; these end with it"
             }

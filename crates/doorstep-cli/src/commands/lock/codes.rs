@@ -37,7 +37,7 @@ pub(super) fn set_time(client: &Client, lock: &str) -> Result<Answer, CliError> 
     );
     if let Some(second) = made["second"].as_str() {
         text.push_str(&format!(
-            "{WARN}the lock may be more than 30 days behind: it then wants a second one, from {second} on{WARN:#}\n"
+            "{WARN}the lock may want a second one, from {second} on: it may be more than 30 days behind, or ahead of this one{WARN:#}\n"
         ));
     }
     Ok(Answer::new(made, text))
@@ -51,7 +51,12 @@ pub(super) fn epoch(
 ) -> Result<Answer, CliError> {
     if change == Change::Confirm {
         let shown = client.get(&format!("/v1/locks/{lock}"))?;
-        let epoch = shown["pending_epoch"]["epoch"].as_u64().ok_or_else(|| {
+        // One that was confirmed too early may be confirmed again, once it really was typed.
+        let behind = shown["epoch"].as_u64().filter(|epoch| {
+            shown["epoch_at_lock"].as_u64().is_some_and(|at_lock| at_lock < *epoch)
+        });
+        let pending = shown["pending_epoch"]["epoch"].as_u64().or(behind);
+        let epoch = pending.ok_or_else(|| {
             CliError::new("no new epoch is pending at this lock")
                 .hint("make its code first: doorstep lock epoch LOCK announce, or end")
         })?;
