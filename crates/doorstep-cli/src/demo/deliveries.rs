@@ -297,7 +297,7 @@ fn home(world: &mut World, report: &mut Report, stops: &[Stop]) -> Result<(), Cl
         }
     }
     report.chapter("What the server makes of it, with the whole codes");
-    report.row(&["stop", "what happened", "delivery", "claims"]);
+    report.table(&["stop", "what happened", "delivery", "claims"]);
     for (index, what, state, verdicts) in [
         (0, "right code, typed", "delivered", "Ana: match"),
         (1, "guesses, then the spare's link", "delivered", "Ana: match"),

@@ -68,7 +68,7 @@ fn set_up(world: &mut World, report: &mut Report) -> Result<(), CliError> {
         1.0 / odds["guess"].as_f64().unwrap_or(f64::NAN),
         100.0 * odds["robot_year"].as_f64().unwrap_or(f64::NAN),
     ));
-    report.row(&["case", "at the lock"]);
+    report.table(&["case", "at the lock"]);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! What the demo tells: each step with what must happen and what did, and a table at the end.
+//! What the demo tells: each step with what must happen and what did, and a table of each story at the end.
 
 use super::world::Reply;
 use crate::error::CliError;
@@ -13,7 +13,7 @@ pub(super) struct Report {
     paced: bool,
     quiet: bool,
     steps: Vec<Step>,
-    table: Vec<Vec<String>>,
+    tables: Vec<Vec<Vec<String>>>,
     by_hand: String,
 }
 
@@ -33,7 +33,7 @@ impl Step {
 
 impl Report {
     pub(super) const fn new(paced: bool, quiet: bool) -> Self {
-        Self { paced, quiet, steps: Vec::new(), table: Vec::new(), by_hand: String::new() }
+        Self { paced, quiet, steps: Vec::new(), tables: Vec::new(), by_hand: String::new() }
     }
 
     fn pause(&self) {
@@ -94,8 +94,16 @@ impl Report {
         self.step(what, &reply.command, expected, &reply.outcome());
     }
 
+    /// Begins a table with its head.
+    pub(super) fn table(&mut self, head: &[&str]) {
+        self.tables.push(Vec::new());
+        self.row(head);
+    }
+
     pub(super) fn row(&mut self, cells: &[&str]) {
-        self.table.push(cells.iter().map(|cell| (*cell).to_owned()).collect());
+        if let Some(table) = self.tables.last_mut() {
+            table.push(cells.iter().map(|cell| (*cell).to_owned()).collect());
+        }
     }
 
     /// What the reader can type to do the same. A test types it.
@@ -126,16 +134,17 @@ impl Report {
                         "expected": step.expected, "actual": step.actual, "ok": step.ok() })
             })
             .collect();
+        let tables: Vec<String> = self.tables.iter().map(|table| output::table(table)).collect();
         let mut text = format!(
             "\n{}\n{GOOD}all {} steps went as they must{GOOD:#}\n",
-            output::table(&self.table),
+            tables.join("\n"),
             steps.len()
         );
         if let Some(dir) = kept {
             text.push_str(&format!("everything is in {}\n", dir.display()));
         }
         text.push_str(&self.typed());
-        Ok(Answer::new(json!({ "ok": true, "steps": json_steps, "table": self.table }), text))
+        Ok(Answer::new(json!({ "ok": true, "steps": json_steps, "tables": self.tables }), text))
     }
 
     fn typed(&self) -> String {
