@@ -13,7 +13,7 @@ sys.path.append(str(pathlib.Path(__file__).parent.parent / "kp1"))
 from clock import Belief  # noqa: E402
 from kp1 import hkdf  # noqa: E402
 
-GRACE, EXACT, PROOF, ADVANCE, LARGEST = 900, 900, 30, 1_000, 48
+GRACE, EXACT, PROOF, PHONE, ADVANCE, LARGEST = 900, 900, 30, 60, 1_000, 48
 ED25519, ESP256, HMAC = -19, -9, 4
 AUD, EXP, NBF, IAT, CTI, CNF, SCOPE, NONCE, EXI, REVOKED, SEQUENCE = 3, 4, 5, 6, 7, 8, 9, 10, 40, -65537, -65538
 CONTEXT = {"pass": b"dp1", "proof": b"dp-h", "bulletin": b"dp-r", "token": b"dp-t", "rotation": b"dp-k"}
@@ -151,18 +151,24 @@ def prefixes_of(claims):
 # Section 5
 
 
-def transcript(document, lock, nonce):
+def transcript(document, lock, fresh):
+    """What a holder signs: `fresh` is the nonce, or the phone's time."""
     hashed = hashlib.sha256(document.message()).digest()[:16]
-    return structure("Signature1", b"", "proof", cbor.encode([nonce, lock, hashed]))
+    return structure("Signature1", b"", "proof", cbor.encode([fresh, lock, hashed]))
 
 
 def presented(data):
-    if data[:1] != b"\x82":
+    """The document, and (the phone's time or None, the proof) or None."""
+    if data[:1] not in (b"\x82", b"\x83"):
         return Document(data), None
     _, rest = cbor.item(data[1:])
     document = Document(data[1 : len(data) - len(rest)])
+    time = None
+    if data[:1] == b"\x83":
+        stands, (time, rest) = rest, cbor.item(rest)
+        require(type(time) is int and 0 <= time < 2**32 and cbor.encode(time) + rest == stands)
     require(document.kind == "pass" and len(rest) == 66 and rest[:2] == b"\x58\x40")
-    return document, rest[2:]
+    return document, (time, rest[2:])
 
 
 # Sections 6 to 8
@@ -239,6 +245,8 @@ class Lock:
         claims = document.claims
         (uses, exact), cti = scope_of(claims), claims[CTI]
         counted, mark = uses is not None or EXI in claims, self.marks.get(cti)
+        time, proof = proof if proof and CNF in claims else (None, None)
+        remembered = counted or time is not None
         now = self.belief.now()
         if now is None or (exact and now[1] - now[0] > EXACT):
             raise Refused("clock_unset")
@@ -253,21 +261,32 @@ class Lock:
             raise Refused("wrong_verifier")
         if cti[:4] in self.revoked:
             raise Refused("revoked")
-        if mark is None and counted and claims[EXP] <= self.forgotten:
+        if mark is None and remembered and claims[EXP] <= self.forgotten:
             raise Refused("expired")
         if mark and uses is not None and mark["uses"] >= uses:
             raise Refused("already_used")
         if CNF in claims:
             algorithm, key = cose_key(claims[CNF])
-            asked = proof is not None and nonce is not None and age <= PROOF
-            if not asked or not verify(algorithm, key, transcript(document, self.name, nonce), proof):
+            fresh = time if time is not None else nonce if age <= PROOF else None
+            if proof is None or fresh is None:
                 raise Refused("wrong_code")
-        if counted:
+            if not verify(algorithm, key, transcript(document, self.name, fresh), proof):
+                raise Refused("wrong_code")
+        if time is not None:
+            if mark and mark["proven"] is not None and time <= mark["proven"]:
+                raise Refused("already_used")
+            if now[1] < time - PHONE:
+                raise Refused("not_yet_valid")
+            if now[0] > time + PHONE:
+                raise Refused("expired")
+        if remembered:
             if mark is None and len(self.marks) >= self.room:
                 raise Refused("ledger_full")
             at = self.belief.status()["probable"]
-            mark = self.marks.setdefault(cti, {"uses": 0, "first": at, "until": claims[EXP]})
+            mark = self.marks.setdefault(cti, {"uses": 0, "first": at, "until": claims[EXP], "proven": None})
             mark["uses"] += 1
+            mark["until"] = max(mark["until"], claims[EXP])
+            mark["proven"] = mark["proven"] if time is None else time
         return {"opened": cti.hex()}
 
     def take(self, document, nonce, age):
@@ -333,4 +352,4 @@ def from_text(text):
         if number >= 256 ** (len(digits) - 1):
             return None
         data += number.to_bytes(len(digits) - 1, "big")
-    return data if len(data) <= 387 else None
+    return data if len(data) <= 392 else None

@@ -89,6 +89,11 @@ def proven(holder, data, lock="lk-00042", nonce=bytes([7] * 16)):
     return b"\x82" + data + cbor.encode(holder.sign(dp1.transcript(parts, lock, nonce)))
 
 
+def timed(holder, data, time=NOW, lock="lk-00042"):
+    signature = holder.sign(dp1.transcript(dp1.Document(data), lock, time))
+    return b"\x83" + data + cbor.encode(time) + cbor.encode(signature)
+
+
 IDENTITY = (1).to_bytes(32, "little")
 
 
@@ -342,6 +347,70 @@ def presented():
             ("three parts", b"\x83" + good[1:] + b"\0", seven, 0),
         ):
             case(f"a holder's proof, {kind}: {fault}", data, unproven, nonce=nonce, age=age)
+    for kind, holder in (("P-256", phone), ("Ed25519", other_phone)):
+        body = claims(cnf=holder.cose())
+        pass_ = document(issuer, "pass", body)
+        good = timed(holder, pass_)
+        case(f"a proof by time, {kind}", good, opened(body))
+        case(f"a proof by time, {kind}: where a challenge was sent", good, opened(body), nonce=seven)
+        case(f"a proof by time, {kind}: a minute slow", timed(holder, pass_, NOW - 60), opened(body))
+        case(f"a proof by time, {kind}: a minute fast", timed(holder, pass_, NOW + 61), opened(body))
+        case(f"a proof by time, {kind}: a newer one", timed(holder, pass_, NOW + 1), opened(body), [shown(good)])
+        another = document(issuer, "pass", body | {CTI: bytes(8)})
+        proof, answered = good[-66:], proven(holder, pass_, nonce=bytes(12) + NOW.to_bytes(4, "big"))
+        for fault, data, code in (
+            ("a minute and a second slow", timed(holder, pass_, NOW - 61), "expired"),
+            ("a minute and a second fast", timed(holder, pass_, NOW + 62), "not_yet_valid"),
+            ("of the first second", timed(holder, pass_, 0), "expired"),
+            ("of the last second", timed(holder, pass_, 2**32 - 1), "not_yet_valid"),
+            ("for another lock", timed(holder, pass_, NOW, "lk-00043"), "wrong_code"),
+            ("of another key", timed(Key(holder.algorithm, 9), pass_), "wrong_code"),
+            ("of another pass", b"\x83" + another + good[-71:], "wrong_code"),
+            ("with another time", good[:-67] + bytes([good[-67] ^ 1]) + proof, "wrong_code"),
+            ("a bit of it", good[:-1] + bytes([good[-1] ^ 1]), "wrong_code"),
+            ("as the answer to a challenge", b"\x82" + pass_ + proof, "wrong_code"),
+            ("from the answer to a challenge", b"\x83" + pass_ + cbor.encode(NOW) + answered[-66:], "wrong_code"),
+            ("cut", good[:-1], "wrong_code"),
+            ("a byte more", good + b"\0", "wrong_code"),
+            ("without its time", b"\x83" + pass_ + proof, "wrong_code"),
+            ("with its time only", good[:-66], "wrong_code"),
+            ("with the time last", b"\x83" + pass_ + proof + cbor.encode(NOW), "wrong_code"),
+            ("with the time in more bytes than it needs", good[:-71] + b"\x1b\0\0\0\0" + good[-70:], "wrong_code"),
+            ("with a negative time", good[:-71] + b"\x3a" + good[-70:], "wrong_code"),
+            ("with a time of four bytes", good[:-71] + b"\x44" + good[-70:], "wrong_code"),
+            ("with no time", good[:-71] + b"\xf6" + proof, "wrong_code"),
+        ):
+            case(f"a proof by time, {kind}: {fault}", data, refused(code), nonce=seven)
+        minute = timed(holder, pass_, NOW + 60)
+        for fault, data, code, before in (
+            ("copied", good, "already_used", [shown(good)]),
+            ("an older one", timed(holder, pass_, NOW - 1), "already_used", [shown(good)]),
+            ("a picture of it, two minutes later", good, "expired", [wait(120)]),
+            ("copied, when the clock was reset", good, "already_used", [shown(good), wait(600), {"event": "reset", "time": NOW, "age": 0}]),
+            ("after a power cut", good, "clock_unset", [{"event": "power_lost"}]),
+            ("a copy that another document with its id brought", timed(holder, document(p256, "pass", body)), "already_used", [shown(good)]),
+            ("one that waits for its minute", minute, "already_used", [shown(minute), wait(60)]),
+        ):
+            case(f"a proof by time, {kind}: {fault}", data, refused(code), before)
+    once = document(issuer, "pass", claims(cnf=phone.cose(), scope=b"\x01"))
+    case("once, proven by time", timed(phone, once), opened(body))
+    again = timed(phone, once, NOW + 1)
+    case("once, proven by time again", again, refused("already_used"), [shown(timed(phone, once))])
+    late = proven(phone, once)
+    case("once, proven by time and by an answer", late, refused("already_used"), [shown(timed(phone, once))], nonce=seven)
+    held = [document(issuer, "pass", claims(cnf=phone.cose(), cti=bytes([n] * 8))) for n in range(1, 6)]
+    filled = [shown(timed(phone, one)) for one in held[:4]]
+    case("a proof by time takes room", timed(phone, held[4]), refused("ledger_full"), filled)
+    case("an answer to a challenge takes none", proven(phone, held[4]), opened({CTI: bytes([5] * 8)}), filled, nonce=seven)
+    over = [shown(timed(phone, held[0])), wait(2 * HOUR), shown(broken), {"event": "reset", "time": NOW, "age": 0}]
+    case("a clock that was reset revives no proof by time", timed(phone, held[0]), refused("expired"), over)
+    slowly = document(issuer, "pass", claims(cnf=phone.cose(), exp=later + HOUR))
+    case("a proof by time where the lock is uncertain", timed(phone, slowly, later + 300), opened(body), slow)
+    case("a proof by time is no news to the clock", tomorrow, opened(body), [shown(timed(phone, held[0], NOW + 61))])
+    everybody = document(issuer, "pass", claims())
+    case("a bearer pass that nobody proves", b"\x83" + everybody + timed(phone, held[0])[-71:], opened(claims()))
+    first = document(issuer, "bulletin", bulletin(1))
+    case("a bulletin with a proof by time", b"\x83" + first + timed(phone, held[0])[-71:], unproven)
     odd = claims(cnf={1: {1: 1, -1: 6, -2: phone.public}})
     case("a holder's key of 33 bytes", document(issuer, "pass", odd), unproven, nonce=seven)
     odd = claims(cnf={1: {1: 1, -1: 4, -2: bytes(32)}})
@@ -458,7 +527,7 @@ def texts():
         assert dp1.to_text(data) == "DP1:" + text
         cases.append({"name": f"of RFC 9285: {data.decode()}", "text": "DP1:" + text, "bytes": data.hex()})
     rng = random.Random(9285)
-    for length in (0, 1, 166, 235, 387):
+    for length in (0, 1, 166, 235, 392):
         data = rng.randbytes(length)
         cases.append({"name": f"{length} bytes", "text": dp1.to_text(data), "bytes": data.hex()})
     for fault, text in (
@@ -467,7 +536,7 @@ def texts():
         ("far beyond 16 bits", "DP1::::"), ("beyond 8 bits", "DP1:V5"), ("far beyond 8 bits", "DP1:::"),
         ("a line's end", "DP1:BB8\n"), ("a space before it", " DP1:BB8"), ("a tab", "DP1:BB\t"), ("an underscore", "DP1:BB_"),
         ("an equals sign", "DP1:BB="), ("a digit of full width", "DP1:BB８"), ("a letter with a mark", "DP1:BÄ8"),
-        ("388 bytes", dp1.to_text(bytes(388))),
+        ("393 bytes", dp1.to_text(bytes(393))),
         ("a zero byte", "DP1:BB\0"), ("a comma", "DP1:BB,"), ("a prefix without a colon", "DP1BB8"), ("a prefix cut", "DP"),
         ("a quotation mark", 'DP1:"BB8"'), ("a semicolon for the colon", "DP1;BB8"),
     ):

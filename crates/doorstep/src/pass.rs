@@ -21,6 +21,7 @@ pub mod proof;
 pub mod reader;
 pub mod record;
 pub mod rider;
+pub mod starts;
 pub mod state;
 pub mod text;
 pub mod verification;

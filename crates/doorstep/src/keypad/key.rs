@@ -48,6 +48,12 @@ impl RootKey {
         crate::pass::key::PassKey(keyed(&expand(&self.0, &[b"dp1-mac", &epoch.to_be_bytes()])))
     }
 
+    /// The key of challenges that are counted (DP1). It has no epoch: a lock counts its starts for ever.
+    #[cfg(feature = "pass")]
+    pub(crate) fn challenges(&self) -> Hmac<Sha256> {
+        keyed(&expand(&self.0, &[b"dp1-nonce"]))
+    }
+
     /// The key under which the lock's journal goes home.
     #[cfg(feature = "otp")]
     pub(crate) fn journal(&self) -> Hmac<Sha256> {

@@ -36,6 +36,15 @@ pub struct TrustedKey {
     pub window: Window,
     /// The number of the rotation that brought it; 0 for those that the lock was provisioned with.
     pub sequence: u32,
+    name: KeyName,
+}
+
+impl TrustedKey {
+    /// A key that is trusted in this window.
+    #[must_use]
+    pub fn new(key: Signer, window: Window, sequence: u32) -> Self {
+        Self { key, window, sequence, name: name_of(&key) }
+    }
 }
 
 /// The keys of its issuer that a lock trusts.
@@ -49,7 +58,7 @@ impl TrustedKeys {
         let window = Window::new(Timestamp::from_seconds(0), Timestamp::from_seconds(u64::MAX))?;
         let mut trusted = [None; MAX_KEYS];
         for (place, key) in trusted.get_mut(..keys.len())?.iter_mut().zip(keys) {
-            *place = Some(TrustedKey { key: *key, window, sequence: 0 });
+            *place = Some(TrustedKey::new(*key, window, 0));
         }
         Some(Self(trusted))
     }
@@ -61,7 +70,7 @@ impl TrustedKeys {
 
     /// Those that a document of this name may be signed with, when the trusted floor is at `floor`.
     pub(super) fn named(self, name: KeyName, floor: Timestamp) -> Self {
-        self.filter(|known| known.window.until() > floor && name_of(&known.key) == name)
+        self.filter(|known| known.window.until() > floor && known.name == name)
     }
 
     pub(super) fn filter(self, good: impl Fn(&TrustedKey) -> bool) -> Self {

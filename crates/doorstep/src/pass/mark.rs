@@ -1,8 +1,9 @@
-//! What a lock remembers of passes whose uses are counted. Room is fixed, and marks are forgotten by the
+//! What a lock remembers of passes whose uses are counted, or that were proven by time. Room is fixed, and marks are forgotten by the
 //! trusted floor alone.
 
 use super::claims::{Pass, PassId};
 use super::reader::GRACE;
+use super::record::Remembered;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Mark {
     pub last: Timestamp,
     /// When its window ends.
     pub until: Timestamp,
+    /// The phone's time in the last proof by time; the next one must be later.
+    pub proven: Option<Timestamp>,
 }
 
 /// Up to `N` marks.
@@ -57,12 +60,17 @@ impl<const N: usize> Marks<N> {
         self.iter().find(|mark| mark.id == *id)
     }
 
-    /// Whether a counted pass has uses left. One whose mark may have been forgotten has none, also after the
-    /// clock was reset to a time before its end.
-    pub(super) fn allow(&self, pass: &Pass) -> Result<(), Refusal> {
+    /// When it was proven last by time; `None` when it never was.
+    pub(super) fn proven(&self, id: &PassId) -> Option<Timestamp> {
+        self.of(id)?.proven
+    }
+
+    /// Whether a pass has uses left. One that must be remembered and whose mark may have been forgotten has
+    /// none, also after the clock was reset to a time before its end.
+    pub(super) fn allow(&self, pass: &Pass, remembered: bool) -> Result<(), Refusal> {
         let Some(mark) = self.of(&pass.id) else {
             let until = pass.window.until();
-            let over = pass.is_counted() && until <= self.forgotten;
+            let over = remembered && until <= self.forgotten;
             return if over { Err(Refusal::Expired { until }) } else { Ok(()) };
         };
         match pass.scope.uses.most() {
@@ -71,19 +79,21 @@ impl<const N: usize> Marks<N> {
         }
     }
 
-    /// Whether one more use of it can be remembered.
-    pub(super) fn has_room(&self, pass: &Pass) -> bool {
-        !pass.is_counted() || self.of(&pass.id).is_some() || self.room() > 0
+    /// Whether one more use of a pass can be remembered.
+    pub(super) fn has_room(&self, id: &PassId) -> bool {
+        self.of(id).is_some() || self.room() > 0
     }
 
     /// Remembers a use.
-    pub(super) fn insert(&mut self, id: PassId, until: Timestamp, at: Timestamp) {
+    pub(super) fn insert(&mut self, id: PassId, used: &Remembered, at: Timestamp) {
+        let Remembered { until, proven } = *used;
         if let Some(mark) = self.marks.iter_mut().flatten().find(|mark| mark.id == id) {
             mark.uses = mark.uses.saturating_add(1);
             mark.last = at;
             mark.until = mark.until.max(until);
+            mark.proven = mark.proven.max(proven);
         } else if let Some(place) = self.marks.iter_mut().find(|place| place.is_none()) {
-            *place = Some(Mark { id, uses: 1, first: at, last: at, until });
+            *place = Some(Mark { id, uses: 1, first: at, last: at, until, proven });
         }
     }
 

@@ -1,15 +1,24 @@
 //! The holder's proof: whoever shows a pass with a holder's key also signs the lock's challenge, so that a
-//! copied pass is worth nothing.
+//! copied pass is worth nothing; or, where the lock cannot send one, the time, so that a copy soon is.
 
 use super::claims::Audience;
 use super::document::{Document, structure, write};
 use crate::bytes::Short;
+use crate::clock::Interval;
 use crate::cose::Kind;
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+use core::fmt;
+use hmac::{Hmac, Mac as _};
+use minicbor::{Encoder, encode};
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
 
 /// For how many counted seconds a challenge may be answered with a proof.
 pub const PROOF_LIFETIME: u32 = 30;
+
+/// By how many seconds the phone's time in a proof by time may be beyond what the lock believes, on either side.
+pub const PHONE_CLOCK: u64 = 60;
 
 /// What a holder's key signs.
 pub type Transcript = Short<80>;
@@ -28,6 +37,13 @@ impl Challenge {
         let mut nonce = [0; 16];
         rng.fill_bytes(&mut nonce);
         Self { nonce, age: 0 }
+    }
+
+    /// The challenge of this number since the lock started so many times; see [`super::starts`].
+    pub(super) fn counted(key: &Hmac<Sha256>, starts: u32, number: u32) -> Self {
+        let counts = [starts.to_be_bytes(), number.to_be_bytes()];
+        let hash = key.clone().chain_update(counts.as_flattened()).finalize().into_bytes();
+        Self { nonce: hash.first_chunk().copied().unwrap_or([0; 16]), age: 0 }
     }
 
     /// The bytes to send.
@@ -49,13 +65,72 @@ impl Challenge {
     }
 }
 
+/// A proof as it was presented.
+#[derive(Clone, Copy)]
+pub(super) enum Proof<'a> {
+    /// The answer to a challenge.
+    Answer(&'a [u8; 64]),
+    /// The phone's time, signed where there is no way from the lock to the phone.
+    Timed(u32, &'a [u8; 64]),
+}
+
+impl Proof<'_> {
+    /// The phone's time, in a proof by time.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Answer(_) => None,
+            Self::Timed(time, _) => Some(Timestamp::from_seconds(u64::from(*time))),
+        }
+    }
+}
+
+impl fmt::Debug for Proof<'_> {
+    /// Without the signature: for a while a proof is as good as the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proof({:?})", self.time())
+    }
+}
+
+/// Whether a lock takes a proof of this time. It must be later than the `last` one of the same pass, so that a
+/// copy is worth nothing once the proof, or a newer one, was shown.
+pub(super) fn timely(
+    time: Timestamp,
+    now: &Interval,
+    last: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    if let Some(at) = last.filter(|last| time <= *last) {
+        return Err(Refusal::AlreadyUsed { at });
+    }
+    let (from, until) = (time.earlier(PHONE_CLOCK), time.later(PHONE_CLOCK).later(1));
+    if now.latest < from {
+        return Err(Refusal::NotYetValid { from });
+    }
+    if now.earliest >= until { Err(Refusal::Expired { until }) } else { Ok(()) }
+}
+
 /// What the holder of a pass signs to answer the challenge of the lock that is called `lock`. It covers what the
 /// issuer signed, and no signature.
 #[must_use]
 pub fn transcript(pass: &Document<'_>, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
+    signed(pass, lock, |e| e.bytes(nonce).map(|_| ()))
+}
+
+/// What the holder of a pass signs to show it one way, in a QR code, to the lock that is called `lock`: the
+/// phone's time stands in the place of the nonce, as a number, so that neither proof passes for the other.
+#[must_use]
+pub fn timed_transcript(pass: &Document<'_>, lock: &Audience, time: u32) -> Transcript {
+    signed(pass, lock, |e| e.u32(time).map(|_| ()))
+}
+
+fn signed(
+    pass: &Document<'_>,
+    lock: &Audience,
+    fresh: impl FnOnce(&mut Encoder<Short<52>>) -> Result<(), encode::Error<fmt::Error>>,
+) -> Transcript {
     let hash: [u8; 32] = Sha256::digest(pass.message().as_ref()).into();
     let payload: Option<Short<52>> = write(|e| {
-        e.array(3)?.bytes(nonce)?.str(lock.as_str())?;
+        fresh(e.array(3)?)?;
+        e.str(lock.as_str())?;
         e.bytes(hash.first_chunk::<16>().unwrap_or(&[0; 16]))?;
         Ok(())
     });

@@ -9,10 +9,11 @@ use super::document::{Document, Header, Malformed};
 use super::key::{TrustedKey, TrustedKeys, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
-use super::record::{Event, Record};
+use super::record::{Event, Record, Remembered};
 use super::rider::{Rider, advances};
+use super::starts::Starting;
 use super::state::State;
-use super::verification::{Keys, Verification};
+use super::verification::{Keys, UNPROVEN, Verification};
 use crate::clock::{self, Belief};
 use crate::cose::keys::Signer;
 use crate::keypad::key::RootKey;
@@ -29,9 +30,6 @@ const EXACT: u64 = 15 * 60;
 
 /// How many groups a lock is in.
 pub const MAX_GROUPS: usize = 4;
-
-/// All that is said of what could not be proven: nobody learns how far it came.
-const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
 
 impl From<Malformed> for Refusal {
     /// A lock does not say what is wrong with something that nobody signed.
@@ -196,10 +194,13 @@ impl Reader {
     ) -> Result<(Spending<Pass>, Record), Refusal> {
         let matched = learned.0;
         let pass = matched.found();
-        let counted_until = pass.is_counted().then_some(pass.window.until());
-        let record = moment.record(Event::Opened { id: pass.id, counted_until });
+        let (until, proven) = (pass.window.until(), matched.method().proven_at());
+        let remembered = pass.is_counted() || proven.is_some();
+        let remembered = remembered.then_some(Remembered { until, proven });
+        let record = moment.record(Event::Opened { id: pass.id, remembered });
         let belief = moment.belief();
-        let standing = Passes { reader: self, belief, state, verification: matched.method() };
+        let (verification, remembered) = (matched.method(), remembered.is_some());
+        let standing = Passes { reader: self, belief, state, verification, remembered };
         let spending =
             matched.spend(&standing, belief.probable(), head, record.to_bytes().as_ref())?;
         Ok((spending, record))
@@ -229,6 +230,21 @@ impl Reader {
         Ok((spending, record))
     }
 
+    /// Names the record by which a lock without a random number generator tells this start from every other
+    /// one, and may send challenges. `None` when it started as often as can be counted.
+    #[must_use]
+    pub fn start<const N: usize>(
+        &self,
+        moment: &Moment,
+        state: &State<N>,
+        head: Head,
+    ) -> Option<(Starting, Record)> {
+        let starts = state.starts.checked_add(1)?;
+        let record = moment.record(Event::Started);
+        let place = Place::of(head, record.to_bytes().as_ref());
+        Some((Starting::new(&self.keys, starts, place), record))
+    }
+
     /// What a lock believes and remembers after a record.
     #[must_use]
     pub fn then<const N: usize>(
@@ -243,11 +259,12 @@ impl Reader {
         }
         match record.event {
             Event::Tried => state.attempts = state.attempts.taken(belief.floor()),
-            Event::Opened { id, counted_until } => {
-                if let Some(until) = counted_until {
-                    state.marks.insert(id, until, belief.probable());
+            Event::Opened { id, remembered } => {
+                if let Some(used) = &remembered {
+                    state.marks.insert(id, used, belief.probable());
                 }
             }
+            Event::Started => state.starts = state.starts.saturating_add(1),
             Event::Verified { .. }
             | Event::Token { .. }
             | Event::Bulletin { .. }
@@ -260,7 +277,7 @@ impl Reader {
             Event::Rotation(rotation) if advances(state.rotation, rotation.sequence) => {
                 let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
                 state.rotation = sequence;
-                state.keys.insert(TrustedKey { key, window, sequence });
+                state.keys.insert(TrustedKey::new(key, window, sequence));
             }
             _ => {}
         }
@@ -335,6 +352,7 @@ struct Passes<'a, 'b, const N: usize> {
     belief: Belief,
     state: &'a State<N>,
     verification: &'a Verification<'b, Pass>,
+    remembered: bool,
 }
 
 impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
@@ -365,11 +383,10 @@ impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
         if self.state.revoked.prefixes().contains(&pass.id.prefix()) {
             return Err(Refusal::Revoked);
         }
-        marks.allow(pass)?;
-        if !self.verification.is_proven(&self.reader.name) {
-            return Err(UNPROVEN);
-        }
-        if marks.has_room(pass) { Ok(()) } else { Err(Refusal::LedgerFull) }
+        marks.allow(pass, self.remembered)?;
+        self.verification.prove(&self.reader.name, &now, marks.proven(&pass.id))?;
+        let room = !self.remembered || marks.has_room(&pass.id);
+        if room { Ok(()) } else { Err(Refusal::LedgerFull) }
     }
 }
 

@@ -35,8 +35,8 @@ pub enum Event {
     Opened {
         /// Which.
         id: PassId,
-        /// When its window ends, if its uses are counted.
-        counted_until: Option<Timestamp>,
+        /// What is remembered of it, if it is counted or was proven by time.
+        remembered: Option<Remembered>,
     },
     /// A bulletin or a rotation was authentic. What is not newer than what is known changes the clock only.
     Bulletin {
@@ -56,6 +56,17 @@ pub enum Event {
     },
     /// The issuer has another key.
     Rotation(Rotation),
+    /// The lock started, and from now on draws challenges that no other start draws.
+    Started,
+}
+
+/// What is remembered of a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// When the window of the pass ends.
+    pub until: Timestamp,
+    /// The phone's time in the proof, if it was one by time. It tells the clock nothing.
+    pub proven: Option<Timestamp>,
 }
 
 impl Event {
@@ -63,7 +74,10 @@ impl Event {
     #[must_use]
     pub const fn clock(&self) -> Option<clock::Event> {
         match *self {
-            Self::Tried | Self::Opened { .. } | Self::Verified { issued_at: None } => None,
+            Self::Tried
+            | Self::Opened { .. }
+            | Self::Verified { issued_at: None }
+            | Self::Started => None,
             Self::Verified { issued_at: Some(issued_at) }
             | Self::Bulletin { issued_at, .. }
             | Self::Rotation(Rotation { issued_at, .. }) => Some(clock::Event::Signed(issued_at)),
@@ -97,9 +111,12 @@ impl Record {
             Event::Tried => put(64, &[]),
             Event::Verified { issued_at: None } => put(65, &[]),
             Event::Verified { issued_at: Some(issued_at) } => put(66, &[&time(*issued_at)]),
-            Event::Opened { id, counted_until: None } => put(67, &[id.as_bytes()]),
-            Event::Opened { id, counted_until: Some(until) } => {
+            Event::Opened { id, remembered: None } => put(67, &[id.as_bytes()]),
+            Event::Opened { id, remembered: Some(Remembered { until, proven: None }) } => {
                 put(68, &[&time(*until), id.as_bytes()]);
+            }
+            Event::Opened { id, remembered: Some(Remembered { until, proven: Some(at) }) } => {
+                put(72, &[&time(*until), &time(*at), id.as_bytes()]);
             }
             Event::Bulletin { issued_at, sequence, revoked } => {
                 let revoked = revoked.prefixes().as_flattened();
@@ -111,6 +128,7 @@ impl Record {
                 let key = HolderKey::of(key);
                 put(71, &[&time(*issued_at), &sequence.to_be_bytes(), &from, &until, key.bytes()]);
             }
+            Event::Started => put(73, &[]),
         }
         out
     }
@@ -126,10 +144,12 @@ impl Record {
             64 => Event::Tried,
             65 => Event::Verified { issued_at: None },
             66 => Event::Verified { issued_at: Some(from.time()?) },
-            67 => Event::Opened { id: PassId::from_bytes(from.rest())?, counted_until: None },
-            68 => {
-                let counted_until = Some(from.time()?);
-                Event::Opened { id: PassId::from_bytes(from.rest())?, counted_until }
+            67 => Event::Opened { id: PassId::from_bytes(from.rest())?, remembered: None },
+            68 | 72 => {
+                let until = from.time()?;
+                let proven = if kind == 72 { Some(from.time()?) } else { None };
+                let remembered = Some(Remembered { until, proven });
+                Event::Opened { id: PassId::from_bytes(from.rest())?, remembered }
             }
             69 => Event::Bulletin {
                 issued_at: from.time()?,
@@ -143,6 +163,7 @@ impl Record {
                 window: Window::new(from.time()?, from.time()?)?,
                 key: HolderKey::from_bytes(from.rest())?.signer()?,
             }),
+            73 => Event::Started,
             _ => return None,
         };
         let record = Self { elapsed, event };

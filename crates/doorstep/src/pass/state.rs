@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 /// for the battery.
 pub const PACE: Pace = Pace { burst: 4, refill: 1 };
 
-/// The state, with room for `N` passes whose uses are counted. It holds no secret.
+/// The state, with room for `N` passes whose uses are remembered. It holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State<const N: usize> {
     pub(super) keys: TrustedKeys,
@@ -20,6 +20,7 @@ pub struct State<const N: usize> {
     pub(super) revoked: Revoked,
     pub(super) attempts: Bucket,
     pub(super) marks: Marks<N>,
+    pub(super) starts: u32,
 }
 
 impl<const N: usize> State<N> {
@@ -33,6 +34,7 @@ impl<const N: usize> State<N> {
             revoked: Revoked::NONE,
             attempts: Bucket::full(PACE, floor),
             marks: Marks::new(),
+            starts: 0,
         }
     }
 
@@ -66,9 +68,15 @@ impl<const N: usize> State<N> {
         &self.attempts
     }
 
-    /// The passes whose uses are counted.
+    /// The passes whose uses are remembered.
     #[must_use]
     pub const fn marks(&self) -> &Marks<N> {
         &self.marks
+    }
+
+    /// How often the lock started, if it counts that for its challenges.
+    #[must_use]
+    pub const fn starts(&self) -> u32 {
+        self.starts
     }
 }

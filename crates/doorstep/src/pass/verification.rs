@@ -3,10 +3,15 @@
 use super::claims::{Audience, Pass};
 use super::document::{Check, Document, Header};
 use super::key::{PassKey, TrustedKeys};
-use super::proof::{Challenge, PROOF_LIFETIME, transcript};
+use super::proof::{Challenge, PROOF_LIFETIME, Proof, timed_transcript, timely, transcript};
+use crate::clock::Interval;
 use crate::cose::keys::Signer;
+use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::Compare;
+
+/// All that is said of what could not be proven: nobody learns how far it came.
+pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
 
 /// The keys that a document is verified with: those of its name and algorithm.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ pub struct Verification<'a, C> {
     pub(super) document: Document<'a>,
     pub(super) keys: Keys,
     pub(super) content: C,
-    pub(super) proof: Option<&'a [u8; 64]>,
+    pub(super) proof: Option<Proof<'a>>,
     pub(super) challenge: Option<Challenge>,
 }
 
@@ -62,13 +67,35 @@ impl<C: Copy> Compare for Verification<'_, C> {
 }
 
 impl Verification<'_, Pass> {
+    /// The phone's time, if the holder of a pass proved by time to have the key.
+    pub(super) fn proven_at(&self) -> Option<Timestamp> {
+        self.content.holder.and(self.proof)?.time()
+    }
+
     /// Whether whoever presents a pass to the lock of this name has the key of its holder, if it has one.
-    pub(super) fn is_proven(&self, lock: &Audience) -> bool {
-        let Some(holder) = &self.content.holder else { return true };
-        let (Some(proof), Some(challenge)) = (self.proof, &self.challenge) else { return false };
-        let fresh = challenge.age() <= PROOF_LIFETIME;
-        let message = transcript(&self.document, lock, challenge.nonce());
-        let fits = |key: Signer| key.verify(message.as_ref(), proof).is_ok();
-        fresh && holder.signer().is_some_and(fits)
+    /// `last` is the last proof by time.
+    pub(super) fn prove(
+        &self,
+        lock: &Audience,
+        now: &Interval,
+        last: Option<Timestamp>,
+    ) -> Result<(), Refusal> {
+        let Some(holder) = &self.content.holder else { return Ok(()) };
+        let (message, signature) = match (self.proof, &self.challenge) {
+            (Some(Proof::Answer(signature)), Some(challenge))
+                if challenge.age() <= PROOF_LIFETIME =>
+            {
+                (transcript(&self.document, lock, challenge.nonce()), signature)
+            }
+            (Some(Proof::Timed(time, signature)), _) => {
+                (timed_transcript(&self.document, lock, time), signature)
+            }
+            _ => return Err(UNPROVEN),
+        };
+        let fits = |key: Signer| key.verify(message.as_ref(), signature).is_ok();
+        if !holder.signer().is_some_and(fits) {
+            return Err(UNPROVEN);
+        }
+        self.proven_at().map_or(Ok(()), |time| timely(time, now, last))
     }
 }

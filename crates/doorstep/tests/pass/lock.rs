@@ -342,7 +342,8 @@ fn at_most_one_of_two_who_show_it_at_once_gets_in() {
     let mark = one.state.marks().iter().next().copied().unwrap();
     let now = lock.belief.probable();
     let (id, until) = (booking().id, booking().window.until());
-    assert_eq!(mark, Mark { id, uses: 1, first: now, last: now, until });
+    let first = now;
+    assert_eq!(mark, Mark { id, uses: 1, first, last: now, until, proven: None });
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod documents;
 mod lock;
 mod mutations;
 mod riders;
+mod starts;
 mod support;
+mod timed;
 mod vectors;
 mod wycheproof;

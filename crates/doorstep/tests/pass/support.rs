@@ -8,8 +8,8 @@ use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
 use doorstep::pass::document::{Content, Document};
 use doorstep::pass::issue::{Unsigned, maced};
 use doorstep::pass::key::TrustedKeys;
-use doorstep::pass::presented::{Presented, with_proof};
-use doorstep::pass::proof::{Challenge, transcript};
+use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
+use doorstep::pass::proof::{Challenge, timed_transcript, transcript};
 use doorstep::pass::reader::{Moment, Reader};
 use doorstep::pass::record::Record;
 use doorstep::pass::rider::Rider;
@@ -94,6 +94,13 @@ impl Key {
         let message = transcript(&Document::parse(pass).unwrap(), &name(lock), nonce);
         with_proof(pass, &self.sign(message.as_ref())).unwrap().as_ref().to_vec()
     }
+
+    /// `[pass, time, proof]` for the lock of the tests.
+    pub(crate) fn prove_at(&self, pass: &[u8], time: u64) -> Vec<u8> {
+        let time = u32::try_from(time).unwrap();
+        let message = timed_transcript(&Document::parse(pass).unwrap(), &name("lk-00042"), time);
+        with_timed_proof(pass, time, &self.sign(message.as_ref())).unwrap().as_ref().to_vec()
+    }
 }
 
 pub(crate) fn issuer() -> Key {
@@ -123,6 +130,11 @@ pub(crate) fn booking() -> Pass {
         scope: Scope::default(),
         lasts: None,
     }
+}
+
+/// The same, for the holder of the tests.
+pub(crate) fn bound() -> Pass {
+    Pass { holder: Some(phone().holder()), ..booking() }
 }
 
 pub(crate) fn once(pass: Pass) -> Pass {
