@@ -90,6 +90,12 @@ def seeds():
             for action, body in ((0, shown), (1, shown)) if shown else ((2, seconds),):
                 steps += struct.pack(">BH", action, len(body)) + body
         yield "pass", steps
+    # The example of the specification, as commands and as fragments.
+    example = (VECTORS.parent / "docs/dp1.md").read_text().split("### An example")[1]
+    packets = [line.split("  #")[0] for line in example.splitlines() if line.startswith("    ")]
+    packets = [bytes.fromhex(packet.replace(" ", "")) for packet in packets]
+    for action in range(3):
+        yield "exchange", b"".join(struct.pack(">BH", action, len(one)) + one for one in packets)
     for text in read("dp1/texts.json"):
         if text.startswith("DP1:"):
             yield "pass", struct.pack(">BH", 0, len(text.encode())) + text.encode()

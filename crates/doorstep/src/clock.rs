@@ -26,7 +26,7 @@ mod estimate;
 #[cfg(feature = "otp")]
 pub mod totp;
 
-pub use belief::{BELIEF_LENGTH, Belief, Clue, Event};
+pub use belief::{BELIEF_LENGTH, Belief, Clue, Event, NONCE_LIFETIME};
 
 use crate::time::Timestamp;
 

@@ -4,7 +4,8 @@
 //! [`issue`] makes documents: passes, and *riders* (bulletins of revoked passes, answers to a lock that asked
 //! for the time, further keys of the issuer), which anybody's phone may bring. [`presented::Presented`] takes
 //! apart what was held to a lock; [`reader::Reader`] judges it over the crate's one pipeline, and
-//! [`state::State`] is what it remembers. [`text`] is the form for QR codes.
+//! [`state::State`] is what it remembers. [`text`] is the form for QR codes, and [`exchange`] is how a lock and a
+//! phone speak over NFC and BLE.
 //!
 //! A document is a COSE_Sign1 or COSE_Mac0 around CWT claims in deterministic CBOR, and is read without a
 //! heap. Everything that is remembered of a pass is kept under its [`claims::PassId`], never under a signature:
@@ -12,6 +13,7 @@
 
 pub mod claims;
 pub mod document;
+pub mod exchange;
 mod fields;
 pub mod issue;
 pub mod key;
@@ -25,3 +27,11 @@ pub mod starts;
 pub mod state;
 pub mod text;
 pub mod verification;
+
+use crate::refusal::Refusal;
+
+/// What whoever stands at the door with a pass can do about a refusal.
+#[must_use]
+pub const fn hint(refusal: &Refusal) -> &'static str {
+    exchange::answer::Answer::of(refusal).hint()
+}

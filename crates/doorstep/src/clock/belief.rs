@@ -21,7 +21,7 @@ const SET_JUMP: u64 = 30 * 86_400 * SECOND;
 const SET_TYPED: u64 = 2 * 5 * 60 * SECOND;
 
 /// How old a nonce may be whose answer is believed, in seconds.
-const NONCE_LIFETIME: u32 = 10 * 60;
+pub const NONCE_LIFETIME: u32 = 10 * 60;
 
 /// How long `trust_90min` trusts the power to have been off at most.
 const TRUSTED_OFF: u64 = 2 * REACH_MOST;

@@ -52,6 +52,11 @@ impl Challenge {
         &self.nonce
     }
 
+    /// The same once more, for a challenge that only the issuer can answer.
+    pub(super) const fn again(&self) -> Self {
+        Self { nonce: self.nonce, age: self.age }
+    }
+
     /// The challenge so many counted seconds later.
     #[must_use]
     pub const fn later(self, seconds: u32) -> Self {
