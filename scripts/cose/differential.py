@@ -141,8 +141,8 @@ class Ours:
     def issue(self, key, content):
         return bytes.fromhex(self.lines.ask({"issue": {"key": key.ours, "content": content}})["bytes"])
 
-    def prove(self, key, document, lock, seed):
-        order = {"key": key.ours, "pass": document.hex(), "lock": lock["name"], "seed": seed}
+    def prove(self, key, document, lock, fresh):
+        order = {"key": key.ours, "pass": document.hex(), "lock": lock["name"], "fresh": fresh}
         return bytes.fromhex(self.lines.ask({"prove": order})["bytes"])
 
     def nonce(self, seed):
@@ -259,8 +259,11 @@ class Run:
         lock = {"name": text(rng), "groups": [text(rng)], "root": own.root.hex(), "epoch": own.epoch}
         lock["keys"] = [] if algorithm == HMAC else [stranger.point.hex(), key.point.hex()]
         lock["issuer"] = issuer.point.hex()
+        # A holder answers the lock's challenge, or says the time.
         seed = rng.randrange(2**63)
         nonce = self.ours.nonce(seed)
+        time = NOW + rng.randint(-60, 60)
+        fresh = rng.choice([{"seed": seed}, {"time": time}])
         if kind == "pass":
             said, claims = pass_of(rng, algorithm == HMAC, lock, holder)
             wanted = {"opened": claims[7].hex()}
@@ -276,7 +279,7 @@ class Run:
             theirs = other.make(key, claims, context, key.header())
             signed = len(document) - (64 if algorithm == ESP256 else 0)
             self.expect(f"made alike by {other.name}", theirs[:signed] == document[:signed], theirs, document)
-            present = self.proven(other, holder, theirs, lock, seed)
+            present = self.proven(other, holder, theirs, lock, fresh)
             answer = self.ours.present(lock, present, seed)
             self.expect(f"made by {other.name}, taken by ours", answer == wanted, present, lock, answer)
             self.refused(lock, flipped(rng, present), seed)
@@ -285,37 +288,46 @@ class Run:
             unknown = Key(rng, algorithm)
             self.refused(lock, other.make(unknown, claims, context, key.header()), seed)
         if holder:
-            self.proof(holder, document, payload, lock, seed, wanted)
+            self.proof(holder, document, lock, seed, fresh, wanted)
 
-    def transcript(self, document, lock, nonce):
+    def transcript(self, document, lock, fresh):
         """What a holder signs: the payload of a COSE_Sign1 without headers."""
         message = cbor2.loads(document)
         protected, _, payload, _ = message.value
         structure = [{17: "MAC0", 18: "Signature1"}[message.tag], protected, b"dp1", payload]
-        return [nonce, lock["name"], hashlib.sha256(cbor2.dumps(structure)).digest()[:16]]
+        hashed = hashlib.sha256(cbor2.dumps(structure)).digest()
+        said = fresh["time"] if "time" in fresh else self.ours.nonce(fresh["seed"])
+        return [said, lock["name"], hashed[:16]]
 
-    def proven(self, other, holder, document, lock, seed):
+    def proven(self, other, holder, document, lock, fresh):
         """A pass with a proof that another library signed, or the document as it is."""
         if not holder:
             return document
-        message = other.make(holder, self.transcript(document, lock, self.ours.nonce(seed)), PROOF, {})
-        return b"\x82" + document + cbor2.dumps(cbor2.loads(message).value[3])
+        message = other.make(holder, self.transcript(document, lock, fresh), PROOF, {})
+        proof = cbor2.dumps(cbor2.loads(message).value[3])
+        if "time" in fresh:
+            return b"\x83" + document + cbor2.dumps(fresh["time"]) + proof
+        return b"\x82" + document + proof
 
-    def proof(self, holder, document, payload, lock, seed, wanted):
-        presented = self.ours.prove(holder, document, lock, seed)
+    def proof(self, holder, document, lock, seed, fresh, wanted):
+        presented = self.ours.prove(holder, document, lock, fresh)
         answer = self.ours.present(lock, presented, seed)
         self.expect("proven by ours, taken by ours", answer == wanted, presented, answer)
-        transcript = cbor2.dumps(self.transcript(document, lock, self.ours.nonce(seed)))
+        transcript = cbor2.dumps(self.transcript(document, lock, fresh))
         proof = presented[-64:]
         message, changed = (
             cbor2.dumps(cbor2.CBORTag(18, [b"", {}, transcript, part])) for part in (proof, flipped(self.rng, proof))
         )
         self.read_by_all(holder, Key(self.rng, holder.algorithm), message, changed, PROOF, transcript)
         self.refused(lock, document, seed)
-        self.refused(lock, presented, seed + 1)
-        self.refused(lock, presented)
-        elsewhere = self.ours.prove(holder, document, lock | {"name": "elsewhere"}, seed)
+        elsewhere = self.ours.prove(holder, document, lock | {"name": "elsewhere"}, fresh)
         self.refused(lock, elsewhere, seed)
+        if "seed" in fresh:
+            self.refused(lock, presented, seed + 1)
+            self.refused(lock, presented)
+        else:
+            later = cbor2.dumps(fresh["time"] + 1)
+            self.refused(lock, presented[:-71] + later + presented[-66:], seed)
 
 
 def main():

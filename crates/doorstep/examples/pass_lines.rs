@@ -9,8 +9,8 @@ use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
 use doorstep::pass::document::{Content, Document};
 use doorstep::pass::issue::{Unsigned, maced};
 use doorstep::pass::key::TrustedKeys;
-use doorstep::pass::presented::{Presented, with_proof};
-use doorstep::pass::proof::{Challenge, transcript};
+use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
+use doorstep::pass::proof::{Challenge, timed_transcript, transcript};
 use doorstep::pass::reader::{Moment, Reader};
 use doorstep::pass::record::Record;
 use doorstep::pass::rider::{Bulletin, Revoked, Rider, Rotation, Token};
@@ -36,9 +36,19 @@ type Times = (u64, u64);
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 enum Order {
     Issue { key: Key, content: Said },
-    Prove { key: Key, pass: Hex, lock: String, seed: u64 },
+    Prove { key: Key, pass: Hex, lock: String, fresh: Fresh },
     Challenge { seed: u64 },
     Present { lock: Provisioned, now: u64, presented: Hex, seed: Option<u64> },
+}
+
+/// What a holder's proof answers.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Fresh {
+    /// The challenge of this seed.
+    Seed(u64),
+    /// Nothing but the phone's time.
+    Time(u32),
 }
 
 #[derive(Deserialize)]
@@ -105,11 +115,20 @@ fn answer(order: Order) -> Option<Value> {
     let written = |bytes: &[u8]| json!({ "bytes": hex(bytes) });
     Some(match order {
         Order::Issue { key, content } => written(&issue(&key, &said(content)?)?),
-        Order::Prove { key, pass, lock, seed } => {
-            let pass = bytes(&pass)?;
+        Order::Prove { key, pass, lock, fresh } => {
+            let (pass, lock) = (bytes(&pass)?, Audience::parse(&lock)?);
             let document = Document::parse(&pass).ok()?;
-            let message = transcript(&document, &Audience::parse(&lock)?, challenge(seed).nonce());
-            written(with_proof(&pass, &key.sign(message.as_ref())?)?.as_ref())
+            let proven = match fresh {
+                Fresh::Seed(seed) => {
+                    let message = transcript(&document, &lock, challenge(seed).nonce());
+                    with_proof(&pass, &key.sign(message.as_ref())?)
+                }
+                Fresh::Time(time) => {
+                    let message = timed_transcript(&document, &lock, time);
+                    with_timed_proof(&pass, time, &key.sign(message.as_ref())?)
+                }
+            };
+            written(proven?.as_ref())
         }
         Order::Challenge { seed } => written(challenge(seed).nonce()),
         Order::Present { lock, now, presented, seed } => {
