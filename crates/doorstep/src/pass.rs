@@ -22,6 +22,8 @@ pub mod presented;
 pub mod proof;
 pub mod reader;
 pub mod record;
+#[cfg(all(test, feature = "esp256"))]
+mod rfc;
 pub mod rider;
 pub mod starts;
 pub mod state;

@@ -242,18 +242,17 @@ pub(super) fn message(header: &Header, kind: Kind, payload: &[u8]) -> Option<Mes
         Header::Mac { .. } => "MAC0",
         Header::Ed25519(_) | Header::Esp256(_) => "Signature1",
     };
-    structure(context, header.encode()?.as_ref(), kind, payload)
+    structure(context, header.encode()?.as_ref(), kind.context().as_bytes(), payload)
 }
 
 pub(super) fn structure<const N: usize>(
     context: &str,
     protected: &[u8],
-    kind: Kind,
+    external: &[u8],
     payload: &[u8],
 ) -> Option<Short<N>> {
     write(|e| {
-        e.array(4)?.str(context)?.bytes(protected)?.bytes(kind.context().as_bytes())?;
-        e.bytes(payload)?;
+        e.array(4)?.str(context)?.bytes(protected)?.bytes(external)?.bytes(payload)?;
         Ok(())
     })
 }

@@ -140,6 +140,8 @@ fn signed(
         Ok(())
     });
     payload
-        .and_then(|payload| structure("Signature1", &[], Kind::HolderProof, payload.as_ref()))
+        .and_then(|payload| {
+            structure("Signature1", &[], Kind::HolderProof.context().as_bytes(), payload.as_ref())
+        })
         .unwrap_or(Transcript::EMPTY)
 }
