@@ -8,7 +8,9 @@ use doorstep::door::bundle::{Bundle, PREFIX};
 use doorstep::door::journal::{Journal, Writer};
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
-use doorstep::door::{Door, MARKS, Steps};
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::reader::Groups;
+use doorstep::door::{Passes, Door, MARKS, Steps};
 use doorstep::id::LockId;
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::profile::{Profile, Uses};
@@ -35,6 +37,13 @@ fn door() -> Door {
         profile: courts.with_uses(Uses::Both).expect("both"),
         root: RootKey::from_secret(Secret::from_bytes([7; 32])),
         steps: Some(Steps { secret: OtpSecret::from_bytes(&[1; 20]).expect("a secret"), totp }),
+        passes: Some(Passes {
+            groups: Groups::default(),
+            keys: TrustedKeys::NONE,
+            root: None,
+            rotation: 0,
+            bulletin: 0,
+        }),
         test: true,
     })
 }

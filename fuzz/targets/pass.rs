@@ -11,7 +11,7 @@ use doorstep::pass::document::{Content, Document};
 use doorstep::pass::issue::maced;
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::Presented;
-use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::reader::{Groups, Moment, Reader};
 use doorstep::pass::record::Record;
 use doorstep::pass::state::State;
 use doorstep::pass::text;
@@ -39,7 +39,11 @@ impl Lock {
         assert_eq!(Record::from_bytes(bytes.as_ref()), Some(*record));
         let (floor, bulletin) = (self.belief.floor(), self.state.bulletin());
         let rotation = self.state.rotation();
-        (self.belief, self.state) = Reader::then(self.belief, &self.state, record);
+        self.belief = record.believed(self.belief);
+        self.state.fold(&self.belief, record);
+        let mut snapshot = [0; State::<MARKS>::LENGTH];
+        self.state.write(&mut snapshot).expect("its length");
+        assert_eq!(State::read(&snapshot), Some(self.state));
         assert!(self.belief.floor() >= floor, "the floor fell");
         assert!((bulletin..=bulletin + 1_000).contains(&self.state.bulletin()));
         assert!((rotation..=rotation + 1_000).contains(&self.state.rotation()));
@@ -83,10 +87,9 @@ fn lock() -> (Lock, RootKey) {
         Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
     let keys = RootKey::from_secret(Secret::from_bytes([0xA5; 32]));
     let name = |text| Audience::parse(text).expect("a name");
-    let reader = Reader::new(name("lk-00042"), &[name("club")], keys.clone(), None);
+    let reader = Reader::new(name("lk-00042"), Groups::of(&[name("club")]).expect("one is few"), keys.clone(), None);
     let now = Timestamp::from_seconds(1_800_057_600);
-    let trusted = TrustedKeys::provisioned(&[]).expect("none are few");
-    let state = State::new(trusted, now);
+    let state = State::new(TrustedKeys::NONE, 0, 0, now);
     (Lock { reader: reader.expect("few groups"), belief: Belief::new(clock, now), state }, keys)
 }
 

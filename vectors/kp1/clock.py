@@ -112,7 +112,9 @@ class Belief:
             return
         if time > self.ceiling:
             self.power_lost()
-        self.floor, self.ceiling = max(self.floor, time), max(self.ceiling, time)
+        if time > self.ceiling:
+            self.ceiling = NEVER
+        self.floor = max(self.floor, time)
 
     def restart(self, earliest, latest):
         self.floor = max(self.floor, earliest)

@@ -31,10 +31,26 @@ def content(bundle):
     out += profile_bytes(bundle["profile"])
     steps = bundle["steps"]
     if steps is None:
-        return out + b"\0"
-    secret = bytes.fromhex(steps["secret"])
-    out += bytes([1, ALGORITHMS.index(steps["algorithm"]), steps["digits"]])
-    return out + struct.pack(">QQH", steps["period"], steps["t0"], len(secret)) + secret
+        out += b"\0"
+    else:
+        secret = bytes.fromhex(steps["secret"])
+        out += bytes([1, ALGORITHMS.index(steps["algorithm"]), steps["digits"]])
+        out += struct.pack(">QQH", steps["period"], steps["t0"], len(secret)) + secret
+    return out + passes_bytes(bundle["passes"])
+
+
+def short(part):
+    return kp1.u(len(part), 1) + part
+
+
+def passes_bytes(passes):
+    if passes is None:
+        return b"\0"
+    out = b"\1" + kp1.u(len(passes["groups"]), 1) + b"".join(short(name.encode()) for name in passes["groups"])
+    out += kp1.u(len(passes["keys"]), 1)
+    for known in passes["keys"]:
+        out += short(bytes.fromhex(known["key"])) + struct.pack(">QQ", known["from"], known["until"])
+    return out + short(bytes.fromhex(passes["root"] or "")) + struct.pack(">II", passes["rotation"], passes["bulletin"])
 
 
 def text(content):
@@ -66,12 +82,24 @@ def belief_bytes(belief):
     return out + struct.pack(">11I", belief.pending, belief.day, belief.widened, *belief.heard_names)
 
 
-def snapshot(belief, now, epoch):
+def snapshot(belief, now, epoch, passes):
     """Of a door that was just installed."""
     full = struct.pack(">BQ", 0, now)
     keypad = b"\1" + belief_bytes(belief) + kp1.u(epoch, 4) + b"\0" + 3 * full + b"\0" + bytes(32 * 28)
     steps = b"\1" + 2 * bytes(17) + bytes(16) + kp1.u(now, 8)
-    return keypad + steps + full
+    return keypad + steps + full + passes_snapshot(now, passes)
+
+
+def passes_snapshot(now, passes):
+    """What a lock remembers of passes when it was just installed."""
+    passes = passes or {"keys": [], "rotation": 0, "bulletin": 0}
+    places = b""
+    for known in passes["keys"]:
+        places += short(bytes.fromhex(known["key"])).ljust(34, b"\0")
+        places += struct.pack(">QQI", known["from"], known["until"], 0)
+    numbers = struct.pack(">II", passes["rotation"], passes["bulletin"])
+    revoked, attempts = bytes(1 + 48 * 4), struct.pack(">BQ", 0, now)
+    return places.ljust(4 * 54, b"\0") + numbers + revoked + attempts + bytes(4 + 8 + 32 * 51)
 
 
 def head_after(number, hash_, record):
@@ -81,6 +109,8 @@ def head_after(number, hash_, record):
 
 def record(event):
     """The bytes of a record, from what it says."""
+    if event["event"] in PASSES:
+        return pass_record(event)
     kinds = {"elapsed": 16, "power_lost": 17, "signed": 18, "token": 19, "reset": 20, "missed": 21, "set_time": 22, "heard": 23, "tried": 1}
     kind = event["event"]
     if kind == "step":
@@ -99,12 +129,28 @@ def record(event):
     return (kp1.u(kinds[kind], 1) + kp1.u(event.get("since", 0), 4) + body).ljust(25, b"\0")
 
 
+PASSES = ["pass_tried", "pass_signed", "pass_opened", "pass_counted"]
+
+
+def pass_record(event):
+    """dp1.md, section 8."""
+    kind = event["event"]
+    id_ = bytes.fromhex(event.get("id", ""))
+    number, body = {
+        "pass_tried": (64, b""),
+        "pass_signed": (66, kp1.u(event.get("time", 0), 8)),
+        "pass_opened": (67, id_),
+        "pass_counted": (68, kp1.u(event.get("until", 0), 8) + id_),
+    }[kind]
+    return kp1.u(number, 1) + kp1.u(event.get("since", 0), 4) + body
+
+
 def journal(bundle, installed, events, number=0, hash_=bytes(32), key=None):
     """The journal of a door on which these events followed its installation."""
     belief = Belief(bundle["oscillator"], bundle["policy"], installed)
     lock = bundle["lock"].encode()
     out = b"DSJRNL1" + kp1.u(len(lock), 1) + lock + kp1.u(bundle["lock_generation"], 4)
-    out += snapshot(belief, installed, bundle["epoch"]) + kp1.u(number, 8) + hash_
+    out += snapshot(belief, installed, bundle["epoch"], bundle["passes"]) + kp1.u(number, 8) + hash_
     records = [record(event) for event in events]
     out += kp1.u(len(records), 4) + b"".join(kp1.u(len(one), 1) + one for one in records)
     key = key or kp1.hkdf(bytes.fromhex(bundle["root"]), b"kp1-journal")
@@ -134,6 +180,8 @@ def after(bundle, installed, events, number=0, hash_=bytes(32)):
                 belief.time = min(max(belief.time, belief.floor), belief.ceiling)
             continue
         belief.then({"event": "elapsed", "seconds": event.get("since", 0)})
-        if event["event"] != "tried":
+        if event["event"] == "pass_signed":
+            belief.then({"event": "signed", "time": event["time"]})
+        elif event["event"] != "tried" and event["event"] not in PASSES:
             belief.then({key: value for key, value in event.items() if key != "since"})
     return {"records": len(events), "number": number, "hash": hash_.hex(), "clock": belief.status()}

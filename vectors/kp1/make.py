@@ -394,9 +394,18 @@ def beliefs():
 
 ROOT = kp1.lock_root(SITE, "lck_door", 1).hex()
 STEPS = {"algorithm": "SHA1", "digits": 8, "period": 30, "t0": 0, "secret": b"12345678901234567890".hex()}
+# Public keys of RFC 8032, section 7.1, and the base point of P-256.
+ALWAYS = {"from": 0, "until": 2**64 - 1}
+PASSES = {
+    "groups": ["g-courts"],
+    "keys": [{"key": "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"} | ALWAYS],
+    "root": "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "rotation": 0, "bulletin": 0,
+}
+P256 = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
 BUNDLE = {
     "lock": "lck_door", "lock_generation": 1, "epoch": 0, "made_at": MIDNIGHT, "oscillator": "crystal",
     "policy": "trust_90min", "test": False, "root": ROOT, "profile": kp1.profile("courts"), "steps": STEPS,
+    "passes": PASSES,
 }
 
 
@@ -404,10 +413,15 @@ def bundles():
     cases = []
     kinds = {
         "a court that takes steps": BUNDLE,
-        "a locker": BUNDLE | {"lock": "l" * 40, "profile": profile_of(SOME), "steps": None, "test": True},
+        "a locker": BUNDLE | {"lock": "l" * 40, "profile": profile_of(SOME), "steps": None, "passes": None, "test": True},
         "an inn, provisioned anew": BUNDLE | {
             "lock_generation": 2**32 - 1, "epoch": 3, "oscillator": "calibrated", "policy": "need_time",
             "profile": profile_of(STAYS), "steps": STEPS | {"algorithm": "SHA512", "period": 60, "t0": 7},
+            "passes": {
+                "groups": ["g-floor-1", "g-all", "g-sauna", "g-0123456789abcd"],
+                "keys": PASSES["keys"] + 2 * [{"key": P256, "from": MIDNIGHT, "until": MIDNIGHT + DAY}],
+                "root": None, "rotation": 7, "bulletin": 2**32 - 1,
+            },
         },
     }
     for name, bundle in kinds.items():
@@ -416,7 +430,7 @@ def bundles():
         cases.append({"name": name, "text": line, "bundle": bundle})
         cases.append({"name": f"{name}, in lower case and by groups", "text": f" {line.lower()[:20]} {line.lower()[20:]}\n", "bundle": bundle})
         same = bundle["steps"] and bundle | {"steps": STEPS | {"digits": bundle["profile"]["digits"]}}
-        at_profile = len(door.content(bundle | {"steps": None, "profile": {**bundle["profile"], "classes": []}})) - 6
+        at_profile = len(door.content(bundle | {"steps": None, "passes": None, "profile": {**bundle["profile"], "classes": []}})) - 7
         edit = lambda place, byte: whole[:place] + bytes([byte]) + whole[place + 1 :]
         faults = {
             "cut": (line[:-1], "damaged"),
@@ -431,6 +445,21 @@ def bundles():
             "no classes": (door.text(edit(at_profile, 0)), "content"),
             "eleven digits": (door.text(edit(at_profile + 4, 11)), "content"),
             "more lanes than there are": (door.text(edit(at_profile + 1, 17)), "content"),
+        }
+        passes = bundle["passes"] or PASSES
+        changed = lambda **change: (door.text(door.content(bundle | {"passes": passes | change})), "content")
+        always = lambda key: [{"key": key} | ALWAYS]
+        faults |= {
+            "five groups": changed(groups=5 * ["g-a"]),
+            "a group without a name": changed(groups=[""]),
+            "a group of seventeen characters": changed(groups=[17 * "a"]),
+            "a group in capitals": changed(groups=["G-A"]),
+            "five keys of the issuer": changed(keys=5 * PASSES["keys"]),
+            "a key that is no point": changed(keys=always("02" + 32 * "ff")),
+            "a key of 31 bytes": changed(keys=always(31 * "07")),
+            "a key of no bytes": changed(keys=always("")),
+            "a key whose window is empty": changed(keys=[{"key": P256, "from": 5, "until": 5}]),
+            "a root that is no point": changed(root="04" + 32 * "00"),
         }
         if same:
             faults["steps as long as PINs"] = (door.text(door.content(same)), "content")
@@ -456,6 +485,15 @@ def journals():
             {"event": "step", "accepted": False, "at": MIDNIGHT + DAY + 40, "step": 0, "drift": 0},
             {"event": "step", "accepted": True, "at": MIDNIGHT + DAY + 40, "step": first + 1, "drift": 0},
             {"event": "power_lost", "since": 3600}, {"event": "set_time", "time": MIDNIGHT + 2 * DAY, "since": 60},
+        ],
+        "a guest with a pass, another with one that opens once, and a third without": [
+            wait(DAY), {"event": "pass_tried", "since": 7}, {"event": "pass_signed", "time": MIDNIGHT + DAY + 3},
+            {"event": "pass_opened", "id": "a102030405060708"}, {"event": "pass_tried", "since": 300},
+            {"event": "pass_signed", "time": MIDNIGHT}, {"event": "pass_counted", "id": "00010203", "until": MIDNIGHT + 2 * DAY},
+            {"event": "pass_tried", "since": 2**16}, wait(40),
+        ],
+        "a clock that a pass proves to have stood still for too long": [
+            wait(DAY), {"event": "pass_tried"}, {"event": "pass_signed", "time": MIDNIGHT + 3 * DAY}, wait(DAY),
         ],
         "a year of guests": [
             step for n in range(1, 40)

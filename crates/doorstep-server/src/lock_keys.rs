@@ -72,6 +72,7 @@ pub(crate) fn bundle(keys: &Keys, mode: Mode, lock: &Lock) -> Result<Bundle, Pro
         profile: lock.profile,
         root: root(keys, lock, lock.generation)?,
         steps: steps(keys, lock)?,
+        passes: None,
         test: mode == Mode::Test,
     })
 }

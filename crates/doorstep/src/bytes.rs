@@ -14,12 +14,18 @@ impl<const N: usize> Writer<N> {
         self.1 = place(&mut self.0, self.1, bytes);
     }
 
+    /// Leaves so many bytes as zeros.
+    #[cfg(feature = "pass")]
+    pub(crate) const fn skip(&mut self, bytes: usize) {
+        self.1 = self.1.saturating_add(bytes);
+    }
+
     pub(crate) const fn finish(self) -> [u8; N] {
         self.0
     }
 
     /// How many bytes were put so far.
-    #[cfg(all(feature = "lock", feature = "otp"))]
+    #[cfg(all(feature = "otp", feature = "pass"))]
     pub(crate) const fn length(&self) -> usize {
         self.1
     }
@@ -48,7 +54,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `length` bytes.
-    #[cfg(all(feature = "lock", feature = "otp"))]
+    #[cfg(feature = "pass")]
     pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -56,13 +62,13 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
-    #[cfg(any(feature = "pass", all(feature = "lock", feature = "otp")))]
+    #[cfg(feature = "pass")]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.0
     }
 
     /// Whether nothing is left.
-    #[cfg(all(feature = "lock", feature = "otp"))]
+    #[cfg(all(feature = "otp", feature = "pass"))]
     pub(crate) const fn is_done(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,18 +1,21 @@
-//! A lock as it is installed: a keypad (KP1), a clock that drifts and, where the site wants it, a TOTP
-//! secret that it shares with its issuer.
+//! A lock as it is installed: a keypad (KP1), a clock that drifts and, where the site wants them, a reader
+//! for passes (DP1) and a TOTP secret that it shares with its issuer.
 //!
 //! [`bundle::Bundle`] is what it is provisioned with, [`Door`] decides, [`state::State`] is what it
 //! remembers, and [`journal`] is how that goes home. PINs, long forms and control codes are judged by
-//! [`keypad::lock`], the codes of a TOTP door by [`otp::verify`];
-//! both speak to one belief about the time.
+//! [`keypad::lock`], the codes of a TOTP door by [`otp::verify`], passes by [`pass::reader`];
+//! all speak to one belief about the time.
 
 pub mod bundle;
 pub mod journal;
 pub mod record;
+#[cfg(feature = "encrypt")]
+pub mod sealed;
 pub mod state;
 
 use crate::clock::{self, Clock, totp};
 use crate::code::Code;
+use crate::cose::keys::Signer;
 use crate::id::LockId;
 use crate::keypad;
 use crate::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
@@ -23,6 +26,10 @@ use crate::otp::record::Presenter;
 use crate::otp::totp::Totp;
 use crate::otp::verify::{self, Accepted, Authenticator, Enrolled, Presented};
 use crate::otp::{self, OtpSecret};
+use crate::pass::claims::Audience;
+use crate::pass::key::TrustedKeys;
+use crate::pass::reader::{self, Groups, Reader};
+use crate::pass::state as passes;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::{Attempt, Matched, Spending};
@@ -55,6 +62,21 @@ impl Steps {
     }
 }
 
+/// What a door is provisioned with for passes. Without keys it takes those alone that were made with its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Passes {
+    /// The groups that it is in. Its own name follows from its id.
+    pub groups: Groups,
+    /// The keys of its issuer.
+    pub keys: TrustedKeys,
+    /// The issuer's root, under which keys are rotated.
+    pub root: Option<Signer>,
+    /// The number of the last rotation when it was provisioned. What was rotated away is not brought back.
+    pub rotation: u32,
+    /// The number of the last bulletin that it shall not take.
+    pub bulletin: u32,
+}
+
 /// A lock as it is installed. It decides; it remembers nothing.
 #[derive(Clone, Debug)]
 pub struct Door {
@@ -64,6 +86,7 @@ pub struct Door {
     clock: Clock,
     lock: Lock,
     steps: Option<Steps>,
+    passes: Option<(Passes, Reader)>,
 }
 
 /// Digits of the right shape, read from the keypad.
@@ -87,7 +110,11 @@ impl Door {
     pub fn new(bundle: &Bundle) -> Self {
         let Bundle { lock: id, generation, epoch, clock, profile, .. } = *bundle;
         let lock = Lock::new(bundle.root.clone(), profile);
-        Self { id, generation, epoch, clock, lock, steps: bundle.steps.clone() }
+        let passes = bundle.passes.map(|passes| {
+            let (name, root) = (Audience::of_lock(&id), bundle.root.clone());
+            (passes, Reader::new(name, passes.groups, root, passes.root))
+        });
+        Self { id, generation, epoch, clock, lock, steps: bundle.steps.clone(), passes }
     }
 
     /// Its name.
@@ -120,10 +147,30 @@ impl Door {
         self.steps.as_ref().map(|steps| &steps.totp)
     }
 
+    /// Its reader, if it takes passes.
+    #[must_use]
+    pub fn reader(&self) -> Option<&Reader> {
+        self.passes.as_ref().map(|(_, reader)| reader)
+    }
+
+    /// What its reader must know when something is presented, so many seconds after the last record.
+    #[must_use]
+    pub const fn pass_moment<const N: usize>(
+        &self,
+        state: &State<N>,
+        elapsed: u32,
+    ) -> reader::Moment {
+        reader::Moment { belief: *state.keypad.belief(), epoch: state.keypad.epoch(), elapsed }
+    }
+
     /// What it remembers when it is installed at `now`, which whoever installs it knows.
     #[must_use]
     pub fn install<const N: usize>(&self, now: Timestamp) -> State<N> {
-        State::new(self.clock, self.epoch, now)
+        let (keys, rotation, bulletin) = match &self.passes {
+            Some((passes, _)) => (passes.keys, passes.rotation, passes.bulletin),
+            None => (TrustedKeys::NONE, 0, 0),
+        };
+        State::new(self.clock, self.epoch, passes::State::new(keys, rotation, bulletin, now), now)
     }
 
     /// Reads what was typed. All that a door takes differs in length or in its first digit.
@@ -168,27 +215,38 @@ impl Door {
     /// The state after a record.
     #[must_use]
     pub fn then<const N: usize>(&self, state: &State<N>, record: &Record) -> State<N> {
+        let mut state = *state;
+        self.fold(&mut state, record);
+        state
+    }
+
+    /// Changes the state into the one after a record, where there is no memory for two.
+    pub fn fold<const N: usize>(&self, state: &mut State<N>, record: &Record) {
+        let hear = |state: &mut State<N>, elapsed, event| {
+            let heard = keypad::record::Record { elapsed, event: Event::Clock(event) };
+            self.lock.fold(&mut state.keypad, &heard);
+        };
         match record {
             Record::Keypad(record) => {
-                let mut after = State { keypad: self.lock.then(&state.keypad, record), ..*state };
+                let epoch = state.keypad.epoch();
+                self.lock.fold(&mut state.keypad, record);
                 let reset = matches!(record.event, Event::Clock(clock::Event::Reset { .. }));
-                if reset && after.keypad.epoch() != state.keypad.epoch() {
-                    self.follow_reset(&mut after);
+                if reset && state.keypad.epoch() != epoch {
+                    self.follow_reset(state);
                 }
-                after
             }
             Record::Step(record) => {
-                let heard = |step| {
-                    let clue = totp::clue(self.totp()?, step);
-                    let event = Event::Clock(clock::Event::Heard(clue));
-                    let heard = keypad::record::Record { elapsed: 0, event };
-                    Some(self.lock.then(&state.keypad, &heard))
-                };
-                State {
-                    keypad: record.event.accepted().and_then(heard).unwrap_or(state.keypad),
-                    steps: state.steps.then(record.at, &record.event),
-                    attempts: record.charge(state.attempts),
+                let clue = |step| Some(totp::clue(self.totp()?, step));
+                if let Some(clue) = record.event.accepted().and_then(clue) {
+                    hear(state, 0, clock::Event::Heard(clue));
                 }
+                state.steps = state.steps.then(record.at, &record.event);
+                state.attempts = record.charge(state.attempts);
+            }
+            Record::Pass(record) => {
+                let nothing = clock::Event::Elapsed { seconds: 0 };
+                hear(state, record.elapsed, record.event.clock().unwrap_or(nothing));
+                state.passes.fold(state.keypad.belief(), record);
             }
         }
     }
@@ -200,6 +258,7 @@ impl Door {
     fn follow_reset<const N: usize>(&self, state: &mut State<N>) {
         let belief = state.keypad.belief();
         state.attempts = state.attempts.set_back(belief.probable());
+        state.passes.follow_reset(belief);
         let latest = belief.now().zip(self.totp()).and_then(|(now, totp)| totp.step(now.latest));
         if state.steps.last_step() > latest {
             state.steps = otp::record::State::new(belief.probable());

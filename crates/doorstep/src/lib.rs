@@ -48,7 +48,7 @@ pub mod code;
 #[cfg(any(feature = "handover", feature = "pass"))]
 pub mod cose;
 pub mod crockford;
-#[cfg(all(feature = "lock", feature = "otp"))]
+#[cfg(all(feature = "otp", feature = "pass"))]
 pub mod door;
 #[cfg(feature = "handover")]
 pub mod handover;

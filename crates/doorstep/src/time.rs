@@ -63,6 +63,10 @@ pub struct Window {
 }
 
 impl Window {
+    /// All times but the very last second.
+    pub const ALWAYS: Self =
+        Self { from: Timestamp::from_seconds(0), until: Timestamp::from_seconds(u64::MAX) };
+
     /// The span from `from` up to, not including, `until`; `None` when that is empty.
     #[must_use]
     pub fn new(from: Timestamp, until: Timestamp) -> Option<Self> {

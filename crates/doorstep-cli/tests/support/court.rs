@@ -2,9 +2,10 @@
 
 use super::{Reply, reply};
 use doorstep::clock::{AfterPowerLoss, Clock, Event as ClockEvent, Oscillator};
-use doorstep::door::Steps;
+use doorstep::cose::keys::{IssuerKey, Signer};
 use doorstep::door::bundle::Bundle;
 use doorstep::door::record::Record;
+use doorstep::door::{Passes, Steps};
 use doorstep::id::LockId;
 use doorstep::keypad::control::Command as Order;
 use doorstep::keypad::issue::{Pin, derive_control};
@@ -14,6 +15,9 @@ use doorstep::keypad::record::{Event, Record as KeypadRecord};
 use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::otp::OtpSecret;
 use doorstep::otp::totp::Totp;
+use doorstep::pass::claims::Audience;
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::reader::Groups;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
 use doorstep_files::journal::{Folded, Journal as File};
@@ -30,6 +34,20 @@ pub(crate) struct Court {
     pub(crate) bundle: Bundle,
 }
 
+/// Whose passes the locks of the tests take.
+pub(crate) fn issuer() -> IssuerKey {
+    IssuerKey::from_seed(&Secret::from_bytes([1; 32]))
+}
+
+/// Under which its keys are rotated.
+pub(crate) fn issuer_root() -> IssuerKey {
+    IssuerKey::from_seed(&Secret::from_bytes([2; 32]))
+}
+
+fn public(key: &IssuerKey) -> Signer {
+    Signer::Ed25519(key.public())
+}
+
 /// A lock of 28 days and less, where PINs open once or many times.
 pub(crate) fn bundle() -> Bundle {
     Bundle {
@@ -44,6 +62,13 @@ pub(crate) fn bundle() -> Bundle {
         profile: Profile::general().unwrap().with_uses(Uses::Both).unwrap(),
         root: RootKey::from_secret(Secret::from_bytes([7; 32])),
         steps: None,
+        passes: Some(Passes {
+            groups: Groups::of(&[Audience::parse("g-courts").unwrap()]).unwrap(),
+            keys: TrustedKeys::provisioned(&[(public(&issuer()), Window::ALWAYS)]).unwrap(),
+            root: Some(public(&issuer_root())),
+            rotation: 0,
+            bulletin: 0,
+        }),
         test: true,
     }
 }

@@ -284,8 +284,11 @@ impl Belief {
             // Later than any oscillator of this class can be: it stood still and nobody noticed.
             self.power_lost();
         }
+        if time > self.ceiling {
+            // Longer than the power is trusted to have been off at most, so nothing is known of how long.
+            self.ceiling = NEVER;
+        }
         self.floor = self.floor.max(time);
-        self.ceiling = self.ceiling.max(time);
     }
 
     /// The answer to a nonce. `floor` is what it must not fall below: a reset may.

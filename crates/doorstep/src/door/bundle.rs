@@ -1,17 +1,21 @@
 //! What a lock is provisioned with, as one line of text: in a file, or in a QR code that an installer's
 //! phone reads.
 
-use super::Steps;
+use super::{Passes, Steps};
 use crate::bytes::{Reader, Writer};
 use crate::clock::{AfterPowerLoss, Clock, Oscillator};
+use crate::cose::keys::Signer;
 use crate::id::LockId;
 use crate::keypad::key::RootKey;
 use crate::keypad::profile::Profile;
 use crate::otp::text::{base32_bytes, write_base32_bytes};
 use crate::otp::totp::Totp;
 use crate::otp::{Algorithm, Digits, MAX_SECRET_LENGTH, OtpSecret};
+use crate::pass::claims::{Audience, HolderKey};
+use crate::pass::key::{MAX_KEYS, TrustedKey, TrustedKeys};
+use crate::pass::reader::{Groups, MAX_GROUPS};
 use crate::secret::Secret;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Window};
 use core::fmt;
 use core::num::NonZeroU64;
 use sha2::{Digest as _, Sha256};
@@ -24,7 +28,10 @@ pub const PREFIX: &str = "DSLOCK1:";
 const CHECK: usize = 4;
 
 /// The most bytes of an encoded bundle.
-const MAX_LENGTH: usize = 128 + Profile::LENGTH + MAX_SECRET_LENGTH;
+const MAX_LENGTH: usize = 128 + Profile::LENGTH + MAX_SECRET_LENGTH + MAX_PASSES;
+
+/// The most bytes of what is in it for passes.
+const MAX_PASSES: usize = 2 + MAX_GROUPS * (1 + Audience::MAX) + MAX_KEYS * 50 + 42;
 
 /// What a lock is provisioned with. Whoever reads it can derive all of this lock's codes.
 #[derive(Clone, Debug)]
@@ -45,6 +52,8 @@ pub struct Bundle {
     pub root: RootKey,
     /// The TOTP secret that it shares with its issuer, if it does.
     pub steps: Option<Steps>,
+    /// Whose passes it takes, if it takes any.
+    pub passes: Option<Passes>,
     /// Whether it is test data, for ever.
     pub test: bool,
 }
@@ -135,7 +144,8 @@ impl Bundle {
 
     /// `u8 length || lock id || u32 generation || u32 epoch || u64 made_at || u8 oscillator ||
     /// u8 after power loss || u8 test || root 32 || profile || u8 steps`, then, if it has steps, `u8 algorithm
-    /// || u8 digits || u64 period || u64 t0 || u16 length || secret`; and the checksum.
+    /// || u8 digits || u64 period || u64 t0 || u16 length || secret`; `u8 passes`, then, if it takes passes, what
+    /// [`put_passes`] writes; and the checksum.
     fn encode(&self) -> (Zeroizing<[u8; MAX_LENGTH]>, usize) {
         let mut out = Writer::<MAX_LENGTH>::new();
         let id = self.lock.as_str().as_bytes();
@@ -158,6 +168,10 @@ impl Bundle {
             let secret = secret.expose();
             out.put(&u16::try_from(secret.len()).unwrap_or(u16::MAX).to_be_bytes());
             out.put(secret);
+        }
+        out.put(&[u8::from(self.passes.is_some())]);
+        if let Some(passes) = &self.passes {
+            put_passes(passes, &mut out);
         }
         let length = out.length();
         let mut bytes = Zeroizing::new(out.finish());
@@ -188,6 +202,11 @@ impl Bundle {
             [1] => Some(steps(&mut from)?),
             _ => return None,
         };
+        let passes = match from.take()? {
+            [0] => None,
+            [1] => Some(passes(&mut from)?),
+            _ => return None,
+        };
         let whole = from.is_done() && test <= 1;
         whole.then_some(Self {
             lock,
@@ -198,6 +217,7 @@ impl Bundle {
             profile,
             root,
             steps,
+            passes,
             test: test == 1,
         })
     }
@@ -212,6 +232,61 @@ fn steps(from: &mut Reader<'_>) -> Option<Steps> {
     let length = u16::from_be_bytes(from.take()?);
     let secret = OtpSecret::from_bytes(from.slice(usize::from(length))?)?;
     Some(Steps { secret, totp: Totp { algorithm, digits, period, t0 } })
+}
+
+/// `u8 groups || (u8 length || name) ... || u8 keys || (u8 length || key || u64 begin || u64 end) ... ||
+/// u8 length || root || u32 rotation || u32 bulletin`; a root of no bytes is none.
+fn put_passes(passes: &Passes, out: &mut Writer<MAX_LENGTH>) {
+    let count = |count: usize| [u8::try_from(count).unwrap_or(u8::MAX)];
+    let put = |out: &mut Writer<MAX_LENGTH>, bytes: &[u8]| {
+        out.put(&count(bytes.len()));
+        out.put(bytes);
+    };
+    out.put(&count(passes.groups.iter().count()));
+    for group in passes.groups.iter() {
+        put(out, group.as_str().as_bytes());
+    }
+    out.put(&count(passes.keys.iter().count()));
+    for TrustedKey { key, window, .. } in passes.keys.iter() {
+        put(out, HolderKey::of(key).bytes());
+        out.put(&window.from().seconds().to_be_bytes());
+        out.put(&window.until().seconds().to_be_bytes());
+    }
+    let root = passes.root.as_ref().map(HolderKey::of);
+    put(out, root.as_ref().map_or(&[], HolderKey::bytes));
+    out.put(&passes.rotation.to_be_bytes());
+    out.put(&passes.bulletin.to_be_bytes());
+}
+
+fn passes(from: &mut Reader<'_>) -> Option<Passes> {
+    fn short<'a>(from: &mut Reader<'a>) -> Option<&'a [u8]> {
+        let [length] = from.take()?;
+        from.slice(usize::from(length))
+    }
+    fn key(from: &mut Reader<'_>) -> Option<Signer> {
+        HolderKey::from_bytes(short(from)?)?.signer()
+    }
+    let [count] = from.take()?;
+    let mut groups = [None; MAX_GROUPS];
+    for place in groups.get_mut(..usize::from(count))? {
+        *place = Some(Audience::parse(core::str::from_utf8(short(from)?).ok()?)?);
+    }
+    let [count] = from.take()?;
+    let mut keys = [None; MAX_KEYS];
+    for place in keys.get_mut(..usize::from(count))? {
+        *place = Some((key(from)?, Window::new(from.time()?, from.time()?)?));
+    }
+    let root = match short(from)? {
+        [] => None,
+        bytes => Some(HolderKey::from_bytes(bytes)?.signer()?),
+    };
+    Some(Passes {
+        groups: Groups::of(groups.iter().flatten())?,
+        keys: TrustedKeys::provisioned(keys.iter().flatten())?,
+        root,
+        rotation: u32::from_be_bytes(from.take()?),
+        bulletin: u32::from_be_bytes(from.take()?),
+    })
 }
 
 fn checksum(content: &[u8]) -> [u8; CHECK] {

@@ -10,6 +10,7 @@
 //! The key is `HKDF-SHA-256(salt none, key lock root, info "kp1-journal")`. Heads are those of
 //! [`crate::ledger`]. A journal is the lock's own word, and that of whoever opened the lock: it tells what
 //! happened, and may never make a code valid.
+//! It travels as it is, or sealed ([`super::sealed`]).
 
 use super::record::Record;
 use super::state::State;

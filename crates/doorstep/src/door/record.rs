@@ -1,10 +1,16 @@
-//! The records of a door's journal: those of its keypad and clock, and those of the codes of steps.
+//! The records of a door's journal: those of its keypad and clock, those of the codes of steps, and those of
+//! passes.
 
+use crate::bytes::Short;
 use crate::keypad::record as keypad;
 use crate::otp::record as otp;
+use crate::pass::record as pass;
 
 /// The most bytes of an encoded record.
-pub const MAX_LENGTH: usize = otp::RECORD_LENGTH;
+pub const MAX_LENGTH: usize = pass::MAX_LENGTH;
+
+/// Where the kinds of the records of passes begin.
+const PASSES: u8 = 64;
 
 /// Something that must be durable before the next step, or that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,20 +19,12 @@ pub enum Record {
     Keypad(keypad::Record),
     /// With a code of a step.
     Step(otp::Record),
+    /// With a pass or a rider (`docs/dp1.md`, section 8).
+    Pass(pass::Record),
 }
 
-/// An encoded record. Which kind it is shows in its length: 25 bytes or 29.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bytes {
-    bytes: [u8; MAX_LENGTH],
-    length: usize,
-}
-
-impl AsRef<[u8]> for Bytes {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
+/// An encoded record.
+pub type Bytes = Short<MAX_LENGTH>;
 
 impl Record {
     /// Seconds that were counted since the record before.
@@ -35,6 +33,7 @@ impl Record {
         match self {
             Self::Keypad(record) => record.elapsed,
             Self::Step(_) => 0,
+            Self::Pass(record) => record.elapsed,
         }
     }
 
@@ -42,21 +41,25 @@ impl Record {
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let with = |source: &[u8]| {
-            let mut bytes = [0; MAX_LENGTH];
-            for (place, byte) in bytes.iter_mut().zip(source) {
-                *place = *byte;
-            }
-            Bytes { bytes, length: source.len() }
+            let mut bytes = Bytes::EMPTY;
+            // Those of passes are the longest.
+            let _ = bytes.push(source);
+            bytes
         };
         match self {
             Self::Keypad(record) => with(&record.to_bytes()),
             Self::Step(record) => with(&record.to_bytes()),
+            Self::Pass(record) => record.to_bytes(),
         }
     }
 
-    /// Reads a record that was appended; `None` for anything else.
+    /// Reads a record that was appended; `None` for anything else. Those of passes have the highest first
+    /// bytes, of the others each kind has a length of its own.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.first().is_some_and(|kind| *kind >= PASSES) {
+            return pass::Record::from_bytes(bytes).map(Self::Pass);
+        }
         if let Ok(bytes) = bytes.try_into() {
             return keypad::Record::from_bytes(bytes).map(Self::Keypad);
         }
@@ -67,5 +70,11 @@ impl Record {
 impl From<keypad::Record> for Record {
     fn from(record: keypad::Record) -> Self {
         Self::Keypad(record)
+    }
+}
+
+impl From<pass::Record> for Record {
+    fn from(record: pass::Record) -> Self {
+        Self::Pass(record)
     }
 }

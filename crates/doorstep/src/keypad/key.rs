@@ -60,6 +60,13 @@ impl RootKey {
         keyed(&expand(&self.0, &[b"kp1-journal"]))
     }
 
+    /// The key under which a journal is sealed, so that whoever carries it cannot read it.
+    #[cfg(all(feature = "otp", feature = "encrypt"))]
+    pub(crate) fn journal_seal(&self) -> aes_gcm::Aes256Gcm {
+        let key = expand(&self.0, &[b"kp1-journal-seal"]);
+        KeyInit::new(&(*key.expose()).into())
+    }
+
     /// The key of control codes in an epoch.
     #[must_use]
     pub fn control(&self, epoch: u32) -> ControlKey {

@@ -117,7 +117,7 @@ impl HolderKey {
     }
 
     /// The bytes of the key alone, 32 or 33.
-    pub(super) const fn bytes(&self) -> &[u8] {
+    pub(crate) const fn bytes(&self) -> &[u8] {
         match self {
             Self::Ed25519(bytes) => bytes,
             Self::P256(bytes) => bytes,
@@ -125,7 +125,7 @@ impl HolderKey {
     }
 
     /// The key of so many bytes.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let long = || bytes.try_into().ok().map(Self::P256);
         bytes.try_into().ok().map(Self::Ed25519).or_else(long)
     }

@@ -1,5 +1,7 @@
 //! Whose documents a lock takes: the issuer's root and keys, and the key of the lock itself.
 
+use super::claims::HolderKey;
+use crate::bytes::{Reader, Writer};
 use crate::cose::keys::Signer;
 use crate::time::{Timestamp, Window};
 use hmac::{Hmac, Mac as _};
@@ -7,6 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 /// How many keys of its issuer a lock holds.
 pub const MAX_KEYS: usize = 4;
+
+/// Bytes of the longest key, and of a place in a snapshot.
+const LONGEST: usize = 33;
+const KEY: usize = 1 + LONGEST + 8 + 8 + 4;
 
 /// The first four bytes of `SHA-256("dp1-kid" || public key)`, by which documents name a key. Two keys may
 /// share a name; both are then tried.
@@ -52,15 +58,17 @@ impl TrustedKey {
 pub struct TrustedKeys([Option<TrustedKey>; MAX_KEYS]);
 
 impl TrustedKeys {
-    /// Those that a lock is provisioned with, good without an end; `None` when they are too many.
+    /// None, for a lock that takes no signed passes.
+    pub const NONE: Self = Self([None; MAX_KEYS]);
+
+    /// Those that a lock is provisioned with, each with its window; `None` when they are too many.
     #[must_use]
-    pub fn provisioned(keys: &[Signer]) -> Option<Self> {
-        let window = Window::new(Timestamp::from_seconds(0), Timestamp::from_seconds(u64::MAX))?;
-        let mut trusted = [None; MAX_KEYS];
-        for (place, key) in trusted.get_mut(..keys.len())?.iter_mut().zip(keys) {
-            *place = Some(TrustedKey::new(*key, window, 0));
+    pub fn provisioned<'a>(keys: impl IntoIterator<Item = &'a (Signer, Window)>) -> Option<Self> {
+        let (mut trusted, mut keys) = (Self::NONE, keys.into_iter());
+        for place in &mut trusted.0 {
+            *place = keys.next().map(|(key, window)| TrustedKey::new(*key, *window, 0));
         }
-        Some(Self(trusted))
+        keys.next().is_none().then_some(trusted)
     }
 
     /// The keys.
@@ -75,6 +83,43 @@ impl TrustedKeys {
 
     pub(super) fn filter(self, good: impl Fn(&TrustedKey) -> bool) -> Self {
         Self(self.0.map(|known| known.filter(&good)))
+    }
+
+    /// Bytes in a snapshot.
+    pub(super) const LENGTH: usize = MAX_KEYS * KEY;
+
+    /// For each place `u8 length of the key || key, zeros to 33 || u64 begin || u64 end || u32 sequence`, or
+    /// zeros.
+    pub(super) fn put<const N: usize>(&self, out: &mut Writer<N>) {
+        for place in &self.0 {
+            let Some(TrustedKey { key, window, sequence, .. }) = place else {
+                out.skip(KEY);
+                continue;
+            };
+            let key = HolderKey::of(key);
+            let key = key.bytes();
+            out.put(&[u8::try_from(key.len()).unwrap_or(u8::MAX)]);
+            out.put(key);
+            out.skip(LONGEST.saturating_sub(key.len()));
+            out.put(&window.from().seconds().to_be_bytes());
+            out.put(&window.until().seconds().to_be_bytes());
+            out.put(&sequence.to_be_bytes());
+        }
+    }
+
+    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let mut keys = Self::NONE;
+        for place in &mut keys.0 {
+            let [length] = from.take()?;
+            let key: [u8; LONGEST] = from.take()?;
+            let (begin, end) = (from.time()?, from.time()?);
+            let sequence = u32::from_be_bytes(from.take()?);
+            if length > 0 {
+                let key = HolderKey::from_bytes(key.get(..usize::from(length))?)?.signer()?;
+                *place = Some(TrustedKey::new(key, Window::new(begin, end)?, sequence));
+            }
+        }
+        Some(keys)
     }
 
     /// Takes a key in: in its own place if it is known, so that its window can be ended, else in a free one,

@@ -1,9 +1,10 @@
-//! What a lock remembers of passes whose uses are counted, or that were proven by time. Room is fixed, and marks are forgotten by the
-//! trusted floor alone.
+//! What a lock remembers of passes whose uses are counted, or that were proven by time. Room is fixed, and
+//! marks are forgotten by the trusted floor alone.
 
 use super::claims::{Pass, PassId};
 use super::reader::GRACE;
 use super::record::Remembered;
+use crate::bytes::{Reader, Writer};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -22,6 +23,40 @@ pub struct Mark {
     pub until: Timestamp,
     /// The phone's time in the last proof by time; the next one must be later.
     pub proven: Option<Timestamp>,
+}
+
+/// Bytes of an encoded mark.
+const MARK: usize = 51;
+
+impl Mark {
+    fn to_bytes(self) -> [u8; MARK] {
+        let mut out = Writer::new();
+        let id = self.id.as_bytes();
+        out.put(&[u8::try_from(id.len()).unwrap_or(u8::MAX)]);
+        out.put(id);
+        out.skip(PassId::MAX.saturating_sub(id.len()));
+        out.put(&[self.uses]);
+        for time in [self.first, self.last, self.until] {
+            out.put(&time.seconds().to_be_bytes());
+        }
+        out.put(&[u8::from(self.proven.is_some())]);
+        out.put(&self.proven.map_or(0, Timestamp::seconds).to_be_bytes());
+        out.finish()
+    }
+
+    fn from_bytes(bytes: &[u8; MARK]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        let [length] = from.take()?;
+        let id: [u8; PassId::MAX] = from.take()?;
+        let id = PassId::from_bytes(id.get(..usize::from(length))?)?;
+        let [uses] = from.take()?;
+        let (first, last, until) = (from.time()?, from.time()?, from.time()?);
+        let [proven] = from.take()?;
+        let proven = Some(from.time()?).filter(|_| proven == 1);
+        let mark = Self { id, uses, first, last, until, proven };
+        // A mark has one encoding.
+        (mark.to_bytes() == *bytes).then_some(mark)
+    }
 }
 
 /// Up to `N` marks.
@@ -106,6 +141,42 @@ impl<const N: usize> Marks<N> {
                 *place = None;
             }
         }
+    }
+}
+
+impl<const N: usize> Marks<N> {
+    /// Bytes of encoded marks.
+    pub(super) const LENGTH: usize = 8 + N * MARK;
+
+    /// `u64 latest end forgotten`, then for each place `u8 length of the id || id, zeros to 16 || u8 uses ||
+    /// u64 first || u64 last || u64 end || u8 proven by time || u64 that time`, or zeros.
+    pub(super) fn write(&self, out: &mut [u8]) -> Option<()> {
+        let (forgotten, places) = out.split_first_chunk_mut()?;
+        *forgotten = self.forgotten.seconds().to_be_bytes();
+        let places = places.as_chunks_mut::<MARK>().0;
+        if places.len() != N {
+            return None;
+        }
+        for (place, mark) in places.iter_mut().zip(&self.marks) {
+            *place = mark.map_or([0; MARK], |mark| mark.to_bytes());
+        }
+        Some(())
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let (forgotten, places) = bytes.split_first_chunk()?;
+        let (places, rest) = places.as_chunks::<MARK>();
+        let mut marks = Self::new();
+        marks.forgotten = Timestamp::from_seconds(u64::from_be_bytes(*forgotten));
+        if places.len() != N || !rest.is_empty() {
+            return None;
+        }
+        for (place, bytes) in marks.marks.iter_mut().zip(places) {
+            if *bytes != [0; MARK] {
+                *place = Some(Mark::from_bytes(bytes)?);
+            }
+        }
+        Some(marks)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::claims::{Audience, Pass};
 use super::document::{Document, Header, Malformed};
-use super::key::{TrustedKey, TrustedKeys, name_of};
+use super::key::{TrustedKeys, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
 use super::record::{Event, Record, Remembered};
@@ -19,7 +19,7 @@ use crate::cose::keys::Signer;
 use crate::keypad::key::RootKey;
 use crate::ledger::{Head, Place, Receipt};
 use crate::refusal::Refusal;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Window};
 use crate::verifier::{Attempt, Ledgered, Matched, Means, Spending, WrongReceipt};
 
 /// By how many seconds the window of a pass may be missed, on either side.
@@ -38,11 +38,32 @@ impl From<Malformed> for Refusal {
     }
 }
 
+/// The groups that a lock is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Groups([Option<Audience>; MAX_GROUPS]);
+
+impl Groups {
+    /// These groups; `None` when they are too many.
+    #[must_use]
+    pub fn of<'a>(groups: impl IntoIterator<Item = &'a Audience>) -> Option<Self> {
+        let (mut all, mut groups) = ([None; MAX_GROUPS], groups.into_iter());
+        for place in &mut all {
+            *place = groups.next().copied();
+        }
+        groups.next().is_none().then_some(Self(all))
+    }
+
+    /// The groups.
+    pub fn iter(&self) -> impl Iterator<Item = &Audience> {
+        self.0.iter().flatten()
+    }
+}
+
 /// What a lock is provisioned with for passes. The issuer's keys change, and are in its [`State`].
 #[derive(Clone, Debug)]
 pub struct Reader {
     name: Audience,
-    groups: [Option<Audience>; MAX_GROUPS],
+    groups: Groups,
     keys: RootKey,
     issuer: Option<Signer>,
 }
@@ -70,19 +91,15 @@ impl Moment {
 
 impl Reader {
     /// A lock that is called `name`, with its own keys, and the root of its issuer under which keys are
-    /// rotated. `None` when it is in too many groups.
+    /// rotated.
     #[must_use]
-    pub fn new(
+    pub const fn new(
         name: Audience,
-        groups: &[Audience],
+        groups: Groups,
         keys: RootKey,
         issuer: Option<Signer>,
-    ) -> Option<Self> {
-        let mut all = [None; MAX_GROUPS];
-        for (place, group) in all.get_mut(..groups.len())?.iter_mut().zip(groups) {
-            *place = Some(*group);
-        }
-        Some(Self { name, groups: all, keys, issuer })
+    ) -> Self {
+        Self { name, groups, keys, issuer }
     }
 
     /// Its name.
@@ -92,7 +109,7 @@ impl Reader {
     }
 
     fn is_meant(&self, audience: &Audience) -> bool {
-        *audience == self.name || self.groups.contains(&Some(*audience))
+        *audience == self.name || self.groups.iter().any(|group| group == audience)
     }
 
     /// Asks whether a pass may be verified. The record must be appended first. `challenge` is what the lock
@@ -165,8 +182,11 @@ impl Reader {
         let (Header::Ed25519(name) | Header::Esp256(name)) = *document.header() else {
             return Keys::None;
         };
-        let root = (name == name_of(&issuer)).then(|| TrustedKeys::provisioned(&[issuer]));
-        root.flatten().map_or(Keys::None, |keys| Keys::of(keys, document.header(), None))
+        if name != name_of(&issuer) {
+            return Keys::None;
+        }
+        let root = TrustedKeys::provisioned(&[(issuer, Window::ALWAYS)]);
+        root.map_or(Keys::None, |keys| Keys::of(keys, document.header(), None))
     }
 
     /// Names the record by which the clock learns when an authentic pass was made, whether or not it opens.
@@ -243,46 +263,6 @@ impl Reader {
         let record = moment.record(Event::Started);
         let place = Place::of(head, record.to_bytes().as_ref());
         Some((Starting::new(&self.keys, starts, place), record))
-    }
-
-    /// What a lock believes and remembers after a record.
-    #[must_use]
-    pub fn then<const N: usize>(
-        belief: Belief,
-        state: &State<N>,
-        record: &Record,
-    ) -> (Belief, State<N>) {
-        let mut belief = belief.then(&clock::Event::Elapsed { seconds: u64::from(record.elapsed) });
-        let mut state = *state;
-        if let Some(event) = record.event.clock() {
-            belief = belief.then(&event);
-        }
-        match record.event {
-            Event::Tried => state.attempts = state.attempts.taken(belief.floor()),
-            Event::Opened { id, remembered } => {
-                if let Some(used) = &remembered {
-                    state.marks.insert(id, used, belief.probable());
-                }
-            }
-            Event::Started => state.starts = state.starts.saturating_add(1),
-            Event::Verified { .. }
-            | Event::Token { .. }
-            | Event::Bulletin { .. }
-            | Event::Rotation(_) => state.attempts = state.attempts.give_back(),
-        }
-        match record.event {
-            Event::Bulletin { sequence, revoked, .. } if advances(state.bulletin, sequence) => {
-                (state.bulletin, state.revoked) = (sequence, revoked);
-            }
-            Event::Rotation(rotation) if advances(state.rotation, rotation.sequence) => {
-                let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
-                state.rotation = sequence;
-                state.keys.insert(TrustedKey::new(key, window, sequence));
-            }
-            _ => {}
-        }
-        state.marks.prune(belief.floor());
-        (belief, state)
     }
 }
 

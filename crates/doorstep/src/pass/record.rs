@@ -3,7 +3,7 @@
 use super::claims::{HolderKey, PassId};
 use super::rider::{Bulletin, MAX_REVOKED, Revoked, Rider, Rotation, Token};
 use crate::bytes::{Reader, Short};
-use crate::clock;
+use crate::clock::{self, Belief};
 use crate::time::{Timestamp, Window};
 
 /// The most bytes of an encoded record: that of a full bulletin.
@@ -97,6 +97,13 @@ impl Event {
 }
 
 impl Record {
+    /// What a lock believes after it.
+    #[must_use]
+    pub fn believed(&self, belief: Belief) -> Belief {
+        let counted = belief.then(&clock::Event::Elapsed { seconds: u64::from(self.elapsed) });
+        self.event.clock().map_or(counted, |event| counted.then(&event))
+    }
+
     /// The record as it is appended: `u8 kind || u32 elapsed ||` what the kind needs.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

@@ -2,6 +2,7 @@
 //! believes.
 
 use super::claims::Audience;
+use crate::bytes::{Reader, Writer};
 use crate::cose::Kind;
 use crate::cose::keys::Signer;
 use crate::time::{Timestamp, Window};
@@ -43,6 +44,20 @@ impl Revoked {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (prefixes, rest) = bytes.as_chunks();
         rest.is_empty().then(|| Self::from_prefixes(prefixes))?
+    }
+
+    /// Bytes in a snapshot.
+    pub(super) const LENGTH: usize = 1 + MAX_REVOKED * 4;
+
+    pub(super) fn put<const N: usize>(&self, out: &mut Writer<N>) {
+        out.put(&[self.count]);
+        out.put(self.prefixes.as_flattened());
+    }
+
+    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
+        let [count] = from.take()?;
+        let (prefixes, _) = from.slice(MAX_REVOKED * 4)?.as_chunks();
+        Self::from_prefixes(prefixes.get(..usize::from(count))?)
     }
 
     /// The prefixes.

@@ -1,15 +1,21 @@
 //! What a lock remembers for passes. What it believes about the time is not in it: a lock has one belief,
 //! whatever opens it.
 
-use super::key::TrustedKeys;
+use super::key::{TrustedKey, TrustedKeys};
 use super::mark::Marks;
-use super::rider::Revoked;
+use super::record::{Event, Record};
+use super::rider::{Revoked, advances};
+use crate::bytes::{Reader, Writer};
+use crate::clock::Belief;
 use crate::throttle::{Bucket, Pace};
 use crate::time::Timestamp;
 
 /// Verifications that fail: four at once, and one back each counted second. A signature is not guessed; this is
 /// for the battery.
 pub const PACE: Pace = Pace { burst: 4, refill: 1 };
+
+/// Bytes of a snapshot before its marks.
+const HEAD: usize = TrustedKeys::LENGTH + 4 + 4 + Revoked::LENGTH + 9 + 4;
 
 /// The state, with room for `N` passes whose uses are remembered. It holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +30,14 @@ pub struct State<const N: usize> {
 }
 
 impl<const N: usize> State<N> {
-    /// A lock that was just installed, with the keys that it was provisioned with.
+    /// A lock that was just installed, with the keys that it was provisioned with, and the numbers of the
+    /// rotation and the bulletin that were the last ones then: none up to them is taken any more.
     #[must_use]
-    pub const fn new(keys: TrustedKeys, floor: Timestamp) -> Self {
+    pub const fn new(keys: TrustedKeys, rotation: u32, bulletin: u32, floor: Timestamp) -> Self {
         Self {
             keys,
-            rotation: 0,
-            bulletin: 0,
+            rotation,
+            bulletin,
             revoked: Revoked::NONE,
             attempts: Bucket::full(PACE, floor),
             marks: Marks::new(),
@@ -78,5 +85,89 @@ impl<const N: usize> State<N> {
     #[must_use]
     pub const fn starts(&self) -> u32 {
         self.starts
+    }
+
+    /// The state after a record, when the lock believes `belief` after it ([`Record::believed`]).
+    #[must_use]
+    pub fn then(&self, belief: &Belief, record: &Record) -> Self {
+        let mut state = *self;
+        state.fold(belief, record);
+        state
+    }
+
+    /// Changes the state into the one after a record, where there is no memory for two.
+    pub fn fold(&mut self, belief: &Belief, record: &Record) {
+        match record.event {
+            Event::Tried => self.attempts = self.attempts.taken(belief.floor()),
+            Event::Opened { id, remembered } => {
+                if let Some(used) = &remembered {
+                    self.marks.insert(id, used, belief.probable());
+                }
+            }
+            Event::Started => self.starts = self.starts.saturating_add(1),
+            Event::Verified { .. }
+            | Event::Token { .. }
+            | Event::Bulletin { .. }
+            | Event::Rotation(_) => self.attempts = self.attempts.give_back(),
+        }
+        match record.event {
+            Event::Bulletin { sequence, revoked, .. } if advances(self.bulletin, sequence) => {
+                (self.bulletin, self.revoked) = (sequence, revoked);
+            }
+            Event::Rotation(rotation) if advances(self.rotation, rotation.sequence) => {
+                let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
+                self.rotation = sequence;
+                self.keys.insert(TrustedKey::new(key, window, sequence));
+            }
+            _ => {}
+        }
+        self.marks.prune(belief.floor());
+    }
+
+    /// After a clock reset, attempts wait for no time that was wrong.
+    pub(crate) fn follow_reset(&mut self, belief: &Belief) {
+        self.attempts = self.attempts.set_back(belief.floor());
+    }
+
+    /// Bytes of an encoded state.
+    pub const LENGTH: usize = HEAD + Marks::<N>::LENGTH;
+
+    /// Writes the state as a snapshot: `keys || u32 rotation || u32 bulletin || u8 revoked, 48 * 4 prefixes ||
+    /// u8 attempts used || u64 as of || u32 starts || marks`; `None` when `out` has not [`State::LENGTH`] bytes.
+    #[must_use]
+    pub fn write(&self, out: &mut [u8]) -> Option<()> {
+        let (head, marks) = out.split_first_chunk_mut()?;
+        *head = self.head();
+        self.marks.write(marks)
+    }
+
+    fn head(&self) -> [u8; HEAD] {
+        let mut out = Writer::new();
+        self.keys.put(&mut out);
+        out.put(&self.rotation.to_be_bytes());
+        out.put(&self.bulletin.to_be_bytes());
+        self.revoked.put(&mut out);
+        out.put(&[self.attempts.used()]);
+        out.put(&self.attempts.as_of().seconds().to_be_bytes());
+        out.put(&self.starts.to_be_bytes());
+        out.finish()
+    }
+
+    /// Reads a snapshot; `None` for anything else.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let (head, marks) = bytes.split_first_chunk::<HEAD>()?;
+        let mut from = Reader::new(head);
+        let keys = TrustedKeys::take(&mut from)?;
+        let rotation = u32::from_be_bytes(from.take()?);
+        let bulletin = u32::from_be_bytes(from.take()?);
+        let revoked = Revoked::take(&mut from)?;
+        let [used] = from.take()?;
+        let attempts = Bucket::stored(PACE, used, from.time()?);
+        let starts = u32::from_be_bytes(from.take()?);
+        let marks = Marks::read(marks)?;
+        let state = Self { keys, rotation, bulletin, revoked, attempts, marks, starts };
+        // A state has one encoding.
+        (state.head() == *head).then_some(state)
     }
 }

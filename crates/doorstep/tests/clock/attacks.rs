@@ -182,6 +182,13 @@ fn frozen_crystal() {
     assert!(shown.is_lost(), "two days that no crystal of the class can lose");
     assert_eq!(shown.floor(), at(NOON + 3 * DAY));
     let trusting = Belief::new(TRUSTING, at(NOON)).then(&elapsed(DAY));
-    let now = trusting.then(&Event::Signed(at(NOON + 3 * DAY))).now().unwrap();
-    assert!(now.earliest >= at(NOON + 3 * DAY));
+    let hour = trusting.then(&Event::Signed(at(NOON + DAY + 3600)));
+    let now = hour.now().unwrap();
+    assert!(now.earliest >= at(NOON + DAY + 3600) && now.latest > at(NOON + DAY + 3600 + 1200));
+    let days = trusting.then(&Event::Signed(at(NOON + 3 * DAY)));
+    assert!(
+        days.is_lost(),
+        "the pass may have been signed long ago, so this is no time to open by"
+    );
+    assert_eq!(days.floor(), at(NOON + 3 * DAY));
 }

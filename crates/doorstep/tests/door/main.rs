@@ -4,6 +4,7 @@
 
 mod bundle;
 mod journal;
+mod passes;
 mod steps;
 mod support;
 mod vectors;

@@ -2,10 +2,11 @@
 
 use doorstep::clock::{self, AfterPowerLoss, Clock, Oscillator};
 use doorstep::code::Code;
+use doorstep::cose::keys::{IssuerKey, Signer};
 use doorstep::door::bundle::Bundle;
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
-use doorstep::door::{Door, MARKS, Steps, Typed};
+use doorstep::door::{Door, MARKS, Passes, Steps, Typed};
 use doorstep::id::LockId;
 use doorstep::keypad::issue::Pin;
 use doorstep::keypad::key::RootKey;
@@ -15,6 +16,12 @@ use doorstep::keypad::tuple::{Form, Tuple};
 use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::otp::totp::Totp;
 use doorstep::otp::{Digits, OtpSecret};
+use doorstep::pass::claims::Audience;
+use doorstep::pass::document::Content;
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::presented::Presented;
+use doorstep::pass::proof::Challenge;
+use doorstep::pass::reader::Groups;
 use doorstep::refusal::Refusal;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
@@ -43,8 +50,24 @@ pub(crate) fn bundle() -> Bundle {
             secret: OtpSecret::from_bytes(b"12345678901234567890").unwrap(),
             totp,
         }),
+        passes: Some(Passes {
+            groups: Groups::of(&[Audience::parse("g-courts").unwrap()]).unwrap(),
+            keys: TrustedKeys::provisioned(&[(issuer(1), Window::ALWAYS)]).unwrap(),
+            root: Some(issuer(2)),
+            rotation: 3,
+            bulletin: 5,
+        }),
         test: true,
     }
+}
+
+/// A key of the issuer.
+pub(crate) fn issuer_key(seed: u8) -> IssuerKey {
+    IssuerKey::from_seed(&Secret::from_bytes([seed; 32]))
+}
+
+pub(crate) fn issuer(seed: u8) -> Signer {
+    Signer::Ed25519(issuer_key(seed).public())
 }
 
 pub(crate) fn written(bundle: &Bundle) -> String {
@@ -127,6 +150,45 @@ impl Installed {
                 let (spending, accepted) = door.moment(&self.state)?.spend(&matched, self.head)?;
                 let receipt = self.append(spending.place(), &accepted);
                 Ok(spending.granted(receipt).unwrap().found().shift)
+            }
+        }
+    }
+
+    /// Holds something to the reader.
+    pub(crate) fn tap(
+        &mut self,
+        bytes: &[u8],
+        challenge: Option<Challenge>,
+    ) -> Result<Content, Refusal> {
+        let door = self.door.clone();
+        let reader = door.reader().unwrap();
+        let moment = |this: &Self| door.pass_moment(&this.state, 0);
+        match Presented::parse(bytes)? {
+            Presented::Pass(pass) => {
+                let begun =
+                    reader.begin(&moment(self), &self.state.passes, pass, challenge, self.head);
+                let (attempt, tried) = begun?;
+                let receipt = self.append(attempt.place(), &tried.into());
+                let matched = attempt.counted(receipt).unwrap().compare()?;
+                let (learning, verified) = reader.verified(&moment(self), &matched, self.head);
+                let receipt = self.append(learning.place(), &verified.into());
+                let learned = learning.learned(receipt).unwrap();
+                let spent = reader.spend(&moment(self), &self.state.passes, &learned, self.head);
+                let (spending, opened) = spent?;
+                let receipt = self.append(spending.place(), &opened.into());
+                Ok(Content::Pass(*spending.granted(receipt).unwrap().found()))
+            }
+            Presented::Rider(rider) => {
+                let state = &self.state.passes;
+                let begun = reader.begin_rider(&moment(self), state, rider, challenge, self.head);
+                let (attempt, tried) = begun?;
+                let receipt = self.append(attempt.place(), &tried.into());
+                let matched = attempt.counted(receipt).unwrap().compare()?;
+                let spent =
+                    reader.spend_rider(&moment(self), &self.state.passes, &matched, self.head);
+                let (spending, taken) = spent?;
+                let receipt = self.append(spending.place(), &taken.into());
+                Ok(Content::Rider(*spending.granted(receipt).unwrap().found()))
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use crate::support::written;
 use doorstep::clock::{AfterPowerLoss, Oscillator};
-use doorstep::door::Door;
+use doorstep::cose::keys::Signer;
 use doorstep::door::bundle::{Bundle, BundleError};
 use doorstep::door::journal::{Journal, JournalError};
-use serde_json::Value;
+use doorstep::door::{Door, Passes};
+use doorstep::pass::claims::{Audience, HolderKey};
+use serde_json::{Value, json};
 
 fn cases(text: &str) -> Vec<Value> {
     let document: Value = serde_json::from_str(text).unwrap();
@@ -32,6 +34,11 @@ fn hold(bundle: &Bundle, said: &Value) -> bool {
         }
         _ => false,
     };
+    let same_passes = match (&bundle.passes, said["passes"].is_null()) {
+        (None, true) => true,
+        (Some(passes), false) => hold_passes(passes, &said["passes"]),
+        _ => false,
+    };
     let classes = said["profile"]["classes"].as_array().unwrap();
     let same_classes = classes.len() == bundle.profile.classes().len()
         && classes.iter().zip(bundle.profile.classes()).all(|(said, class)| {
@@ -42,6 +49,7 @@ fn hold(bundle: &Bundle, said: &Value) -> bool {
         });
     let profile = &said["profile"];
     same_steps
+        && same_passes
         && same_classes
         && profile["holders"] == bundle.profile.holders()
         && profile["generations"] == bundle.profile.generations()
@@ -56,6 +64,31 @@ fn hold(bundle: &Bundle, said: &Value) -> bool {
         && AfterPowerLoss::parse(said["policy"].as_str().unwrap())
             == Some(bundle.clock.after_power_loss)
         && bytes(&said["root"]) == bundle.root.secret().expose()
+}
+
+fn hold_passes(passes: &Passes, said: &Value) -> bool {
+    let groups: Vec<_> = passes.groups.iter().map(Audience::as_str).collect();
+    let key = |key: &Signer| match HolderKey::of(key) {
+        HolderKey::Ed25519(bytes) => hex(&bytes),
+        HolderKey::P256(bytes) => hex(&bytes),
+    };
+    let keys: Vec<_> = passes
+        .keys
+        .iter()
+        .map(|known| {
+            let (from, until) = (known.window.from().seconds(), known.window.until().seconds());
+            json!({"key": key(&known.key), "from": from, "until": until})
+        })
+        .collect();
+    *said
+        == json!({
+            "groups": groups, "keys": keys, "root": passes.root.as_ref().map(key),
+            "rotation": passes.rotation, "bulletin": passes.bulletin,
+        })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -95,7 +128,7 @@ fn journals() {
                 let (state, head) =
                     last.map_or((journal.before, journal.head), |(_, state, head)| (state, head));
                 let belief = state.keypad.belief();
-                let hash: String = head.hash.iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = hex(&head.hash);
                 assert_eq!(told["records"], journal.count(), "{}", case["name"]);
                 assert_eq!((&told["number"], &told["hash"]), (&head.seq.into(), &hash.into()));
                 assert_eq!(told["clock"]["floor"], belief.floor().seconds(), "{}", case["name"]);

@@ -5,6 +5,7 @@ use crate::support::*;
 use doorstep::clock::Event;
 use doorstep::pass::claims::Pass;
 use doorstep::pass::document::Content;
+use doorstep::pass::reader::{Groups, Reader};
 use doorstep::pass::rider::{Bulletin, MAX_ADVANCE, Revoked, Rider, Rotation, Token};
 use doorstep::refusal::Refusal;
 
@@ -199,13 +200,9 @@ fn no_document_passes_for_one_of_another_kind() {
             let at = own.windows(3).position(|w| w == [b'd', b'p', own_third(own)]).unwrap() - 1;
             let length = usize::from(own[at] & 31) + 1;
             let message = [&own[..at], context, &own[at + length..]].concat();
-            let reader = doorstep::pass::reader::Reader::new(
-                name("lk-00042"),
-                &[],
-                root_key(),
-                Some(key.public()),
-            );
-            let mut lock: Lock = Lock::with(reader.unwrap(), &[key.public()], NOW);
+            let (groups, root) = (Groups::default(), Some(key.public()));
+            let reader = Reader::new(name("lk-00042"), groups, root_key(), root);
+            let mut lock: Lock = Lock::with(reader, &[key.public()], NOW);
             let document = unsigned.signed(&key.sign(&message));
             let answer = lock.answer(document.as_ref(), Some(challenge(7)));
             assert_eq!(answer.is_ok(), message == own, "{content:?} {context:?}");

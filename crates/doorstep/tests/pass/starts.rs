@@ -3,6 +3,7 @@
 use crate::support::*;
 use doorstep::keypad::key::RootKey;
 use doorstep::pass::proof::Challenge;
+use doorstep::pass::reader::{Groups, Reader};
 use doorstep::pass::starts::Challenges;
 use doorstep::secret::Secret;
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ fn no_two_challenges_are_the_same_after_any_number_of_starts() {
     }
     let root = RootKey::from_secret(Secret::from_bytes([8; 32]));
     let mut other: Lock = Lock::new(NOW);
-    other.reader = doorstep::pass::reader::Reader::new(name("lk-00042"), &[], root, None).unwrap();
+    other.reader = Reader::new(name("lk-00042"), Groups::default(), root, None);
     assert!(seen.insert(nonce(&mut start(&mut other))), "of another lock");
 }
 

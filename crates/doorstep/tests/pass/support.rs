@@ -10,7 +10,7 @@ use doorstep::pass::issue::{Unsigned, maced};
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
 use doorstep::pass::proof::{Challenge, timed_transcript, transcript};
-use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::reader::{Groups, Moment, Reader};
 use doorstep::pass::record::Record;
 use doorstep::pass::rider::Rider;
 use doorstep::pass::state::State;
@@ -160,20 +160,21 @@ impl<const N: usize> Lock<N> {
     pub(crate) fn new(now: u64) -> Self {
         let root = Some(issuer_root().public());
         let groups = [name("club")];
-        let reader = Reader::new(name("lk-00042"), &groups, root_key(), root).unwrap();
+        let groups = Groups::of(&groups).unwrap();
+        let reader = Reader::new(name("lk-00042"), groups, root_key(), root);
         Self::with(reader, &[issuer().public()], now)
     }
 
     pub(crate) fn with(reader: Reader, keys: &[Signer], now: u64) -> Self {
-        let keys = TrustedKeys::provisioned(keys).unwrap();
-        let (belief, state) = (Belief::new(CLOCK, at(now)), State::new(keys, at(now)));
+        let belief = Belief::new(CLOCK, at(now));
+        let state = State::new(trusted(keys), 0, 0, at(now));
         let start = (belief, state);
         Self { reader, belief, state, epoch: 0, head: Head::EMPTY, journal: Vec::new(), start }
     }
 
     /// Installs it anew.
     pub(crate) fn install(&mut self, belief: Belief, keys: TrustedKeys) {
-        (self.belief, self.state) = (belief, State::new(keys, belief.floor()));
+        (self.belief, self.state) = (belief, State::new(keys, 0, 0, belief.floor()));
         self.start = (self.belief, self.state);
         (self.head, self.journal) = (Head::EMPTY, Vec::new());
     }
@@ -199,14 +200,13 @@ impl<const N: usize> Lock<N> {
         assert_eq!(Record::from_bytes(bytes.as_ref()), Some(*record));
         self.head = place.after;
         self.journal.push(*record);
-        (self.belief, self.state) = Reader::then(self.belief, &self.state, record);
+        (self.belief, self.state) = after((self.belief, self.state), record);
         // What is read back after a power cut is what was.
-        let (belief, state) = self.start;
-        let again = self
-            .journal
-            .iter()
-            .fold((belief, state), |(belief, state), record| Reader::then(belief, &state, record));
+        let again = self.journal.iter().fold(self.start, after);
         assert_eq!(again, (self.belief, self.state));
+        let mut snapshot = vec![0; State::<N>::LENGTH];
+        self.state.write(&mut snapshot).unwrap();
+        assert_eq!(State::read(&snapshot), Some(self.state));
         place.appended()
     }
 
@@ -254,6 +254,20 @@ impl<const N: usize> Lock<N> {
     pub(crate) fn code(&mut self, bytes: &[u8]) -> &'static str {
         self.show(bytes).map_or_else(|refusal| refusal.code(), |_| "opened")
     }
+}
+
+fn after<const N: usize>(
+    (belief, state): (Belief, State<N>),
+    record: &Record,
+) -> (Belief, State<N>) {
+    let belief = record.believed(belief);
+    (belief, state.then(&belief, record))
+}
+
+/// Keys that are good without an end.
+pub(crate) fn trusted(keys: &[Signer]) -> TrustedKeys {
+    let keys: Vec<_> = keys.iter().map(|key| (*key, Window::ALWAYS)).collect();
+    TrustedKeys::provisioned(&keys).unwrap()
 }
 
 /// A challenge whose nonce is known.

@@ -6,7 +6,7 @@ use doorstep::cose::keys::Signer;
 use doorstep::keypad::key::RootKey;
 use doorstep::pass::claims::HolderKey;
 use doorstep::pass::document::Content;
-use doorstep::pass::reader::Reader;
+use doorstep::pass::reader::{Groups, Reader};
 use doorstep::pass::rider::Rider;
 use doorstep::pass::text;
 use doorstep::secret::Secret;
@@ -39,7 +39,8 @@ fn lock(common: &Value) -> Lock {
     let groups: Vec<_> = groups.iter().map(|group| name(group.as_str().unwrap())).collect();
     let keys: Vec<_> = common["keys"].as_array().unwrap().iter().map(key).collect();
     let own = name(common["name"].as_str().unwrap());
-    let reader = Reader::new(own, &groups, root, Some(key(&common["issuer_root"]))).unwrap();
+    let reader =
+        Reader::new(own, Groups::of(&groups).unwrap(), root, Some(key(&common["issuer_root"])));
     assert_eq!(number(&common["room"]), 4, "the lock of these tests has room for so many");
     Lock::with(reader, &keys, 0)
 }
