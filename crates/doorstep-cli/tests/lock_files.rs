@@ -219,6 +219,7 @@ fn the_journal_goes_home_whole_and_nobody_else_can_write_one() {
     let opened = journal.steps(&door).filter(|(record, ..)| match record {
         Record::Keypad(record) => matches!(record.event, Event::Opened { .. }),
         Record::Step(record) => matches!(record.event, StepEvent::Accepted { .. }),
+        Record::Pass(_) => false,
     });
     assert_eq!(opened.count(), 3);
     let listed = court.must(&["journal"]).json;

@@ -125,6 +125,7 @@ impl What {
                 }
                 _ => Self::Other,
             },
+            Record::Pass(_) => Self::Other,
         }
     }
 

@@ -125,7 +125,7 @@ impl<const N: usize> State<N> {
     }
 
     /// After a clock reset, attempts wait for no time that was wrong.
-    pub(crate) fn follow_reset(&mut self, belief: &Belief) {
+    pub fn follow_reset(&mut self, belief: &Belief) {
         self.attempts = self.attempts.set_back(belief.floor());
     }
 

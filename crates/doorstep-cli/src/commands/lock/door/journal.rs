@@ -11,6 +11,8 @@ use doorstep::door::record::Record;
 use doorstep::keypad::lock::Found;
 use doorstep::keypad::record::{Event, Source};
 use doorstep::otp::record::Event as StepEvent;
+use doorstep::pass::record::Event as PassEvent;
+use doorstep::time::Timestamp;
 use doorstep_files::{FileError, private};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -79,6 +81,34 @@ fn write(out: &Path, bytes: &[u8]) -> Result<(), CliError> {
     })
 }
 
+fn describe_pass(event: &PassEvent, now: Timestamp) -> (&'static str, String, Value) {
+    let plain = |kind, text: String| (kind, text, Value::Null);
+    match event {
+        PassEvent::Tried => plain("tried", "a pass or a rider was held to it".to_owned()),
+        PassEvent::Verified { .. } => plain("pass_verified", "the pass was authentic".to_owned()),
+        PassEvent::Opened { id, .. } => {
+            let id = format!("{id:?}");
+            ("opened", format!("opened, by the pass {id}"), json!({ "pass": id }))
+        }
+        PassEvent::Bulletin { sequence, revoked, .. } => (
+            "bulletin",
+            format!("bulletin {sequence} came: {} passes are revoked", revoked.prefixes().len()),
+            json!({ "sequence": sequence, "revoked": revoked.prefixes().len() }),
+        ),
+        PassEvent::Token { time, .. } => (
+            "time_token",
+            format!("the issuer told the time: {}", clock_face(*time, now)),
+            json!({ "time": rfc3339(*time) }),
+        ),
+        PassEvent::Rotation(rotation) => (
+            "rotation",
+            format!("rotation {} came: a key of the issuer", rotation.sequence),
+            json!({ "sequence": rotation.sequence }),
+        ),
+        PassEvent::Started => plain("started", "it started".to_owned()),
+    }
+}
+
 /// A record in a word, in a sentence, and for machines.
 fn describe(record: &Record, known: &Known) -> (&'static str, String, Value) {
     let belief = known.state.keypad.belief();
@@ -98,6 +128,7 @@ fn describe(record: &Record, known: &Known) -> (&'static str, String, Value) {
                 _ => plain("other", "something else with a code of a step"),
             };
         }
+        Record::Pass(record) => return describe_pass(&record.event, now),
     };
     match record {
         Event::Tried(source) => {
