@@ -10,8 +10,10 @@ mod error;
 mod lock;
 mod output;
 mod randomness;
+mod refused;
 mod terminal;
 mod text;
+mod vault;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

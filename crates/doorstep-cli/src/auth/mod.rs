@@ -3,71 +3,7 @@
 
 pub(crate) mod aegis;
 pub(crate) mod authenticator;
-pub(crate) mod envelope;
 pub(crate) mod find;
 pub(crate) mod incoming;
-pub(crate) mod passphrase;
 pub(crate) mod screen;
 pub(crate) mod vault;
-
-use crate::error::CliError;
-use crate::output::{Answer, BAD};
-use serde_json::{Value, json};
-
-/// Why a command ends early: the answer is no, or something is broken.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Everything works, and the answer is no.
-    Refused(Refused),
-    /// A malfunction.
-    Failed(CliError),
-}
-
-/// An expected no.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// A stable name: lower case, underscores.
-    pub(crate) reason: &'static str,
-    /// What is known.
-    pub(crate) message: String,
-    /// What to do next.
-    pub(crate) hint: String,
-    /// What machines are told beside it.
-    pub(crate) details: Value,
-    /// The same for people: whole lines.
-    pub(crate) listing: String,
-}
-
-impl Refused {
-    pub(crate) fn new(
-        reason: &'static str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        let (message, hint) = (message.into(), hint.into());
-        Self { reason, message, hint, details: Value::Null, listing: String::new() }
-    }
-
-    /// The refusal as a command's answer.
-    pub(crate) fn answer(&self) -> Answer {
-        let json = json!({
-            "outcome": "refused", "reason": self.reason, "message": self.message,
-            "hint": self.hint, "details": self.details,
-        });
-        let text =
-            format!("{BAD}refused{BAD:#}: {}\n{}hint: {}", self.message, self.listing, self.hint);
-        Answer::refused(json, text)
-    }
-}
-
-impl From<CliError> for Stop {
-    fn from(error: CliError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Refused> for Stop {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}

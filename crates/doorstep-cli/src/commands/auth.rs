@@ -8,12 +8,13 @@ mod watch;
 
 use crate::auth::authenticator::Authenticator;
 use crate::auth::find::find;
-use crate::auth::passphrase::Source;
 use crate::auth::vault::Vault;
-use crate::auth::{Refused, Stop};
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{Answer, DIM, table};
+use crate::refused::{Refused, Stop};
+use crate::vault::default_path;
+use crate::vault::passphrase::Source;
 use serde_json::json;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -79,20 +80,10 @@ pub(crate) struct At {
 
 impl At {
     fn path(&self) -> Result<PathBuf, CliError> {
-        if let Some(path) = &self.vault {
-            return Ok(path.clone());
-        }
-        let directory = |name: &str| {
-            let value = std::env::var_os(name).map(PathBuf::from);
-            value.filter(|path| path.is_absolute())
-        };
-        directory("XDG_DATA_HOME")
-            .or_else(|| Some(directory("HOME")?.join(".local/share")))
-            .map(|data| data.join("doorstep/vault"))
-            .ok_or_else(|| {
-                CliError::usage("there is no home directory to keep a vault in")
-                    .hint("give --vault FILE")
-            })
+        self.vault.clone().or_else(|| default_path("vault")).ok_or_else(|| {
+            CliError::usage("there is no home directory to keep a vault in")
+                .hint("give --vault FILE")
+        })
     }
 
     fn clock(&self) -> Clock {
@@ -108,7 +99,8 @@ impl At {
     }
 
     fn open_or_make(&self) -> Result<Vault, Stop> {
-        let (vault, made) = Vault::open_or_make(&self.path()?, &self.passphrase(), &self.clock())?;
+        let (vault, made) =
+            Vault::open_or_make(&self.path()?, &self.passphrase(), &self.clock(), Vec::new())?;
         if made {
             let kind = if vault.is_test() { "a test vault" } else { "a new vault" };
             let path = vault.path().display();

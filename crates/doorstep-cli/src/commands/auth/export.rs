@@ -1,14 +1,15 @@
 //! `doorstep auth export`: the secrets, for another app or a backup, into a file that is new.
 
 use super::At;
+use crate::auth::aegis;
 use crate::auth::authenticator::{Authenticator, label};
 use crate::auth::find::find;
-use crate::auth::passphrase::Source;
-use crate::auth::{Stop, aegis};
 use crate::commands::code::warn;
 use crate::error::CliError;
 use crate::output::{Answer, BOLD};
 use crate::randomness;
+use crate::refused::Stop;
+use crate::vault::passphrase::Source;
 use doorstep::otp::migration::{self, BadMigration};
 use doorstep::otp::otpauth::{self, Entry};
 use doorstep_files::{FileError, private};

@@ -3,10 +3,10 @@
 use super::At;
 use crate::auth::aegis::{self, Aegis, BadAegis};
 use crate::auth::incoming::{Fate, Incoming, is_image, of_image, of_lines, read_file, take_in};
-use crate::auth::passphrase::Source;
-use crate::auth::{Refused, Stop};
 use crate::error::CliError;
 use crate::output::{Answer, table};
+use crate::refused::{Refused, Stop};
+use crate::vault::passphrase::Source;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

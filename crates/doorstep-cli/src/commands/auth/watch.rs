@@ -2,13 +2,13 @@
 
 use super::At;
 use super::code::next_hotp;
-use crate::auth::Stop;
-use crate::auth::passphrase::Source;
 use crate::auth::screen::{Event, Screen, Wish};
 use crate::auth::vault::Vault;
 use crate::output::Answer;
+use crate::refused::Stop;
 use crate::terminal::{Input, Terminal};
 use crate::text::parse_span;
+use crate::vault::passphrase::Source;
 use serde_json::Value;
 use zeroize::Zeroizing;
 

@@ -1,7 +1,7 @@
 //! Passphrases: typed without an echo, or read from a file for scripts.
 
-use super::{Refused, Stop};
 use crate::error::CliError;
+use crate::refused::{Refused, Stop};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;

@@ -9,9 +9,9 @@ use rand_core::CryptoRng;
 use std::ops::RangeInclusive;
 use zeroize::Zeroizing;
 
-/// Begins every vault; the last byte is the version.
-const MAGIC: [u8; 8] = *b"dsvault\x01";
-const HEADER_LENGTH: usize = 8 + 1 + 12 + SALT_LENGTH + CHECK_LENGTH + NONCE_LENGTH;
+/// Follows the seven bytes of the vault's kind.
+const VERSION: u8 = 1;
+const HEADER_LENGTH: usize = 7 + 1 + 1 + 12 + SALT_LENGTH + CHECK_LENGTH + NONCE_LENGTH;
 const SALT_LENGTH: usize = 16;
 const CHECK_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;
@@ -52,6 +52,7 @@ pub(crate) struct WrongPassphrase;
 
 /// What a passphrase opens, as long as the vault keeps its salt.
 pub(crate) struct Key {
+    kind: [u8; 7],
     test: bool,
     cost: Cost,
     salt: [u8; SALT_LENGTH],
@@ -62,13 +63,24 @@ pub(crate) struct Key {
 
 impl Key {
     /// The key of a new vault, or of one whose passphrase changes. `test` marks it for ever.
-    pub(crate) fn make(passphrase: &str, test: bool, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+    pub(crate) fn make(
+        passphrase: &str,
+        kind: [u8; 7],
+        test: bool,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Self {
         let mut salt = [0; SALT_LENGTH];
         rng.fill_bytes(&mut salt);
-        Self::derive(passphrase, test, COST, salt)
+        Self::derive(passphrase, kind, test, COST, salt)
     }
 
-    fn derive(passphrase: &str, test: bool, cost: Cost, salt: [u8; SALT_LENGTH]) -> Self {
+    fn derive(
+        passphrase: &str,
+        kind: [u8; 7],
+        test: bool,
+        cost: Cost,
+        salt: [u8; SALT_LENGTH],
+    ) -> Self {
         let mut output = Zeroizing::new([0; 64]);
         let derived = Params::new(cost.memory, cost.passes, cost.lanes, Some(output.len()))
             .and_then(|params| {
@@ -83,7 +95,7 @@ impl Key {
         for (place, byte) in secret.iter_mut().chain(&mut check).zip(output.iter()) {
             *place = *byte;
         }
-        Self { test, cost, salt, check, secret: Secret::from_bytes(*secret) }
+        Self { kind, test, cost, salt, check, secret: Secret::from_bytes(*secret) }
     }
 
     pub(crate) const fn is_test(&self) -> bool {
@@ -95,7 +107,8 @@ impl Key {
         let mut nonce = [0; NONCE_LENGTH];
         rng.fill_bytes(&mut nonce);
         let mut file = Vec::with_capacity(HEADER_LENGTH + content.len() + 16);
-        file.extend(MAGIC);
+        file.extend(self.kind);
+        file.push(VERSION);
         file.push(u8::from(self.test));
         for number in [self.cost.memory, self.cost.passes, self.cost.lanes] {
             file.extend(number.to_be_bytes());
@@ -117,6 +130,7 @@ impl Key {
 /// A vault as it lies on the disk: its head is open, its content sealed.
 pub(crate) struct Envelope<'a> {
     head: &'a [u8],
+    kind: [u8; 7],
     test: bool,
     cost: Cost,
     salt: [u8; SALT_LENGTH],
@@ -126,14 +140,17 @@ pub(crate) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    pub(crate) fn parse(file: &'a [u8]) -> Result<Self, BadVault> {
+    /// Takes a file apart that is to be a vault of this kind.
+    pub(crate) fn parse(file: &'a [u8], kind: [u8; 7]) -> Result<Self, BadVault> {
         let (head, sealed) = file.split_at_checked(HEADER_LENGTH).unwrap_or((file, &[]));
         let mut rest = head;
-        let magic: [u8; 8] = take(&mut rest).ok_or(BadVault::NotOne)?;
-        match magic {
-            MAGIC => {}
-            _ if magic.starts_with(b"dsvault") => return Err(BadVault::Version),
-            _ => return Err(BadVault::NotOne),
+        if take(&mut rest) != Some(kind) {
+            return Err(BadVault::NotOne);
+        }
+        match take(&mut rest) {
+            Some([VERSION]) => {}
+            Some(_) => return Err(BadVault::Version),
+            None => return Err(BadVault::NotOne),
         }
         let test = match take(&mut rest) {
             Some([0]) => false,
@@ -151,7 +168,7 @@ impl<'a> Envelope<'a> {
         let salt = take(&mut rest).ok_or(BadVault::Head)?;
         let check = take(&mut rest).ok_or(BadVault::Head)?;
         let nonce = take(&mut rest).ok_or(BadVault::Head)?;
-        Ok(Self { head, test, cost, salt, check, nonce, sealed })
+        Ok(Self { head, kind, test, cost, salt, check, nonce, sealed })
     }
 
     /// Whether it was made under a simulated clock. Only true once [`Self::open`] has agreed.
@@ -161,14 +178,15 @@ impl<'a> Envelope<'a> {
 
     /// The key that `passphrase` makes: this takes a while, by design.
     pub(crate) fn key(&self, passphrase: &str) -> Result<Key, WrongPassphrase> {
-        let key = Key::derive(passphrase, self.test, self.cost, self.salt);
+        let key = Key::derive(passphrase, self.kind, self.test, self.cost, self.salt);
         // Whoever has the file has the check; there is nothing to learn from how long this takes.
         if key.check == self.check { Ok(key) } else { Err(WrongPassphrase) }
     }
 
     /// Whether `key` is this vault's: its passphrase may have been changed by another process.
     pub(crate) fn fits(&self, key: &Key) -> bool {
-        (self.test, self.cost, self.salt, self.check) == (key.test, key.cost, key.salt, key.check)
+        (self.kind, self.test, self.cost, self.salt, self.check)
+            == (key.kind, key.test, key.cost, key.salt, key.check)
     }
 
     /// The content.
@@ -192,10 +210,15 @@ mod tests {
     use rand_core::SeedableRng as _;
 
     const CONTENT: &[u8] = b"the content";
+    const KIND: [u8; 7] = *b"dsvault";
+
+    fn parse(file: &[u8]) -> Result<Envelope<'_>, BadVault> {
+        Envelope::parse(file, KIND)
+    }
 
     fn sealed(test: bool) -> (Key, Vec<u8>) {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let key = Key::make("correct horse", test, &mut rng);
+        let key = Key::make("correct horse", KIND, test, &mut rng);
         let file = key.seal(CONTENT, &mut rng);
         (key, file)
     }
@@ -203,7 +226,7 @@ mod tests {
     #[test]
     fn a_vault_opens_under_its_passphrase_and_no_other() {
         let (_, file) = sealed(false);
-        let envelope = Envelope::parse(&file).unwrap();
+        let envelope = parse(&file).unwrap();
         let key = envelope.key("correct horse").unwrap();
         assert_eq!(&*envelope.open(&key).unwrap(), CONTENT);
         for wrong in ["", "correct horse ", "Correct horse"] {
@@ -218,11 +241,11 @@ mod tests {
         for position in 0..file.len() {
             let mut changed = file.clone();
             changed[position] ^= 1;
-            let opened = Envelope::parse(&changed).and_then(|envelope| {
+            let opened = parse(&changed).and_then(|envelope| {
                 if envelope.fits(&key) { envelope.open(&key) } else { Err(BadVault::Head) }
             });
             assert!(opened.is_err(), "byte {position}");
-            let cut = Envelope::parse(&file[..position]).and_then(|cut| cut.open(&key));
+            let cut = parse(&file[..position]).and_then(|cut| cut.open(&key));
             assert!(cut.is_err(), "cut at {position}");
         }
     }
@@ -231,7 +254,7 @@ mod tests {
     fn a_real_vault_is_never_taken_for_a_test_by_a_changed_byte() {
         let (key, mut file) = sealed(false);
         file[8] = 1;
-        let envelope = Envelope::parse(&file).unwrap();
+        let envelope = parse(&file).unwrap();
         assert!(envelope.is_test());
         assert_eq!(envelope.open(&key).err(), Some(BadVault::Content));
     }
@@ -247,13 +270,24 @@ mod tests {
             for value in values {
                 let mut costly = file.clone();
                 costly[field..field + 4].copy_from_slice(&value.to_be_bytes());
-                assert_eq!(Envelope::parse(&costly).err(), Some(BadVault::Head), "{value}");
+                assert_eq!(parse(&costly).err(), Some(BadVault::Head), "{value}");
             }
         }
         let mut newer = file;
         newer[7] = 2;
-        assert_eq!(Envelope::parse(&newer).err(), Some(BadVault::Version));
-        assert_eq!(Envelope::parse(b"{}").err(), Some(BadVault::NotOne));
+        assert_eq!(parse(&newer).err(), Some(BadVault::Version));
+        assert_eq!(parse(b"{}").err(), Some(BadVault::NotOne));
+    }
+
+    #[test]
+    fn a_vault_of_one_kind_passes_for_no_other() {
+        let (_, mut file) = sealed(false);
+        assert_eq!(Envelope::parse(&file, *b"dsphone").err(), Some(BadVault::NotOne));
+        file[..7].copy_from_slice(b"dsphone");
+        assert_eq!(parse(&file).err(), Some(BadVault::NotOne));
+        let renamed = Envelope::parse(&file, *b"dsphone").unwrap();
+        let key = renamed.key("correct horse").unwrap();
+        assert_eq!(renamed.open(&key).err(), Some(BadVault::Content));
     }
 
     #[test]
