@@ -7,13 +7,16 @@ mod commands;
 mod demo;
 mod device;
 mod error;
+mod input;
 mod lock;
 mod output;
+mod pass_file;
 mod randomness;
 mod refused;
 mod terminal;
 mod text;
 mod vault;
+mod wallet;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -57,6 +60,9 @@ enum Command {
     /// Bookings: who may open a lock, and when
     #[command(subcommand)]
     Booking(commands::booking::Command),
+    /// A wallet: passes for locks, as a guest's phone keeps them
+    #[command(subcommand)]
+    Wallet(commands::wallet::Command),
     /// An authenticator: your own codes, in a vault under a passphrase
     #[command(subcommand)]
     Auth(commands::auth::Command),
@@ -97,6 +103,7 @@ fn main() -> ExitCode {
         Command::Driver(command) => commands::driver::run(command),
         Command::Lock(command) => commands::lock::run(&command),
         Command::Booking(command) => commands::booking::run(&command),
+        Command::Wallet(command) => commands::wallet::run(&command),
         Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),
         Command::Account(command) => commands::account::run(command),

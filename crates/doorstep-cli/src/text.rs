@@ -147,6 +147,17 @@ pub(crate) fn span_text(seconds: u64) -> String {
     said.map(|(_, (count, unit))| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a character changes how others are shown: controls, and the marks that reorder text.
+pub(crate) fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+}
+
+/// A name of somebody else's without what would move a terminal's cursor or hide the rest of the line.
+pub(crate) fn safe(name: &str) -> String {
+    name.chars().take(120).map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// The API's way to write bytes.
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

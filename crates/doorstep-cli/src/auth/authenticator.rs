@@ -1,5 +1,6 @@
 //! One authenticator of a vault, and how it is stored there.
 
+use crate::text::hides;
 use doorstep::otp::OtpSecret;
 use doorstep::otp::ocra::suite::Suite;
 use doorstep::otp::otpauth::{self, Entry, Kind};
@@ -145,12 +146,6 @@ pub(crate) fn label(issuer: &str, account: &str) -> String {
         (issuer, "") => issuer.to_owned(),
         (issuer, account) => format!("{issuer}: {account}"),
     }
-}
-
-/// Whether a character changes how others are shown: controls, and the marks that reorder text.
-pub(crate) fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 fn names(issuer: &str, account: &str) -> Result<(String, String), BadName> {

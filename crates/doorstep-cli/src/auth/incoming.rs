@@ -1,13 +1,11 @@
 //! What other programs hand over: URIs, lists of them, and images of QR codes, read as hostile input.
 
-use super::authenticator::{Authenticator, BadName, hides, label};
+use super::authenticator::{Authenticator, BadName, label};
 use crate::error::CliError;
+use crate::input::read_codes;
+use crate::text::safe;
 use doorstep::otp::migration;
 use doorstep::otp::otpauth::{self, Entry, Warning};
-use doorstep_qr::MAX_FILE;
-use std::io::Read as _;
-use std::path::Path;
-use zeroize::Zeroizing;
 
 /// One authenticator that was handed over, or why it cannot be used.
 #[derive(Debug)]
@@ -30,30 +28,6 @@ impl Incoming {
     pub(crate) fn refused(name: &str, why: impl Into<String>) -> Self {
         Self { name: safe(name), read: Err(why.into()), warnings: Vec::new() }
     }
-}
-
-/// A name without what would move a terminal's cursor or hide the rest of the line.
-fn safe(name: &str) -> String {
-    name.chars().take(120).map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Reads what was exported, or a picture, from a file, or from standard input for `-`. Longer than
-/// any of them is refused, never cut.
-pub(crate) fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    let mut content = Zeroizing::new(Vec::new());
-    let longest = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
-    let beyond = longest.saturating_add(1);
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(beyond).read_to_end(&mut content)
-    } else {
-        std::fs::File::open(path).and_then(|open| open.take(beyond).read_to_end(&mut content))
-    };
-    read.map_err(|error| CliError::io("read", path, &error))?;
-    if content.len() > MAX_FILE {
-        return Err(CliError::new(format!("{} is larger than 32 MiB", path.display()))
-            .hint("name an export, or an image of a QR code"));
-    }
-    Ok(content)
 }
 
 const fn explain(warning: Warning) -> &'static str {
@@ -92,11 +66,7 @@ pub(crate) fn of_lines(text: &str) -> Vec<Incoming> {
 
 /// Reads all the QR codes of an image.
 pub(crate) fn of_image(file: &[u8]) -> Result<Vec<Incoming>, CliError> {
-    let codes = doorstep_qr::read(file).map_err(|bad| {
-        CliError::new(format!("cannot read the image: {bad}"))
-            .hint("take a sharp picture or screenshot, as PNG or JPEG, with the whole code in it")
-            .code("bad_image")
-    })?;
+    let codes = read_codes(file)?;
     let texts = codes.iter().enumerate();
     let read = texts.flat_map(|(number, code)| {
         let name = format!("QR code {}", number + 1);
@@ -106,11 +76,6 @@ pub(crate) fn of_image(file: &[u8]) -> Result<Vec<Incoming>, CliError> {
         }
     });
     Ok(read.collect())
-}
-
-/// Whether a file is an image, by how it begins.
-pub(crate) fn is_image(file: &[u8]) -> bool {
-    file.starts_with(b"\x89PNG") || file.starts_with(b"\xFF\xD8")
 }
 
 /// What became of one authenticator that was handed over.

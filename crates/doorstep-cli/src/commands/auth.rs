@@ -10,13 +10,14 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::find::find;
 use crate::auth::vault::Vault;
 use crate::clock::Clock;
+use crate::commands::confirm::confirm;
 use crate::error::CliError;
-use crate::output::{Answer, DIM, table};
-use crate::refused::{Refused, Stop};
+use crate::output::{Answer, table};
+use crate::refused::Stop;
 use crate::vault::default_path;
 use crate::vault::passphrase::Source;
 use serde_json::json;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
@@ -163,23 +164,6 @@ fn remove(name: &str, yes: bool, at: &At) -> Result<Answer, Stop> {
     })?;
     let text = format!("removed {}", meant.label());
     Ok(Answer::new(json!({ "removed": meant.to_json() }), text))
-}
-
-/// Goes on only if a person says yes.
-fn confirm(question: &str) -> Result<(), Stop> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(CliError::usage("nobody is there to confirm").hint("give --yes").into());
-    }
-    let _ = write!(anstream::stderr(), "{question} {DIM}[y/N]{DIM:#} ");
-    let mut line = String::new();
-    stdin.read_line(&mut line).map_err(|error| {
-        CliError::new(format!("cannot read the answer: {error}")).hint("give --yes")
-    })?;
-    if ["y", "yes"].contains(&line.trim().to_lowercase().as_str()) {
-        return Ok(());
-    }
-    Err(Refused::new("not_confirmed", "not confirmed", "nothing was changed").into())
 }
 
 fn passphrase(new: Option<&PathBuf>, at: &At) -> Result<Answer, Stop> {

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod booking;
 pub(crate) mod clock;
 pub(crate) mod code;
+pub(crate) mod confirm;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod driver;
@@ -15,6 +16,7 @@ pub(crate) mod lock;
 pub(crate) mod new_file;
 pub(crate) mod odds;
 pub(crate) mod serve;
+pub(crate) mod wallet;
 
 use crate::client::Client;
 use crate::error::CliError;

@@ -2,9 +2,10 @@
 
 use super::At;
 use crate::auth::authenticator::{Authenticator, BadName, Ocra};
-use crate::auth::incoming::{Fate, Incoming, of_image, of_uri, read_file, take_in};
+use crate::auth::incoming::{Fate, Incoming, of_image, of_uri, take_in};
 use crate::commands::code::{algorithm, read_line, secret_of, warn};
 use crate::error::CliError;
+use crate::input::read_file;
 use crate::output::{Answer, GOOD};
 use crate::refused::{Refused, Stop};
 use crate::text::parse_span;

@@ -2,8 +2,9 @@
 
 use super::At;
 use crate::auth::aegis::{self, Aegis, BadAegis};
-use crate::auth::incoming::{Fate, Incoming, is_image, of_image, of_lines, read_file, take_in};
+use crate::auth::incoming::{Fate, Incoming, of_image, of_lines, take_in};
 use crate::error::CliError;
+use crate::input::{is_image, read_file};
 use crate::output::{Answer, table};
 use crate::refused::{Refused, Stop};
 use crate::vault::passphrase::Source;

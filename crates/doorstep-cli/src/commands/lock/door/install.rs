@@ -1,9 +1,9 @@
 //! `doorstep lock install`: what an installer does, once.
 
 use super::weather::Change;
-use crate::auth::incoming::{is_image, read_file};
 use crate::clock::Clock;
 use crate::error::CliError;
+use crate::input::{is_image, read_codes, read_file};
 use crate::lock::hardware::Weather;
 use crate::lock::{VirtualLock, not_test};
 use crate::output::{Answer, GOOD};
@@ -115,11 +115,7 @@ fn read(path: &Path) -> Result<Zeroizing<String>, CliError> {
     if !is_image(&content) {
         return no_text(&content);
     }
-    let codes = doorstep_qr::read(&content).map_err(|bad| {
-        CliError::new(format!("cannot read the image: {bad}"))
-            .hint("take a sharp picture, as PNG or JPEG, with the whole code in it")
-            .code("bad_image")
-    })?;
+    let codes = read_codes(&content)?;
     let mut bundles = codes.iter().filter(|code| code.starts_with(PREFIX.as_bytes()));
     match (bundles.next(), bundles.next()) {
         (Some(code), None) => no_text(code),
