@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Driver(command) => commands::driver::run(command),
-        Command::Lock(command) => commands::lock::run(&command),
+        Command::Lock(command) => commands::lock::run(&command, cli.json),
         Command::Booking(command) => commands::booking::run(&command),
         Command::Wallet(command) => commands::wallet::run(&command),
         Command::Auth(command) => commands::auth::run(&command),

@@ -1,46 +1,15 @@
 //! A virtual lock that dies at each of its writes, or is used by sixteen processes at once: nothing opens
 //! twice that opens once, no attempt is free, and it always opens again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-
 mod support;
 
 use doorstep::door::Door;
 use doorstep::door::journal::Journal;
 use doorstep::keypad::control::Command as Order;
-use support::court::{Court, HOUR, MIDNIGHT, bundle, count_seconds, wrong_pin};
-use support::{Reply, WRITES, copy};
-
-/// Runs a command again and again, each time on the lock as it is now, and kills it at one write more;
-/// `look` is shown what it said by then, if it was told to anybody, and has the lock that is left.
-fn at_every_write(court: &Court, arguments: &[&str], look: impl Fn(&str, Option<&Reply>)) {
-    let words: Vec<&str> = ["lock"].iter().chain(arguments).copied().collect();
-    copy(&court.path("lock"), &court.path("before"));
-    let now = court.now();
-    let mut kills = 0;
-    for syscall in WRITES {
-        for nth in 1.. {
-            std::fs::remove_dir_all(court.path("lock")).unwrap();
-            copy(&court.path("before"), &court.path("lock"));
-            court.set_clock(now);
-            let (said, killed) =
-                support::killed_at(|command| court.surround(command), &words, syscall, nth);
-            kills += u32::from(killed);
-            let told = !killed || !said.json.is_null();
-            look(&format!("{syscall} {nth}, told {told}"), told.then_some(&said));
-            if !killed {
-                break;
-            }
-        }
-    }
-    assert!(kills >= 10, "only {kills} kills: the trace missed the writes");
-}
-
-/// How often the journal says that something happened.
-fn count(court: &Court, kind: &str) -> usize {
-    let journal = court.must(&["journal"]).json;
-    journal["records"].as_array().unwrap().iter().filter(|record| record["kind"] == kind).count()
-}
+use support::Reply;
+use support::court::{
+    Court, HOUR, MIDNIGHT, at_every_write, bundle, count, count_seconds, wrong_pin,
+};
 
 #[test]
 fn killed_at_every_write_a_pin_that_opens_once_never_opens_twice() {

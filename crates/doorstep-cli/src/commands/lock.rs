@@ -104,7 +104,7 @@ pub(crate) struct Lock {
     connection: Connection,
 }
 
-pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
+pub(crate) fn run(command: &Command, json: bool) -> Result<Answer, CliError> {
     match command {
         Command::New(args) => new::new(args),
         Command::List { site, limit, cursor, connection } => {
@@ -143,7 +143,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             events::list(client.get(&format!("/v1/locks/{lock}/events{query}"))?)
         }
         Command::Profiles(args) => profiles::run(args),
-        Command::Door(command) => door::run(command),
+        Command::Door(command) => door::run(command, json),
     }
 }
 

@@ -173,7 +173,7 @@ impl Awake<'_> {
     }
 
     /// Appends the record that a step of the pipeline waits for.
-    fn append_at(&mut self, place: &Place, record: Record) -> Result<Receipt, CliError> {
+    pub(super) fn append_at(&mut self, place: &Place, record: Record) -> Result<Receipt, CliError> {
         let before = self.known.head;
         self.append(record)?;
         if (place.before, place.after) != (before, self.known.head) {
@@ -203,6 +203,6 @@ pub(super) fn clock_record(event: clock::Event) -> Record {
     KeypadRecord { elapsed: 0, event: Event::Clock(event) }.into()
 }
 
-fn defect(error: impl std::fmt::Display) -> CliError {
+pub(super) fn defect(error: impl std::fmt::Display) -> CliError {
     CliError::new(format!("a defect of doorstep itself: {error}")).hint("please report it")
 }

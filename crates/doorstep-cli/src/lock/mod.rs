@@ -1,10 +1,13 @@
 //! A virtual lock: a directory, and programs that never talk to the server. `lock.bundle` is what it was
 //! provisioned with, `journal` what happened, `hardware.toml` the physics around it.
 
+pub(crate) mod antenna;
 mod door;
 pub(crate) mod hardware;
 pub(crate) mod journal;
 pub(crate) mod keypad;
+pub(crate) mod listener;
+pub(crate) mod reader;
 
 use crate::clock::Clock;
 use crate::error::CliError;
@@ -14,6 +17,7 @@ use doorstep::door::bundle::Bundle;
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
 use doorstep::door::{Door, MARKS};
+use doorstep::keypad::record::Event;
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use doorstep_files::journal::{Journal, Session};
@@ -199,6 +203,11 @@ impl VirtualLock {
         Ok(known)
     }
 
+    /// How many records there ever were.
+    pub(crate) fn records(&mut self) -> Result<u64, CliError> {
+        Ok(self.known()?.head.seq)
+    }
+
     pub(crate) fn hardware(&self) -> Result<Hardware, CliError> {
         Hardware::read_from(&self.dir)
     }
@@ -227,8 +236,32 @@ impl Awake<'_> {
     }
 
     /// What it knows now.
-    fn state(&self) -> State<MARKS> {
+    pub(crate) fn state(&self) -> State<MARKS> {
         self.known.counted_to(self.counter)
+    }
+
+    pub(crate) const fn door(&self) -> &Door {
+        self.door
+    }
+
+    /// Seconds counted since there is power.
+    pub(crate) const fn counter(&self) -> u64 {
+        self.counter
+    }
+
+    /// How many records there ever were.
+    pub(crate) const fn records(&self) -> u64 {
+        self.known.head.seq
+    }
+
+    /// Whether the power was lost since there were so many records, whoever found out.
+    pub(crate) fn lost_power_since(&self, records: u64) -> Result<bool, CliError> {
+        let ledger = self.session.state();
+        let (_, base) = ledger.base(self.door).ok_or_else(journal::foreign)?;
+        // Of records that are no longer kept nobody knows.
+        let Some(known) = records.checked_sub(base.head.seq) else { return Ok(true) };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        Ok(ledger.records.iter().skip(known).any(is_power_loss))
     }
 
     fn append(&mut self, record: Record) -> Result<(), CliError> {
@@ -236,6 +269,11 @@ impl Awake<'_> {
         self.known = self.known.then(self.door, &record);
         Ok(())
     }
+}
+
+fn is_power_loss(record: &Record) -> bool {
+    let lost = Event::Clock(clock::Event::PowerLost);
+    matches!(record, Record::Keypad(record) if record.event == lost)
 }
 
 /// Real locks run on real time.

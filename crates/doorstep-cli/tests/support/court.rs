@@ -1,6 +1,6 @@
 //! A court for tests: a virtual lock on a simulated clock, and an issuer who knows its root.
 
-use super::{Reply, reply};
+use super::{Reply, WRITES, copy, reply};
 use doorstep::clock::{AfterPowerLoss, Clock, Event as ClockEvent, Oscillator};
 use doorstep::cose::keys::{IssuerKey, Signer};
 use doorstep::door::bundle::Bundle;
@@ -212,6 +212,41 @@ pub(crate) fn wrong_pin(pin: &str, nth: u32) -> String {
     let least = 10_u64.pow(u32::try_from(pin.len() - 1).unwrap());
     let other = (number - least + 1 + u64::from(nth)) % (9 * least) + least;
     other.to_string()
+}
+
+/// Runs a command again and again, each time on the lock as it is now, and kills it at one write more;
+/// `look` is shown what it said by then, if it was told to anybody, and has the lock that is left.
+pub(crate) fn at_every_write(
+    court: &Court,
+    arguments: &[&str],
+    look: impl Fn(&str, Option<&Reply>),
+) {
+    let words: Vec<&str> = ["lock"].iter().chain(arguments).copied().collect();
+    copy(&court.path("lock"), &court.path("before"));
+    let now = court.now();
+    let mut kills = 0;
+    for syscall in WRITES {
+        for nth in 1.. {
+            std::fs::remove_dir_all(court.path("lock")).unwrap();
+            copy(&court.path("before"), &court.path("lock"));
+            court.set_clock(now);
+            let (said, killed) =
+                super::killed_at(|command| court.surround(command), &words, syscall, nth);
+            kills += u32::from(killed);
+            let told = !killed || !said.json.is_null();
+            look(&format!("{syscall} {nth}, told {told}"), told.then_some(&said));
+            if !killed {
+                break;
+            }
+        }
+    }
+    assert!(kills >= 10, "only {kills} kills: the trace missed the writes");
+}
+
+/// How often the journal says that something happened.
+pub(crate) fn count(court: &Court, kind: &str) -> usize {
+    let journal = court.must(&["journal"]).json;
+    journal["records"].as_array().unwrap().iter().filter(|record| record["kind"] == kind).count()
 }
 
 /// The records of a lock's file, without their meaning.

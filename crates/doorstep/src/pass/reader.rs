@@ -108,6 +108,12 @@ impl Reader {
         &self.name
     }
 
+    /// The groups that it is in.
+    #[must_use]
+    pub const fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
     fn is_meant(&self, audience: &Audience) -> bool {
         *audience == self.name || self.groups.iter().any(|group| group == audience)
     }

@@ -2,10 +2,13 @@
 
 pub(super) mod install;
 mod journal;
+mod listen;
+mod passes;
 mod press;
 mod pull_power;
 mod run;
 mod status;
+mod tap;
 mod weather;
 
 use crate::clock::Clock;
@@ -15,6 +18,7 @@ use crate::output::Answer;
 use crate::text::{clock_face, rfc3339};
 use doorstep::keypad::lock::Found;
 use doorstep::keypad::tuple::{Form, Tuple};
+use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -27,6 +31,12 @@ pub(crate) enum Command {
     /// At the door: type a code at the keypad
     #[command(after_help = press::EXAMPLES)]
     Press(press::Args),
+    /// At the door: hold a pass to the reader
+    #[command(after_help = tap::EXAMPLES)]
+    Tap(tap::Args),
+    /// At the door: the reader, live: phones meet the lock at its sockets, as over NFC and BLE
+    #[command(after_help = listen::EXAMPLES)]
+    Listen(listen::Args),
     /// At the door: the keypad, live in the terminal
     #[command(after_help = run::EXAMPLES)]
     Run(run::Args),
@@ -64,10 +74,12 @@ impl At {
     }
 }
 
-pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
+pub(crate) fn run(command: &Command, json: bool) -> Result<Answer, CliError> {
     match command {
         Command::Install(args) => install::run(args),
         Command::Press(args) => press::run(args),
+        Command::Tap(args) => tap::run(args),
+        Command::Listen(args) => listen::run(args, json),
         Command::Run(args) => run::run(args),
         Command::Status(at) => status::run(at),
         Command::Journal(args) => journal::run(args),
@@ -80,6 +92,16 @@ fn no_power(until: Timestamp, now: Timestamp) -> CliError {
     CliError::new(format!("the lock has no power until {}", clock_face(until, now)))
         .hint("wait; with a simulated clock: doorstep clock advance SPAN. To put the battery back now: doorstep lock pull-power --for 0s")
         .code("no_power")
+}
+
+/// Since when a refusal holds, or until when, in words.
+fn when_text(refusal: &Refusal, now: Timestamp) -> String {
+    match refusal {
+        Refusal::AlreadyUsed { at } => format!(", at {}", clock_face(*at, now)),
+        Refusal::Expired { until } => format!(", since {}", clock_face(*until, now)),
+        Refusal::NotYetValid { from } => format!(", only from {}", clock_face(*from, now)),
+        _ => String::new(),
+    }
 }
 
 /// A PIN that the lock found, in words. Nothing of it tells its digits.

@@ -1,5 +1,6 @@
 //! `doorstep lock journal`: what happened at the lock, as it goes home.
 
+use super::passes::{id_text, key_text, passes, window_text};
 use super::press::{command_json, command_text};
 use super::{At, pin_json, pin_text};
 use crate::error::CliError;
@@ -87,24 +88,31 @@ fn describe_pass(event: &PassEvent, now: Timestamp) -> (&'static str, String, Va
         PassEvent::Tried => plain("tried", "a pass or a rider was held to it".to_owned()),
         PassEvent::Verified { .. } => plain("pass_verified", "the pass was authentic".to_owned()),
         PassEvent::Opened { id, .. } => {
-            let id = format!("{id:?}");
+            let id = id_text(id);
             ("opened", format!("opened, by the pass {id}"), json!({ "pass": id }))
         }
-        PassEvent::Bulletin { sequence, revoked, .. } => (
-            "bulletin",
-            format!("bulletin {sequence} came: {} passes are revoked", revoked.prefixes().len()),
-            json!({ "sequence": sequence, "revoked": revoked.prefixes().len() }),
-        ),
+        PassEvent::Bulletin { sequence, revoked, .. } => {
+            let count = revoked.prefixes().len();
+            (
+                "bulletin",
+                format!("bulletin {sequence} came, with {}", passes(count)),
+                json!({ "sequence": sequence, "revoked": count }),
+            )
+        }
         PassEvent::Token { time, .. } => (
             "time_token",
-            format!("the issuer told the time: {}", clock_face(*time, now)),
+            format!("the issuer answered that it is {}", clock_face(*time, now)),
             json!({ "time": rfc3339(*time) }),
         ),
-        PassEvent::Rotation(rotation) => (
-            "rotation",
-            format!("rotation {} came: a key of the issuer", rotation.sequence),
-            json!({ "sequence": rotation.sequence }),
-        ),
+        PassEvent::Rotation(rotation) => {
+            let (key, sequence) = (key_text(&rotation.key), rotation.sequence);
+            let window = window_text(&rotation.window, now);
+            (
+                "rotation",
+                format!("rotation {sequence} came: key {key}, {window}"),
+                json!({ "sequence": sequence, "key": key }),
+            )
+        }
         PassEvent::Started => plain("started", "it started".to_owned()),
     }
 }

@@ -1,6 +1,6 @@
 //! `doorstep lock press`: one code typed at the keypad.
 
-use super::{At, no_power, pin_json, pin_text, tuple_json, tuple_text};
+use super::{At, no_power, pin_json, pin_text, tuple_json, tuple_text, when_text};
 use crate::error::CliError;
 use crate::lock::{Pressed, Woken};
 use crate::output::{Answer, BAD, GOOD, WARN};
@@ -131,12 +131,7 @@ fn why_text(pressed: &Pressed, belief: &Belief) -> String {
         }
         Pressed::Obeyed(command) => format!("why: {}", command_text(command, belief)),
         Pressed::Refused { refusal, found, .. } => {
-            let when = match refusal {
-                Refusal::AlreadyUsed { at } => format!(", at {}", clock_face(*at, now)),
-                Refusal::Expired { until } => format!(", since {}", clock_face(*until, now)),
-                Refusal::NotYetValid { from } => format!(", only from {}", clock_face(*from, now)),
-                _ => String::new(),
-            };
+            let when = when_text(refusal, now);
             let found = found.as_ref().map(|found| format!("; it is the {}", pin_text(found, now)));
             let (found, hint) = (found.unwrap_or_default(), keypad::hint(refusal));
             format!("why: {refusal}{when}{found}\nhint: {hint}")

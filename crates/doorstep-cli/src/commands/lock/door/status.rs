@@ -1,6 +1,7 @@
 //! `doorstep lock status`: what the lock believes and remembers. Nothing of it is secret.
 
 use super::At;
+use super::passes::{state_json, state_lines};
 use crate::error::CliError;
 use crate::lock::journal::Known;
 use crate::lock::{VirtualLock, Woken};
@@ -80,6 +81,7 @@ impl Status {
                 "room_for_single_use": marks.room(true), "room_for_revocations": marks.room(false),
             },
             "attempts": attempts.collect::<Map<_, _>>(),
+            "passes": door.reader().map(|reader| state_json(reader, &self.state.passes, belief)),
             "journal": {
                 "records": self.known.head.seq, "kept": self.lock.ledger().records.len(),
             },
@@ -143,6 +145,9 @@ impl Status {
             let (left, of) = (kind.left(), kind.bucket.pace().burst);
             let text = format!("{left} of {of} at {}{}", kind.label, next.unwrap_or_default());
             lines.push(("attempts", text));
+        }
+        if let Some(reader) = door.reader() {
+            lines.extend(state_lines(reader, &self.state.passes, belief));
         }
         lines.push(("journal", format!("{} records", self.known.head.seq)));
         lines.iter().map(|(name, text)| format!("{name:<10} {text}\n")).collect()
