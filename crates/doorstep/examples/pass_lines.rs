@@ -11,7 +11,7 @@ use doorstep::pass::issue::{Unsigned, maced};
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
 use doorstep::pass::proof::{Challenge, timed_transcript, transcript};
-use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::reader::{Groups, Moment, Reader};
 use doorstep::pass::record::Record;
 use doorstep::pass::rider::{Bulletin, Revoked, Rider, Rotation, Token};
 use doorstep::pass::state::State;
@@ -179,13 +179,19 @@ fn present(
     challenge: Option<Challenge>,
 ) -> Option<Value> {
     let groups: Option<Vec<_>> = lock.groups.iter().map(|group| Audience::parse(group)).collect();
-    let keys: Option<Vec<_>> = lock.keys.iter().map(public).collect();
+    let key = |key| Some((public(key)?, Window::ALWAYS));
+    let keys: Option<Vec<_>> = lock.keys.iter().map(key).collect();
     let root = RootKey::from_secret(secret(&lock.root)?);
     let clock =
         Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
     let lock = Lock {
-        reader: Reader::new(Audience::parse(&lock.name)?, &groups?, root, public(&lock.issuer))?,
-        state: State::new(TrustedKeys::provisioned(&keys?)?, now),
+        reader: Reader::new(
+            Audience::parse(&lock.name)?,
+            Groups::of(&groups?)?,
+            root,
+            public(&lock.issuer),
+        ),
+        state: State::new(TrustedKeys::provisioned(&keys?)?, 0, 0, now),
         belief: Belief::new(clock, now),
         epoch: lock.epoch,
         head: Head::EMPTY,
@@ -211,7 +217,8 @@ impl Lock {
     }
 
     fn append(&mut self, place: &Place, record: &Record) -> Receipt {
-        (self.belief, self.state) = Reader::then(self.belief, &self.state, record);
+        self.belief = record.believed(self.belief);
+        self.state.fold(&self.belief, record);
         self.head = place.after;
         place.appended()
     }
