@@ -1,6 +1,8 @@
 //! What a verification costs at least, and a C library as Rust calls it: the two ends between which
 //! the core is measured.
 
+pub mod tokens;
+
 use sha1::block_api::compress;
 use std::ffi::{CStr, c_char, c_int, c_uint};
 
