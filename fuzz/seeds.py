@@ -81,13 +81,15 @@ def seeds():
             line += struct.pack(">I", step["age"]) if "age" in step else b""
             lines += line.ljust(32, b"\0")
         yield "lock", lines
-    # What is presented, once as it is and once under the key of the fuzzed lock, and seconds in between.
+    # What is presented, as it is, under the key of the fuzzed lock, and encrypted and proven by time, and seconds
+    # in between.
     for case in json.loads((VECTORS / "dp1/presented.json").read_text())["cases"]:
         steps = b""
         for step in case["before"] + [case]:
             shown = bytes.fromhex(step.get("presented", ""))
             seconds = struct.pack(">I", step.get("seconds", 1))
-            for action, body in ((0, shown), (1, shown)) if shown else ((2, seconds),):
+            timed = struct.pack(">I", case["now"]) + shown
+            for action, body in ((0, shown), (1, shown), (2, timed)) if shown else ((3, seconds),):
                 steps += struct.pack(">BH", action, len(body)) + body
         yield "pass", steps
     # The example of the specification, as commands and as fragments.

@@ -6,6 +6,7 @@ import pathlib
 import re
 import sys
 
+import aes
 import cbor
 import curves
 
@@ -14,7 +15,7 @@ from clock import Belief  # noqa: E402
 from kp1 import hkdf  # noqa: E402
 
 GRACE, EXACT, PROOF, PHONE, ADVANCE, LARGEST = 900, 900, 30, 60, 1_000, 48
-ED25519, ESP256, HMAC = -19, -9, 4
+ED25519, ESP256, HMAC, A256GCM = -19, -9, 4, 3
 AUD, EXP, NBF, IAT, CTI, CNF, SCOPE, NONCE, EXI, REVOKED, SEQUENCE = 3, 4, 5, 6, 7, 8, 9, 10, 40, -65537, -65538
 CONTEXT = {"pass": b"dp1", "proof": b"dp-h", "bulletin": b"dp-r", "token": b"dp-t", "rotation": b"dp-k"}
 
@@ -33,6 +34,16 @@ def require(fact):
 
 def mac_key(root, epoch):
     return hkdf(root, b"dp1-mac" + epoch.to_bytes(4, "big"))
+
+
+def encryption_key(root, epoch):
+    return hkdf(root, b"dp1-encrypt" + epoch.to_bytes(4, "big"))
+
+
+def nonce(root, starts, number):
+    """The challenge of this number since the lock started so many times."""
+    message = starts.to_bytes(4, "big") + number.to_bytes(4, "big")
+    return hmac.digest(hkdf(root, b"dp1-nonce"), message, hashlib.sha256)[:16]
 
 
 def name_of(key):
@@ -55,26 +66,51 @@ def verify(algorithm, key, message, check):
 class Document:
     def __init__(self, data):
         require(len(data) <= 320)
-        tag = cbor.decode(data)
-        require(isinstance(tag, cbor.Tag) and isinstance(tag[1], list) and len(tag[1]) == 4)
-        self.protected, unprotected, self.payload, self.check = tag[1]
+        self.data, tag = data, cbor.decode(data)
+        require(isinstance(tag, cbor.Tag) and isinstance(tag[1], list))
+        self.encrypted = tag[0] == 16
+        require(len(tag[1]) == (3 if self.encrypted else 4))
+        self.protected, unprotected, self.payload, self.check = [*tag[1], b""][:4]
         require(all(isinstance(part, bytes) for part in (self.protected, self.payload, self.check)))
-        require(unprotected == {} and isinstance(unprotected, dict))
+        require(isinstance(unprotected, dict))
         header = cbor.decode(self.protected)
         require(isinstance(header, dict) and list(header) == [1, 4])
         self.algorithm, self.name = header[1], header[4]
         require(type(self.algorithm) is int and isinstance(self.name, bytes))
+        require(self.algorithm in {16: (A256GCM,), 17: (HMAC,), 18: (ED25519, ESP256)}.get(tag[0], ()))
         self.maced = self.algorithm == HMAC
-        require((tag[0], self.maced) in ((17, True), (18, False)))
-        if self.maced:
-            require(1 <= len(self.name) <= 4 and len(self.check) == 8)
+        if self.maced or self.encrypted:
+            require(1 <= len(self.name) <= 4)
             require(self.name == b"\0" or self.name[0] != 0)
         else:
-            require(self.algorithm in (ED25519, ESP256))
-            require(len(self.name) == 4 and len(self.check) == 64)
-        self.claims = cbor.decode(self.payload)
+            require(len(self.name) == 4)
+        if self.encrypted:
+            require(list(unprotected) == [5] and isinstance(unprotected[5], bytes) and len(unprotected[5]) == 12)
+            require(16 <= len(self.payload) <= 256)
+            self.iv, self.claims, self.kind = unprotected[5], None, "pass"
+        else:
+            require(unprotected == {} and len(self.check) == (8 if self.maced else 64))
+            self.read(self.payload)
+
+    def read(self, payload):
+        self.claims = cbor.decode(payload)
         require(isinstance(self.claims, dict))
-        self.kind = kind_of(self.claims, self.maced)
+        self.kind = kind_of(self.claims, self.maced or self.encrypted)
+
+    def decrypt(self, key):
+        """Whether it could be, and is a pass."""
+        data = cbor.encode(["Encrypt0", self.protected, CONTEXT["pass"]])
+        payload = aes.opened(key, self.iv, self.payload, data)
+        if payload is None:
+            return False
+        try:
+            self.read(payload)
+        except cbor.Malformed:
+            return False
+        return self.kind == "pass"
+
+    def digest(self):
+        return hashlib.sha256(self.data if self.encrypted else self.message()).digest()
 
     def message(self):
         context = "MAC0" if self.maced else "Signature1"
@@ -112,7 +148,7 @@ def scope_of(claims):
     return (scope[1] if len(scope) == 2 else 1 if once else None), bool(scope[0] & 8)
 
 
-def kind_of(claims, maced):
+def kind_of(claims, own):
     number = lambda label: type(claims.get(label)) is int and 0 <= claims[label] < 2**32
     labels = set(claims)
     if AUD in labels:
@@ -135,7 +171,7 @@ def kind_of(claims, maced):
         require(point(key))
         return "rotation"
     require({EXP, NBF, CTI} <= labels <= {AUD, EXP, NBF, IAT, CTI, CNF, SCOPE, EXI})
-    require(maced or {AUD, IAT} <= labels)
+    require(own or {AUD, IAT} <= labels)
     require(claims[NBF] < claims[EXP] and claims.get(EXI) != 0)
     require(isinstance(claims[CTI], bytes) and 4 <= len(claims[CTI]) <= 16)
     scope_of(claims)
@@ -153,8 +189,7 @@ def prefixes_of(claims):
 
 def transcript(document, lock, fresh):
     """What a holder signs: `fresh` is the nonce, or the phone's time."""
-    hashed = hashlib.sha256(document.message()).digest()[:16]
-    return structure("Signature1", b"", "proof", cbor.encode([fresh, lock, hashed]))
+    return structure("Signature1", b"", "proof", cbor.encode([fresh, lock, document.digest()[:16]]))
 
 
 def presented(data):
@@ -206,11 +241,13 @@ class Lock:
         if self.used >= 4:
             raise Refused("throttled")
         keys = self.keys_of(document)
-        audience = document.claims.get(AUD)
-        if not keys or (audience is not None and audience not in self.names):
+        if not keys or not (document.encrypted or self.is_meant(document)):
             raise Refused("wrong_code")
         self.used += 1
-        if not any(verify(algorithm, key, document.message(), document.check) for algorithm, key in keys):
+        if document.encrypted:
+            if not document.decrypt(keys[0][1]) or not self.is_meant(document):
+                raise Refused("wrong_code")
+        elif not any(verify(algorithm, key, document.message(), document.check) for algorithm, key in keys):
             raise Refused("wrong_code")
         if document.kind != "pass":
             return self.take(document, nonce, age)
@@ -219,13 +256,18 @@ class Lock:
             self.sign(document.claims[IAT])
         return self.open(document, proof, nonce, age)
 
+    def is_meant(self, document):
+        return document.claims.get(AUD, self.name) in self.names
+
     def keys_of(self, document):
-        claims = document.claims
+        claims, own = document.claims, int.from_bytes(document.name, "big") == self.epoch
+        if document.encrypted:
+            return [(A256GCM, encryption_key(self.root, self.epoch))] if own else []
         if document.kind == "rotation":
             known = [{"key": self.issuer_root, "from": 0, "until": 2**64}] if self.issuer_root else []
             known = [] if document.maced else known
         elif document.maced:
-            return [(HMAC, mac_key(self.root, self.epoch))] if int.from_bytes(document.name, "big") == self.epoch else []
+            return [(HMAC, mac_key(self.root, self.epoch))] if own else []
         else:
             known = [key for key in self.keys if key["from"] <= claims[IAT] < key["until"]]
         good = lambda key: key["until"] > self.floor() and key["key"][0] == document.algorithm

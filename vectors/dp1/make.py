@@ -67,8 +67,28 @@ class MacKey:
         return hmac.digest(dp1.mac_key(ROOT, self.epoch), message, hashlib.sha256)[:8]
 
 
+class SealKey:
+    algorithm = dp1.A256GCM
+
+    def __init__(self, epoch=0):
+        self.epoch = epoch
+
+
+def encrypted(key, claims, protected=None, payload=None, iv=bytes(range(12)), kind="pass", tag=b"\xd0", unprotected=None,
+              context="Encrypt0", secret=None, parts=b"\x83", more=b""):
+    """A pass for the lock's eyes only; every part may be given as other bytes, under a tag that fits them."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    protected = cbor.encode({1: key.algorithm, 4: name(key)}) if protected is None else protected
+    payload = cbor.encode(claims) if payload is None else payload
+    data = cbor.encode([context, protected, dp1.CONTEXT[kind]])
+    sealed = AESGCM(secret or dp1.encryption_key(ROOT, key.epoch)).encrypt(iv, payload, data)
+    unprotected = cbor.encode({5: iv}) if unprotected is None else unprotected
+    return tag + parts + cbor.encode(protected) + unprotected + cbor.encode(sealed) + more
+
+
 def name(key):
-    if key.algorithm == dp1.HMAC:
+    if key.algorithm in (dp1.HMAC, dp1.A256GCM):
         return key.epoch.to_bytes(max(1, (key.epoch.bit_length() + 7) // 8), "big")
     return dp1.name_of(key.public)
 
@@ -247,7 +267,88 @@ def presented():
         for fault, data in faults.items():
             assert data != good, fault
             case(f"{way}: {fault}", data, unproven)
+    sealed, body, iv = SealKey(), claims(), bytes(range(12))
     bare = claims(aud=None, iat=None)
+    good, label = encrypted(sealed, body), cbor.encode(b"\0")
+    case("A256GCM", good, opened(body))
+    case("A256GCM: a bare one, of a later epoch", encrypted(SealKey(300), bare), opened(bare), epoch=300)
+    case("A256GCM: a bare one, of an ended epoch", encrypted(SealKey(299), bare), unproven, epoch=300)
+    as_pairs = lambda pairs: raw(*(cbor.encode(k) + cbor.encode(v) for k, v in pairs))
+    for fault, data in {
+        "another lock": encrypted(sealed, claims(aud="lk-00043")),
+        "the first bit of the ciphertext": good[:26] + bytes([good[26] ^ 0x80]) + good[27:],
+        "the last bit of the tag": good[:-1] + bytes([good[-1] ^ 1]),
+        "another initialisation vector": good.replace(iv, iv[:-1] + b"\0"),
+        "cut by a byte": good[:-1],
+        "a byte more": good + b"\0",
+        "of the next epoch": encrypted(SealKey(1), body),
+        "the epoch of another key": encrypted(sealed, body, secret=dp1.encryption_key(ROOT, 1)),
+        "under the key of MACs": encrypted(sealed, body, secret=dp1.mac_key(ROOT, 0)),
+        "under the key of another lock": encrypted(sealed, body, secret=bytes(32)),
+        "an epoch with a zero before it": encrypted(sealed, body, cbor.encode({1: 3, 4: b"\0\0"})),
+        "no epoch": encrypted(sealed, body, cbor.encode({1: 3, 4: b""})),
+        "an epoch of five bytes": encrypted(sealed, body, cbor.encode({1: 3, 4: b"\1" + bytes(4)})),
+        "A128GCM": encrypted(sealed, body, cbor.encode({1: 1, 4: b"\0"})),
+        "HMAC for its algorithm": encrypted(sealed, body, cbor.encode({1: 4, 4: b"\0"})),
+        "headers in the other order": encrypted(sealed, body, raw(b"\x04" + label, b"\x01\x03")),
+        "a critical header": encrypted(sealed, body, raw(b"\x01\x03", b"\x02\x81\x05", b"\x04" + label)),
+        "encrypted as a bulletin": encrypted(sealed, body, kind="bulletin"),
+        "encrypted for several": encrypted(sealed, body, context="Encrypt"),
+        "the tag of a signature": encrypted(sealed, body, tag=b"\xd2"),
+        "the tag of a MAC": encrypted(sealed, body, tag=b"\xd1"),
+        "the tag of COSE_Encrypt": encrypted(sealed, body, tag=b"\xd8\x60"),
+        "a tag in two bytes": encrypted(sealed, body, tag=b"\xd8\x10"),
+        "without a tag": encrypted(sealed, body, tag=b""),
+        "four parts": encrypted(sealed, body, parts=b"\x84", more=b"\x40"),
+        "parts without a stated number": encrypted(sealed, body, parts=b"\x9f", more=b"\xff"),
+        "no initialisation vector": encrypted(sealed, body, unprotected=b"\xa0"),
+        "a protected initialisation vector": encrypted(sealed, body, raw(b"\x01\x03", b"\x04" + label, b"\x05\x4c" + iv), unprotected=b"\xa0"),
+        "a partial initialisation vector": encrypted(sealed, body, unprotected=b"\xa1\x06\x4c" + iv),
+        "an initialisation vector of 13 bytes": encrypted(sealed, body, iv=iv + b"\0"),
+        "an initialisation vector of 11 bytes": encrypted(sealed, body, iv=iv[1:]),
+        "another header that is not protected": encrypted(sealed, body, unprotected=b"\xa2\x04" + label + b"\x05\x4c" + iv),
+        "nothing but a tag": encrypted(sealed, body, payload=b""),
+        "less than a tag": encrypted(sealed, body)[:24] + b"\x4f" + bytes(15),
+        "a tag of 8 bytes": good[:24] + cbor.encode(good[26:-8]),
+        "an unknown claim": encrypted(sealed, body | {11: 1}),
+        "claims in another order": encrypted(sealed, body, payload=as_pairs(reversed(body.items()))),
+        "claims and a byte more": encrypted(sealed, body, payload=cbor.encode(body) + b"\0"),
+        "no end": encrypted(sealed, claims(exp=None)),
+        "no id": encrypted(sealed, claims(cti=None)),
+        "a bulletin": encrypted(sealed, bulletin(1)),
+        "a token": encrypted(sealed, {IAT: NOW, NONCE: seven}),
+        "a rotation": encrypted(sealed, rotation(stranger)),
+        "more than a document holds": encrypted(sealed, body, payload=bytes(300)),
+    }.items():
+        assert data != good, fault
+        case(f"A256GCM: {fault}", data, unproven, nonce=seven)
+    once = encrypted(sealed, claims(scope=b"\x01"))
+    case("A256GCM: once, replayed", once, refused("already_used"), [shown(once)])
+    over = claims(nbf=NOW - DAY, exp=NOW - HOUR)
+    case("A256GCM: expired", encrypted(sealed, over), refused("expired"))
+    elsewhere = shown(encrypted(sealed, claims(aud="lk-00043", iat=NOW + DAY)))
+    case("A256GCM: for another lock, four times", good, refused("throttled"), [elsewhere] * 4)
+    case("A256GCM: for another lock, which tells no time", good, opened(body), [elsewhere])
+    far = encrypted(sealed, claims(iat=NOW + DAY, exp=NOW - HOUR, nbf=NOW - DAY))
+    case("A256GCM: its time reaches the clock", good, refused("clock_unset"), [shown(far)])
+    for kind, holder in (("P-256", phone), ("Ed25519", other_phone)):
+        body = claims(cnf=holder.cose())
+        pass_ = encrypted(sealed, body)
+        case(f"A256GCM: a holder's proof, {kind}", proven(holder, pass_), opened(body), nonce=seven)
+        case(f"A256GCM: a holder's proof by time, {kind}", timed(holder, pass_), opened(body))
+        again, plain = encrypted(sealed, body, iv=bytes(12)), document(issuer, "pass", body)
+        for fault, data, code in (
+            ("none", pass_, "wrong_code"),
+            ("of another key", proven(Key(holder.algorithm, 9), pass_), "wrong_code"),
+            ("for another lock", proven(holder, pass_, "lk-00043"), "wrong_code"),
+            ("of the same pass, encrypted again", b"\x82" + pass_ + proven(holder, again)[-66:], "wrong_code"),
+            ("of the same pass, signed", b"\x82" + pass_ + proven(holder, plain)[-66:], "wrong_code"),
+            ("of the same pass under a MAC", b"\x82" + pass_ + proven(holder, document(mac, "pass", body))[-66:], "wrong_code"),
+            ("for the signed one, of this one", b"\x82" + plain + proven(holder, pass_)[-66:], "wrong_code"),
+            ("by an old time", timed(holder, pass_, NOW - 61), "expired"),
+        ):
+            case(f"A256GCM: a holder's proof, {kind}: {fault}", data, refused(code), nonce=seven)
+    body = claims()
     case("a bare MAC, of a later epoch", document(MacKey(300), "pass", bare), opened(bare), epoch=300)
     case("a bare MAC of an ended epoch", document(MacKey(299), "pass", bare), unproven, epoch=300)
     case("nothing", b"", unproven)
@@ -520,6 +621,15 @@ def judge(common, case):
     return answer
 
 
+def challenges():
+    cases = []
+    for starts in (1, 2, 300):
+        for number in (0, 1, 255, 256, 1000):
+            counts = {"starts": starts, "number": number}
+            cases.append({"name": f"start {starts}, {number}", **counts, "nonce": dp1.nonce(ROOT, starts, number).hex()})
+    write("challenges", "The nonce of a number since a start of the lock with this root", cases, root=ROOT.hex())
+
+
 def texts():
     cases = []
     # RFC 9285, section 4, after the prefix.
@@ -550,4 +660,5 @@ def texts():
 
 if __name__ == "__main__":
     presented()
+    challenges()
     texts()

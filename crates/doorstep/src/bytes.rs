@@ -99,6 +99,13 @@ impl<const N: usize> Short<N> {
     }
 }
 
+#[cfg(feature = "encrypt")]
+impl<const N: usize> AsMut<[u8]> for Short<N> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.length).unwrap_or_default()
+    }
+}
+
 #[cfg(feature = "pass")]
 impl<const N: usize> AsRef<[u8]> for Short<N> {
     fn as_ref(&self) -> &[u8] {

@@ -7,12 +7,14 @@
 //! [`state::State`] is what it remembers. [`text`] is the form for QR codes, and [`exchange`] is how a lock and a
 //! phone speak over NFC and BLE.
 //!
-//! A document is a COSE_Sign1 or COSE_Mac0 around CWT claims in deterministic CBOR, and is read without a
-//! heap. Everything that is remembered of a pass is kept under its [`claims::PassId`], never under a signature:
-//! signatures can be changed by whoever holds them and still fit.
+//! A document is a COSE_Sign1, COSE_Mac0 or COSE_Encrypt0 around CWT claims in deterministic CBOR, and is read
+//! without a heap. Everything that is remembered of a pass is kept under its [`claims::PassId`], never under a
+//! signature: signatures can be changed by whoever holds them and still fit.
 
 pub mod claims;
 pub mod document;
+#[cfg(feature = "encrypt")]
+mod encrypt;
 pub mod exchange;
 mod fields;
 pub mod issue;

@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     Signed,
     /// Under the key of one lock.
     Mac,
+    /// The same, for its eyes only.
+    Encrypted,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
         match self {
             Self::Signed => "signed",
             Self::Mac => "mac",
+            Self::Encrypted => "encrypted",
         }
     }
 }
@@ -71,6 +74,8 @@ pub(crate) enum BadPass {
     Rider,
     /// Somebody has proven it already, to one lock, for one moment.
     Proven,
+    /// Only its lock can read it, and the wallet must know what it keeps.
+    Encrypted,
 }
 
 impl HeldPass {
@@ -84,7 +89,11 @@ impl HeldPass {
             Err(_) if Presented::parse(&document).is_ok() => return Err(BadPass::Proven),
             Err(bad) => return Err(BadPass::Malformed(bad.0)),
         };
-        let Content::Pass(pass) = *read.content() else { return Err(BadPass::Rider) };
+        let pass = match read.content() {
+            Some(Content::Pass(pass)) => *pass,
+            Some(Content::Rider(_)) => return Err(BadPass::Rider),
+            None => return Err(BadPass::Encrypted),
+        };
         let kind = kind_of(read.header());
         Ok(Self { document, kind, pass, label })
     }
@@ -190,6 +199,7 @@ const fn kind_of(header: &Header) -> Kind {
     match header {
         Header::Ed25519(_) | Header::Esp256(_) => Kind::Signed,
         Header::Mac { .. } => Kind::Mac,
+        Header::Encrypted { .. } => Kind::Encrypted,
     }
 }
 

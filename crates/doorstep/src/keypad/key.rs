@@ -48,6 +48,14 @@ impl RootKey {
         crate::pass::key::PassKey(keyed(&expand(&self.0, &[b"dp1-mac", &epoch.to_be_bytes()])))
     }
 
+    /// The key of encrypted passes (DP1) in an epoch.
+    #[cfg(feature = "encrypt")]
+    #[must_use]
+    pub fn encryption(&self, epoch: u32) -> crate::pass::key::EncryptionKey {
+        let key = expand(&self.0, &[b"dp1-encrypt", &epoch.to_be_bytes()]);
+        crate::pass::key::EncryptionKey(key)
+    }
+
     /// The key of challenges that are counted (DP1). It has no epoch: a lock counts its starts for ever.
     #[cfg(feature = "pass")]
     pub(crate) fn challenges(&self) -> Hmac<Sha256> {

@@ -1,4 +1,4 @@
-//! The envelope: COSE_Sign1 or COSE_Mac0 (RFC 9052) with two headers, and exactly one encoding.
+//! The envelope: COSE_Sign1, COSE_Mac0 or COSE_Encrypt0 (RFC 9052), and exactly one encoding.
 
 use super::claims::Pass;
 use super::fields::{Fields, MAX_PAYLOAD};
@@ -9,7 +9,9 @@ use crate::cose::Kind;
 use crate::cose::keys::{ED25519, ESP256};
 use core::fmt;
 use minicbor::data::Tag;
-use minicbor::{Decoder, Encoder, decode};
+use minicbor::encode::Write;
+use minicbor::{Decoder, Encoder, decode, encode};
+use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a document.
 pub const MAX_LENGTH: usize = 320;
@@ -19,9 +21,15 @@ const MAX_SIGNED: usize = MAX_PAYLOAD + 48;
 
 const SIGN1: u64 = 18;
 const MAC0: u64 = 17;
+const ENCRYPT0: u64 = 16;
 const HEADER_ALGORITHM: u8 = 1;
 const HEADER_KEY_ID: u8 = 4;
+const HEADER_IV: u8 = 5;
+const A256GCM: i8 = 3;
 const HMAC_256_64: i8 = 4;
+
+/// By how many bytes what is encrypted is longer.
+pub(super) const TAG: usize = 16;
 
 /// A document as it is carried.
 pub type Bytes = Short<MAX_LENGTH>;
@@ -53,6 +61,11 @@ pub enum Header {
         /// The epoch.
         epoch: u32,
     },
+    /// Encrypted under the lock's key of an epoch, for the lock's eyes only.
+    Encrypted {
+        /// The epoch.
+        epoch: u32,
+    },
 }
 
 impl Header {
@@ -61,17 +74,31 @@ impl Header {
             Self::Ed25519(_) => ED25519,
             Self::Esp256(_) => ESP256,
             Self::Mac { .. } => HMAC_256_64,
+            Self::Encrypted { .. } => A256GCM,
+        }
+    }
+
+    /// Whether it is made with a key of the lock, which goes to no other one.
+    pub(super) const fn is_of_the_lock(&self) -> bool {
+        matches!(self, Self::Mac { .. } | Self::Encrypted { .. })
+    }
+
+    const fn tag(&self) -> u64 {
+        match self {
+            Self::Ed25519(_) | Self::Esp256(_) => SIGN1,
+            Self::Mac { .. } => MAC0,
+            Self::Encrypted { .. } => ENCRYPT0,
         }
     }
 
     /// The protected header. The epoch is written without leading zeros, at least one byte.
-    fn encode(&self) -> Option<Short<10>> {
+    pub(super) fn encode(&self) -> Option<Short<10>> {
         let mut e = Encoder::new(Short::EMPTY);
         e.map(2).ok()?.u8(HEADER_ALGORITHM).ok()?.i8(self.algorithm()).ok()?;
         e.u8(HEADER_KEY_ID).ok()?;
         match self {
             Self::Ed25519(name) | Self::Esp256(name) => e.bytes(name).ok()?,
-            Self::Mac { epoch } => {
+            Self::Mac { epoch } | Self::Encrypted { epoch } => {
                 let bytes = epoch.to_be_bytes();
                 let zeros = bytes.iter().take(3).take_while(|byte| **byte == 0).count();
                 e.bytes(bytes.get(zeros..)?).ok()?
@@ -94,9 +121,9 @@ impl Header {
         Some(match algorithm {
             ED25519 => Self::Ed25519(name.try_into().ok()?),
             ESP256 => Self::Esp256(name.try_into().ok()?),
-            HMAC_256_64 if name.len() <= 4 => {
+            HMAC_256_64 | A256GCM if name.len() <= 4 => {
                 let epoch = name.iter().fold(0_u32, |epoch, byte| (epoch << 8) | u32::from(*byte));
-                Self::Mac { epoch }
+                if algorithm == A256GCM { Self::Encrypted { epoch } } else { Self::Mac { epoch } }
             }
             _ => return None,
         })
@@ -107,7 +134,9 @@ impl Header {
 #[derive(Clone, Copy)]
 pub struct Document<'a> {
     header: Header,
-    content: Content,
+    content: Option<Content>,
+    /// As it is carried.
+    bytes: &'a [u8],
     payload: &'a [u8],
     check: Check<'a>,
 }
@@ -135,15 +164,8 @@ impl Content {
 pub(super) enum Check<'a> {
     Signature(&'a [u8; 64]),
     Mac(&'a [u8; 8]),
-}
-
-impl Check<'_> {
-    const fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Signature(bytes) => *bytes,
-            Self::Mac(bytes) => *bytes,
-        }
-    }
+    /// What was encrypted ends with its tag; here is its initialisation vector.
+    Encrypted(&'a [u8; 12]),
 }
 
 impl fmt::Debug for Document<'_> {
@@ -172,15 +194,22 @@ impl<'a> Document<'a> {
         let check = match header {
             Header::Mac { .. } => parts.check.try_into().map(Check::Mac),
             Header::Ed25519(_) | Header::Esp256(_) => parts.check.try_into().map(Check::Signature),
+            Header::Encrypted { .. } => parts.check.try_into().map(Check::Encrypted),
         };
-        let check = check.map_err(|_| Malformed("signature"))?;
-        let again = encode(&header, parts.payload, &check).ok_or(Malformed("length"))?;
-        if bytes.get(start..d.position()) != Some(again.as_ref()) {
+        let (check, payload) = (check.map_err(|_| Malformed("signature"))?, parts.payload);
+        let bytes = bytes.get(start..d.position()).unwrap_or_default();
+        if bytes.len() > MAX_LENGTH {
+            return Err(Malformed("length"));
+        }
+        if !is_written(bytes, |e| write_parts(e, &header, payload, &check)) {
             return Err(Malformed("encoding"));
         }
-        let fields = Fields::parse(parts.payload).ok_or(Malformed("claims"))?;
-        let content = fields.content(&header).ok_or(Malformed("claims"))?;
-        Ok(Self { header, content, payload: parts.payload, check })
+        let content = match header {
+            Header::Encrypted { .. } if (TAG..=MAX_PAYLOAD + TAG).contains(&payload.len()) => None,
+            Header::Encrypted { .. } => return Err(Malformed("ciphertext")),
+            _ => Some(content(payload, &header).ok_or(Malformed("claims"))?),
+        };
+        Ok(Self { header, content, bytes, payload, check })
     }
 
     /// Who is said to have made it. Only a way to find the key.
@@ -189,10 +218,17 @@ impl<'a> Document<'a> {
         &self.header
     }
 
-    /// What it says. Nothing is proven yet: for those who look at documents, not for locks.
+    /// What it says; `None` when only its lock can read it, and then it is said to be a pass. Nothing is proven
+    /// yet: for those who look at documents, not for locks.
     #[must_use]
-    pub const fn content(&self) -> &Content {
-        &self.content
+    pub const fn content(&self) -> Option<&Content> {
+        self.content.as_ref()
+    }
+
+    /// What is encrypted, with its tag; or what is signed, without what is said of it.
+    #[cfg(feature = "encrypt")]
+    pub(super) const fn payload(&self) -> &'a [u8] {
+        self.payload
     }
 
     pub(super) const fn check(&self) -> Check<'a> {
@@ -201,8 +237,26 @@ impl<'a> Document<'a> {
 
     /// The bytes that its signature or MAC is over.
     pub(super) fn message(&self) -> Message {
-        message(&self.header, self.content.kind(), self.payload).unwrap_or(Message::EMPTY)
+        let message = self
+            .content
+            .as_ref()
+            .map(|content| message(&self.header, content.kind(), self.payload));
+        message.flatten().unwrap_or(Message::EMPTY)
     }
+
+    /// What names it in proofs: SHA-256 of what the issuer signed, without the signature, since that can be
+    /// changed and still fit. What is encrypted cannot, and is named as it is carried.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        match self.content {
+            Some(_) => Sha256::digest(self.message().as_ref()).into(),
+            None => Sha256::digest(self.bytes).into(),
+        }
+    }
+}
+
+/// The content of claims, if they are written in the one way.
+pub(super) fn content(payload: &[u8], header: &Header) -> Option<Content> {
+    Fields::parse(payload)?.content(header)
 }
 
 struct Parts<'a> {
@@ -215,25 +269,46 @@ impl<'a> Parts<'a> {
     /// Reads the fields only; that every other byte is as it must be is settled by encoding again.
     fn decode(d: &mut Decoder<'a>) -> Result<Self, decode::Error> {
         d.tag()?;
-        d.array()?;
+        let parts = d.array()?;
         let protected = d.bytes()?;
-        d.map()?;
-        Ok(Self { protected, payload: d.bytes()?, check: d.bytes()? })
+        if d.map()? == Some(0) {
+            return Ok(Self { protected, payload: d.bytes()?, check: d.bytes()? });
+        }
+        d.u8()?;
+        let check = d.bytes()?;
+        if parts != Some(3) {
+            return Err(decode::Error::message("parts"));
+        }
+        Ok(Self { protected, payload: d.bytes()?, check })
     }
 }
 
 /// A whole document.
-pub(super) fn encode(header: &Header, payload: &[u8], check: &Check<'_>) -> Option<Bytes> {
-    let tag = match header {
-        Header::Mac { .. } => MAC0,
-        Header::Ed25519(_) | Header::Esp256(_) => SIGN1,
-    };
-    let protected = header.encode()?;
-    write(|e| {
-        e.tag(Tag::new(tag))?.array(4)?.bytes(protected.as_ref())?.map(0)?;
-        e.bytes(payload)?.bytes(check.bytes())?;
-        Ok(())
-    })
+pub(super) fn whole(header: &Header, payload: &[u8], check: &Check<'_>) -> Option<Bytes> {
+    write(|e| write_parts(e, header, payload, check))
+}
+
+fn write_parts<W: Write<Error = fmt::Error>>(
+    e: &mut Encoder<W>,
+    header: &Header,
+    payload: &[u8],
+    check: &Check<'_>,
+) -> Result<(), encode::Error<fmt::Error>> {
+    let protected = header.encode().ok_or_else(|| encode::Error::message("header"))?;
+    e.tag(Tag::new(header.tag()))?;
+    match check {
+        Check::Signature(signature) => {
+            e.array(4)?.bytes(protected.as_ref())?.map(0)?.bytes(payload)?.bytes(*signature)?;
+        }
+        Check::Mac(mac) => {
+            e.array(4)?.bytes(protected.as_ref())?.map(0)?.bytes(payload)?.bytes(*mac)?;
+        }
+        Check::Encrypted(iv) => {
+            e.array(3)?.bytes(protected.as_ref())?.map(1)?.u8(HEADER_IV)?.bytes(*iv)?;
+            e.bytes(payload)?;
+        }
+    }
+    Ok(())
 }
 
 /// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3).
@@ -241,6 +316,7 @@ pub(super) fn message(header: &Header, kind: Kind, payload: &[u8]) -> Option<Mes
     let context = match header {
         Header::Mac { .. } => "MAC0",
         Header::Ed25519(_) | Header::Esp256(_) => "Signature1",
+        Header::Encrypted { .. } => return None,
     };
     structure(context, header.encode()?.as_ref(), kind.context().as_bytes(), payload)
 }
@@ -259,9 +335,30 @@ pub(super) fn structure<const N: usize>(
 
 /// Writes CBOR; `None` when there is no room for it.
 pub(super) fn write<const N: usize>(
-    write: impl FnOnce(&mut Encoder<Short<N>>) -> Result<(), minicbor::encode::Error<fmt::Error>>,
+    write: impl FnOnce(&mut Encoder<Short<N>>) -> Result<(), encode::Error<fmt::Error>>,
 ) -> Option<Short<N>> {
     let mut encoder = Encoder::new(Short::EMPTY);
     write(&mut encoder).ok()?;
     Some(encoder.into_writer())
+}
+
+/// Whether these bytes are exactly what `write` writes.
+pub(super) fn is_written<'a>(
+    bytes: &'a [u8],
+    write: impl FnOnce(&mut Encoder<Expected<'a>>) -> Result<(), encode::Error<fmt::Error>>,
+) -> bool {
+    let mut encoder = Encoder::new(Expected(bytes));
+    write(&mut encoder).is_ok() && encoder.writer().0.is_empty()
+}
+
+/// Takes what is written as long as it is what stands there.
+pub(super) struct Expected<'a>(&'a [u8]);
+
+impl Write for Expected<'_> {
+    type Error = fmt::Error;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), fmt::Error> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }

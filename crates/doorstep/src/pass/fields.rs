@@ -1,12 +1,13 @@
 //! The claims of all documents as they are written: a CBOR map with ascending integer keys (RFC 8392).
 
 use super::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
-use super::document::{Content, Header};
+use super::document::{Content, Header, is_written, write};
 use super::rider::{Bulletin, MAX_REVOKED, Revoked, Rider, Rotation, Token};
 use crate::bytes::Short;
 use crate::time::{Timestamp, Window};
 use core::fmt;
 use core::num::NonZeroU32;
+use minicbor::encode::Write;
 use minicbor::{Decoder, Encoder, decode, encode};
 
 /// The most bytes of claims: those of a full bulletin.
@@ -70,7 +71,8 @@ impl<'a> Fields<'a> {
     /// the one.
     pub(super) fn parse(payload: &'a [u8]) -> Option<Self> {
         let fields = Self::decode(&mut Decoder::new(payload)).ok()?;
-        (fields.encode()?.as_ref() == payload).then_some(fields)
+        let one = payload.len() <= MAX_PAYLOAD && is_written(payload, |e| fields.write(e));
+        one.then_some(fields)
     }
 
     fn decode(d: &mut Decoder<'a>) -> Result<Self, decode::Error> {
@@ -96,12 +98,12 @@ impl<'a> Fields<'a> {
 
     /// The one encoding of these claims; `None` when they are more than a document takes.
     pub(super) fn encode(&self) -> Option<Short<MAX_PAYLOAD>> {
-        super::document::write(|e| self.write(e))
+        write(|e| self.write(e))
     }
 
-    fn write<const N: usize>(
+    fn write<W: Write<Error = fmt::Error>>(
         &self,
-        e: &mut Encoder<Short<N>>,
+        e: &mut Encoder<W>,
     ) -> Result<(), encode::Error<fmt::Error>> {
         let there = [
             self.audience.is_some(),
@@ -188,8 +190,8 @@ impl<'a> Fields<'a> {
             scope: self.scope.unwrap_or_default(),
             lasts: self.lasts,
         };
-        let own_key = matches!(header, Header::Mac { .. });
-        (own_key || (pass.audience.is_some() && pass.issued_at.is_some())).then_some(pass)
+        (header.is_of_the_lock() || (pass.audience.is_some() && pass.issued_at.is_some()))
+            .then_some(pass)
     }
 
     pub(super) fn of_pass(pass: &Pass) -> Option<Self> {
@@ -255,8 +257,8 @@ fn scope_of(bytes: &[u8]) -> Option<Scope> {
 }
 
 /// A `cnf` claim (RFC 8747) with a COSE_Key.
-fn write_key<const N: usize>(
-    e: &mut Encoder<Short<N>>,
+fn write_key<W: Write<Error = fmt::Error>>(
+    e: &mut Encoder<W>,
     key: &HolderKey,
 ) -> Result<(), encode::Error<fmt::Error>> {
     e.map(1)?.u8(1)?;

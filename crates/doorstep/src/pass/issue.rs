@@ -24,8 +24,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::document::{Bytes, Check, Content, Header, Malformed, Message, encode, message};
+use super::document::{
+    Bytes, Check, Content, Header, Malformed, Message, content as read, message, whole,
+};
+#[cfg(feature = "encrypt")]
+use super::encrypt::seal;
 use super::fields::{Fields, MAX_PAYLOAD};
+#[cfg(feature = "encrypt")]
+use super::key::EncryptionKey;
 use super::key::{PassKey, name_of};
 use super::rider::Rider;
 use crate::bytes::Short;
@@ -72,7 +78,7 @@ impl Unsigned {
     #[must_use]
     pub fn signed(&self, signature: &[u8; 64]) -> Bytes {
         let check = Check::Signature(signature);
-        encode(&self.header, self.payload.as_ref(), &check).unwrap_or(Bytes::EMPTY)
+        whole(&self.header, self.payload.as_ref(), &check).unwrap_or(Bytes::EMPTY)
     }
 }
 
@@ -83,7 +89,27 @@ impl Unsigned {
 pub fn maced(content: &Content, epoch: u32, key: &PassKey) -> Result<Bytes, Malformed> {
     let unsigned = Unsigned::with(content, Header::Mac { epoch })?;
     let mac = key.mac(unsigned.message.as_ref());
-    let document = encode(&unsigned.header, unsigned.payload.as_ref(), &Check::Mac(&mac));
+    let document = whole(&unsigned.header, unsigned.payload.as_ref(), &Check::Mac(&mac));
+    document.ok_or(Malformed("length"))
+}
+
+/// The pass that only a lock can read, under its key of this epoch. `iv` is 12 random bytes, drawn for this
+/// document alone.
+///
+/// # Errors
+/// [`Malformed`] when a lock would not take it. Riders are not encrypted.
+#[cfg(feature = "encrypt")]
+pub fn encrypted(
+    content: &Content,
+    epoch: u32,
+    key: &EncryptionKey,
+    iv: [u8; 12],
+) -> Result<Bytes, Malformed> {
+    let header = Header::Encrypted { epoch };
+    let payload = payload(content, &header).ok_or(Malformed("claims"))?;
+    let sealed = seal(key, &header, &iv, payload.as_ref());
+    let document =
+        sealed.and_then(|sealed| whole(&header, sealed.as_ref(), &Check::Encrypted(&iv)));
     document.ok_or(Malformed("length"))
 }
 
@@ -93,9 +119,11 @@ fn payload(content: &Content, header: &Header) -> Option<Short<MAX_PAYLOAD>> {
         Content::Pass(pass) => Fields::of_pass(pass)?,
         Content::Rider(rider) => Fields::of_rider(rider)?,
     };
-    let rotation = matches!(content, Content::Rider(Rider::Rotation(_)));
-    let maced = matches!(header, Header::Mac { .. });
+    let refused = matches!(
+        (header, content),
+        (Header::Mac { .. }, Content::Rider(Rider::Rotation(_)))
+            | (Header::Encrypted { .. }, Content::Rider(_))
+    );
     let payload = fields.encode()?;
-    let read = Fields::parse(payload.as_ref())?.content(header)?;
-    (read == *content && !(rotation && maced)).then_some(payload)
+    (!refused && read(payload.as_ref(), header)? == *content).then_some(payload)
 }

@@ -137,6 +137,11 @@ impl TrustedKeys {
     }
 }
 
+/// The key of a lock in an epoch, for passes that nobody else can read.
+#[cfg(feature = "encrypt")]
+#[derive(Clone, Debug)]
+pub struct EncryptionKey(pub(crate) crate::secret::Secret<32>);
+
 /// The key of a lock in an epoch, for documents under a MAC.
 #[derive(Clone)]
 pub struct PassKey(pub(crate) Hmac<Sha256>);

@@ -23,7 +23,8 @@ pub enum Presented<'a> {
 #[derive(Clone, Copy)]
 pub struct PresentedPass<'a> {
     pub(super) document: Document<'a>,
-    pub(super) pass: Pass,
+    /// `None` when only the lock can read it.
+    pub(super) pass: Option<Pass>,
     pub(super) proof: Option<Proof<'a>>,
 }
 
@@ -51,21 +52,23 @@ impl<'a> Presented<'a> {
         let (timed, rest) = match bytes {
             [ANSWERED, rest @ ..] => (false, rest),
             [TIMED, rest @ ..] => (true, rest),
-            _ => {
-                let document = Document::parse(bytes)?;
-                return Ok(match *document.content() {
-                    Content::Pass(pass) => {
-                        Self::Pass(PresentedPass { document, pass, proof: None })
-                    }
-                    Content::Rider(rider) => Self::Rider(PresentedRider { document, rider }),
-                });
-            }
+            _ => return Self::of(Document::parse(bytes)?, None),
         };
         let mut d = Decoder::new(rest);
         let document = Document::read(&mut d)?;
-        let Content::Pass(pass) = *document.content() else { return Err(Malformed("rider")) };
         let proof = rest.get(d.position()..).and_then(|rest| proof(timed, rest));
-        let proof = Some(proof.ok_or(Malformed("proof"))?);
+        Self::of(document, Some(proof.ok_or(Malformed("proof"))?))
+    }
+
+    fn of(document: Document<'a>, proof: Option<Proof<'a>>) -> Result<Self, Malformed> {
+        let pass = match document.content() {
+            None => None,
+            Some(Content::Pass(pass)) => Some(*pass),
+            Some(Content::Rider(_)) if proof.is_some() => return Err(Malformed("rider")),
+            Some(Content::Rider(rider)) => {
+                return Ok(Self::Rider(PresentedRider { document, rider: *rider }));
+            }
+        };
         Ok(Self::Pass(PresentedPass { document, pass, proof }))
     }
 }

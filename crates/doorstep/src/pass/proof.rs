@@ -12,7 +12,7 @@ use core::fmt;
 use hmac::{Hmac, Mac as _};
 use minicbor::{Encoder, encode};
 use rand_core::CryptoRng;
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 /// For how many counted seconds a challenge may be answered with a proof.
 pub const PROOF_LIFETIME: u32 = 30;
@@ -114,7 +114,7 @@ pub(super) fn timely(
 }
 
 /// What the holder of a pass signs to answer the challenge of the lock that is called `lock`. It covers what the
-/// issuer signed, and no signature.
+/// issuer signed, and no signature; all of what is encrypted.
 #[must_use]
 pub fn transcript(pass: &Document<'_>, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
     signed(pass, lock, |e| e.bytes(nonce).map(|_| ()))
@@ -132,7 +132,7 @@ fn signed(
     lock: &Audience,
     fresh: impl FnOnce(&mut Encoder<Short<52>>) -> Result<(), encode::Error<fmt::Error>>,
 ) -> Transcript {
-    let hash: [u8; 32] = Sha256::digest(pass.message().as_ref()).into();
+    let hash = pass.digest();
     let payload: Option<Short<52>> = write(|e| {
         fresh(e.array(3)?)?;
         e.str(lock.as_str())?;

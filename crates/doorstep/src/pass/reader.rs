@@ -20,7 +20,7 @@ use crate::keypad::key::RootKey;
 use crate::ledger::{Head, Place, Receipt};
 use crate::refusal::Refusal;
 use crate::time::{Timestamp, Window};
-use crate::verifier::{Attempt, Ledgered, Matched, Means, Spending, WrongReceipt};
+use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending, WrongReceipt};
 
 /// By how many seconds the window of a pass may be missed, on either side.
 pub const GRACE: u64 = 15 * 60;
@@ -59,11 +59,25 @@ impl Groups {
     }
 }
 
+/// What a lock is called, alone and with others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    own: Audience,
+    groups: Groups,
+}
+
+impl Names {
+    /// Whether what is for this audience, or for nobody in particular, is for this lock.
+    pub(super) fn are_meant(&self, audience: Option<&Audience>) -> bool {
+        let group = |meant| self.groups.iter().any(|group| group == meant);
+        audience.is_none_or(|meant| *meant == self.own || group(meant))
+    }
+}
+
 /// What a lock is provisioned with for passes. The issuer's keys change, and are in its [`State`].
 #[derive(Clone, Debug)]
 pub struct Reader {
-    name: Audience,
-    groups: Groups,
+    names: Names,
     keys: RootKey,
     issuer: Option<Signer>,
 }
@@ -99,23 +113,19 @@ impl Reader {
         keys: RootKey,
         issuer: Option<Signer>,
     ) -> Self {
-        Self { name, groups, keys, issuer }
+        Self { names: Names { own: name, groups }, keys, issuer }
     }
 
     /// Its name.
     #[must_use]
     pub const fn name(&self) -> &Audience {
-        &self.name
+        &self.names.own
     }
 
     /// The groups that it is in.
     #[must_use]
     pub const fn groups(&self) -> &Groups {
-        &self.groups
-    }
-
-    fn is_meant(&self, audience: &Audience) -> bool {
-        *audience == self.name || self.groups.iter().any(|group| group == audience)
+        &self.names.groups
     }
 
     /// Asks whether a pass may be verified. The record must be appended first. `challenge` is what the lock
@@ -133,8 +143,10 @@ impl Reader {
         head: Head,
     ) -> Result<(Attempt<Verification<'a, Pass>>, Record), Refusal> {
         let PresentedPass { document, pass, proof } = presented;
-        let meant = pass.audience.is_none_or(|audience| self.is_meant(&audience));
-        let keys = self.issuers(moment, state, &document, pass.issued_at);
+        // Of what is encrypted nothing is known before it is decrypted, when the attempt is counted.
+        let audience = pass.as_ref().and_then(|pass| pass.audience);
+        let meant = self.names.are_meant(audience.as_ref());
+        let keys = self.issuers(moment, state, &document, pass.and_then(|pass| pass.issued_at));
         let verification = Verification { document, keys, content: pass, proof, challenge };
         attempt(moment, state, verification, meant, head)
     }
@@ -155,13 +167,14 @@ impl Reader {
         let issued_at = Some(rider.issued_at());
         let (meant, keys) = match &rider {
             Rider::Bulletin(bulletin) => (
-                self.is_meant(&bulletin.audience),
+                self.names.are_meant(Some(&bulletin.audience)),
                 self.issuers(moment, state, &document, issued_at),
             ),
             Rider::Token(_) => (true, self.issuers(moment, state, &document, issued_at)),
             Rider::Rotation(_) => (true, self.root(&document)),
         };
-        let verification = Verification { document, keys, content: rider, proof: None, challenge };
+        let (content, proof) = (Some(rider), None);
+        let verification = Verification { document, keys, content, proof, challenge };
         attempt(moment, state, verification, meant, head)
     }
 
@@ -175,7 +188,11 @@ impl Reader {
     ) -> Keys {
         match *document.header() {
             Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(self.keys.passes(epoch)),
-            Header::Mac { .. } => Keys::None,
+            #[cfg(feature = "encrypt")]
+            Header::Encrypted { epoch } if epoch == moment.epoch => {
+                Keys::Encryption(self.keys.encryption(epoch), self.names)
+            }
+            Header::Mac { .. } | Header::Encrypted { .. } => Keys::None,
             Header::Ed25519(name) | Header::Esp256(name) => {
                 let named = state.keys.named(name, moment.belief().floor());
                 Keys::of(named, document.header(), issued_at)
@@ -220,7 +237,7 @@ impl Reader {
     ) -> Result<(Spending<Pass>, Record), Refusal> {
         let matched = learned.0;
         let pass = matched.found();
-        let (until, proven) = (pass.window.until(), matched.method().proven_at());
+        let (until, proven) = (pass.window.until(), matched.method().proven_at(pass));
         let remembered = pass.is_counted() || proven.is_some();
         let remembered = remembered.then_some(Remembered { until, proven });
         let record = moment.record(Event::Opened { id: pass.id, remembered });
@@ -272,13 +289,16 @@ impl Reader {
     }
 }
 
-fn attempt<'a, C: Copy, const N: usize>(
+fn attempt<'a, C, const N: usize>(
     moment: &Moment,
     state: &State<N>,
     verification: Verification<'a, C>,
     meant: bool,
     head: Head,
-) -> Result<(Attempt<Verification<'a, C>>, Record), Refusal> {
+) -> Result<(Attempt<Verification<'a, C>>, Record), Refusal>
+where
+    Verification<'a, C>: Compare<Found = C>,
+{
     let known = !matches!(verification.keys, Keys::None);
     let standing = Attempts { state, floor: moment.belief().floor(), taken: known && meant };
     let (record, at) = (moment.record(Event::Tried), moment.belief().probable());
@@ -363,14 +383,15 @@ impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
         if now.earliest >= until {
             return Err(Refusal::Expired { until });
         }
-        if pass.is_counted() && pass.audience.is_some_and(|audience| audience != self.reader.name) {
+        if pass.is_counted() && pass.audience.is_some_and(|meant| meant != self.reader.names.own) {
             return Err(Refusal::WrongVerifier);
         }
         if self.state.revoked.prefixes().contains(&pass.id.prefix()) {
             return Err(Refusal::Revoked);
         }
         marks.allow(pass, self.remembered)?;
-        self.verification.prove(&self.reader.name, &now, marks.proven(&pass.id))?;
+        let (own, last) = (self.reader.name(), marks.proven(&pass.id));
+        self.verification.prove(pass, own, &now, last)?;
         let room = !self.remembered || marks.has_room(&pass.id);
         if room { Ok(()) } else { Err(Refusal::LedgerFull) }
     }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use super::document::{Check, Document, Header, Malformed, encode, structure};
+use super::document::{Check, Document, Header, Malformed, structure, whole};
 use super::key::PassKey;
 use crate::bytes::Short;
 use crate::cose::keys::{IssuerPublicKey, PublicKey, Signer};
@@ -64,7 +64,7 @@ fn messages_of_rfcs() {
         let refused = Document::parse(&document).unwrap_err();
         assert_eq!(refused.to_string(), case["malformed"].as_str().unwrap(), "{name}");
         // What they say is nothing that a pass says, whoever had signed it.
-        let own = encode(&Header::Mac { epoch: 0 }, &payload, &Check::Mac(&[0; 8])).unwrap();
+        let own = whole(&Header::Mac { epoch: 0 }, &payload, &Check::Mac(&[0; 8])).unwrap();
         let refused = Document::parse(own.as_ref()).unwrap_err();
         assert_eq!(refused, Malformed("claims"), "{name}");
         fitting += usize::from(verified);

@@ -64,3 +64,43 @@ impl fmt::Debug for Challenges {
         write!(f, "Challenges({}, {:?})", self.starts, self.next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{AfterPowerLoss, Belief, Clock, Oscillator};
+    use crate::ledger::Head;
+    use crate::pass::claims::Audience;
+    use crate::pass::key::TrustedKeys;
+    use crate::pass::reader::{Groups, Moment, Reader};
+    use crate::pass::state::State;
+    use crate::secret::Secret;
+    use crate::time::Timestamp;
+
+    fn root() -> RootKey {
+        RootKey::from_secret(Secret::from_bytes([9; 32]))
+    }
+
+    #[test]
+    fn no_challenge_comes_twice_when_the_numbers_of_a_start_are_used_up() {
+        let mut challenges =
+            Challenges { key: root().challenges(), starts: 1, next: Some(u32::MAX) };
+        assert!(challenges.draw().is_some());
+        assert!(challenges.draw().is_none());
+        assert!(challenges.draw().is_none());
+    }
+
+    #[test]
+    fn a_lock_that_started_as_often_as_can_be_counted_starts_no_more() {
+        let reader = Reader::new(Audience::parse("lk").unwrap(), Groups::default(), root(), None);
+        let clock =
+            Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
+        let belief = Belief::new(clock, Timestamp::from_seconds(0));
+        let moment = Moment { belief, epoch: 0, elapsed: 0 };
+        let mut state: State<1> = State::new(TrustedKeys::NONE, 0, 0, belief.floor());
+        state.starts = u32::MAX - 1;
+        assert!(reader.start(&moment, &state, Head::EMPTY).is_some());
+        state.starts = u32::MAX;
+        assert!(reader.start(&moment, &state, Head::EMPTY).is_none());
+    }
+}

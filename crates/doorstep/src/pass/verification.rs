@@ -2,8 +2,14 @@
 
 use super::claims::{Audience, Pass};
 use super::document::{Check, Document, Header};
+#[cfg(feature = "encrypt")]
+use super::encrypt::open;
+#[cfg(feature = "encrypt")]
+use super::key::EncryptionKey;
 use super::key::{PassKey, TrustedKeys};
 use super::proof::{Challenge, PROOF_LIFETIME, Proof, timed_transcript, timely, transcript};
+use super::reader::Names;
+use super::rider::Rider;
 use crate::clock::Interval;
 use crate::cose::keys::Signer;
 use crate::refusal::Refusal;
@@ -18,6 +24,9 @@ pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
 pub(super) enum Keys {
     None,
     Own(PassKey),
+    /// What is encrypted is for whom, only the claims in it say.
+    #[cfg(feature = "encrypt")]
+    Encryption(EncryptionKey, Names),
     Issuers(TrustedKeys),
 }
 
@@ -46,6 +55,17 @@ impl Keys {
             _ => false,
         }
     }
+
+    /// The pass in an encrypted document, if it is for this lock.
+    fn open(&self, document: &Document<'_>) -> Option<Pass> {
+        match self {
+            #[cfg(feature = "encrypt")]
+            Self::Encryption(key, names) => {
+                open(key, document).filter(|pass| names.are_meant(pass.audience.as_ref()))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Something that was presented, and the keys that may have made it.
@@ -53,34 +73,47 @@ impl Keys {
 pub struct Verification<'a, C> {
     pub(super) document: Document<'a>,
     pub(super) keys: Keys,
-    pub(super) content: C,
+    /// `None` until it is decrypted.
+    pub(super) content: Option<C>,
     pub(super) proof: Option<Proof<'a>>,
     pub(super) challenge: Option<Challenge>,
 }
 
-impl<C: Copy> Compare for Verification<'_, C> {
-    type Found = C;
+impl Compare for Verification<'_, Pass> {
+    type Found = Pass;
 
-    fn compare(&self) -> Option<C> {
-        self.keys.verify(&self.document).then_some(self.content)
+    fn compare(&self) -> Option<Pass> {
+        match self.content {
+            Some(pass) => self.keys.verify(&self.document).then_some(pass),
+            None => self.keys.open(&self.document),
+        }
+    }
+}
+
+impl Compare for Verification<'_, Rider> {
+    type Found = Rider;
+
+    fn compare(&self) -> Option<Rider> {
+        self.content.filter(|_| self.keys.verify(&self.document))
     }
 }
 
 impl Verification<'_, Pass> {
     /// The phone's time, if the holder of a pass proved by time to have the key.
-    pub(super) fn proven_at(&self) -> Option<Timestamp> {
-        self.content.holder.and(self.proof)?.time()
+    pub(super) fn proven_at(&self, pass: &Pass) -> Option<Timestamp> {
+        pass.holder.and(self.proof)?.time()
     }
 
     /// Whether whoever presents a pass to the lock of this name has the key of its holder, if it has one.
     /// `last` is the last proof by time.
     pub(super) fn prove(
         &self,
+        pass: &Pass,
         lock: &Audience,
         now: &Interval,
         last: Option<Timestamp>,
     ) -> Result<(), Refusal> {
-        let Some(holder) = &self.content.holder else { return Ok(()) };
+        let Some(holder) = &pass.holder else { return Ok(()) };
         let (message, signature) = match (self.proof, &self.challenge) {
             (Some(Proof::Answer(signature)), Some(challenge))
                 if challenge.age() <= PROOF_LIFETIME =>
@@ -96,6 +129,6 @@ impl Verification<'_, Pass> {
         if !holder.signer().is_some_and(fits) {
             return Err(UNPROVEN);
         }
-        self.proven_at().map_or(Ok(()), |time| timely(time, now, last))
+        self.proven_at(pass).map_or(Ok(()), |time| timely(time, now, last))
     }
 }

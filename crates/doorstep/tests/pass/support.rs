@@ -6,7 +6,7 @@ use doorstep::keypad::key::RootKey;
 use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
 use doorstep::pass::document::{Content, Document};
-use doorstep::pass::issue::{Unsigned, maced};
+use doorstep::pass::issue::{Unsigned, encrypted, maced};
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
 use doorstep::pass::proof::{Challenge, timed_transcript, transcript};
@@ -117,6 +117,11 @@ pub(crate) fn phone() -> Key {
 
 pub(crate) fn mac(content: Content, epoch: u32) -> Vec<u8> {
     maced(&content, epoch, &root_key().passes(epoch)).unwrap().as_ref().to_vec()
+}
+
+pub(crate) fn encrypt(pass: Pass, epoch: u32) -> Vec<u8> {
+    let key = root_key().encryption(epoch);
+    encrypted(&Content::Pass(pass), epoch, &key, [0x1F; 12]).unwrap().as_ref().to_vec()
 }
 
 /// An hour from now at the lock of the tests, for whoever has it, as often as wanted.

@@ -94,6 +94,28 @@ fn presented() {
 }
 
 #[test]
+fn challenges() {
+    let document = include_str!("../../../../vectors/dp1/challenges.json");
+    let document: Value = serde_json::from_str(document).unwrap();
+    let root = bytes(&document["common"]["root"]).try_into().unwrap();
+    let root = RootKey::from_secret(Secret::from_bytes(root));
+    let reader = Reader::new(name("lk-00042"), Groups::default(), root, None);
+    for case in document["cases"].as_array().unwrap() {
+        let mut lock: Lock = Lock::with(reader.clone(), &[], NOW);
+        let mut challenges = None;
+        for _ in 0..number(&case["starts"]) {
+            let (starting, record) = reader.start(&lock.moment(), &lock.state, lock.head).unwrap();
+            let receipt = lock.append(starting.place(), &record);
+            challenges = starting.started(receipt).ok();
+        }
+        let mut drawn = std::iter::from_fn(|| challenges.as_mut().unwrap().draw());
+        let number = usize::try_from(number(&case["number"])).unwrap();
+        let nonce = *drawn.nth(number).unwrap().nonce();
+        assert_eq!(nonce.to_vec(), bytes(&case["nonce"]), "{}", case["name"]);
+    }
+}
+
+#[test]
 fn texts() {
     let document = include_str!("../../../../vectors/dp1/texts.json");
     let document: Value = serde_json::from_str(document).unwrap();

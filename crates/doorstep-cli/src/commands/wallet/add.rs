@@ -93,5 +93,8 @@ fn explain(bad: &BadPass) -> CliError {
         BadPass::Proven => CliError::new("this is a pass that was shown to a lock, with its holder's proof")
             .hint("the proof is good for that one moment; ask for the pass itself")
             .code("not_a_pass"),
+        BadPass::Encrypted => CliError::new("only its lock can read this pass")
+            .hint("the service tells what is in it: `doorstep wallet collect` the pass there")
+            .code("encrypted"),
     }
 }
