@@ -28,7 +28,7 @@ pub(crate) enum Carrier {
 }
 
 impl Carrier {
-    const ALL: [Self; 2] = [Self::Nfc, Self::Ble];
+    pub(crate) const ALL: [Self; 2] = [Self::Nfc, Self::Ble];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -79,14 +79,11 @@ impl Antenna {
         socket.map(|socket| socket.path.as_path())
     }
 
-    /// A phone that is there and was not heard yet.
-    pub(crate) fn accept(&self) -> Option<(Carrier, Link)> {
+    /// A phone that waits to be heard.
+    pub(crate) fn accept(&self, carrier: Carrier) -> Option<Link> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let mut accepted = self.sockets.iter().filter_map(|socket| {
-            let link = accept_with(&socket.socket, flags).ok()?;
-            Some((socket.carrier, Link(link)))
-        });
-        accepted.next()
+        let socket = self.sockets.iter().find(|socket| socket.carrier == carrier)?;
+        accept_with(&socket.socket, flags).ok().map(Link)
     }
 
     /// Waits until a phone says something, or comes when there is room for it, but not longer than `most`.

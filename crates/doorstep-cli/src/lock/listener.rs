@@ -56,6 +56,7 @@ pub(crate) struct Listener {
     starts: u32,
     fragment: FragmentSize,
     phones: Vec<Phone>,
+    turn: [Carrier; 2],
 }
 
 /// A phone that is there.
@@ -120,7 +121,8 @@ impl Listener {
         }
         let records = lock.records()?;
         let phones = Vec::with_capacity(MOST);
-        Ok(Self { lock, rng, time: TimeNonce::NONE, records, starts: 0, fragment, phones })
+        let (time, turn) = (TimeNonce::NONE, Carrier::ALL);
+        Ok(Self { lock, rng, time, records, starts: 0, fragment, phones, turn })
     }
 
     /// Listens until it is to stop.
@@ -135,8 +137,7 @@ impl Listener {
         while !stop.load(Ordering::Relaxed) {
             let tick = ticks.load(Ordering::Relaxed);
             self.phones.retain(|phone| phone.stays(tick));
-            let idle = self.longest_silent(tick);
-            let room = self.phones.len() < MOST || idle.is_some();
+            let room = self.has_room(tick);
             antenna.wait(room, self.phones.iter().map(|phone| &phone.link), WAIT)?;
             if tick.wrapping_sub(looked) >= LOOKS {
                 looked = tick;
@@ -156,16 +157,30 @@ impl Listener {
                     self.phones.push(phone);
                 }
             }
-            if room && let Some((carrier, link)) = antenna.accept() {
-                if self.phones.len() >= MOST
-                    && let Some(index) = self.longest_silent(tick)
-                {
-                    self.phones.remove(index);
-                }
-                self.phones.push(Phone::new(carrier, link, tick));
-            }
+            self.let_in(antenna, tick);
         }
         Ok(())
+    }
+
+    fn has_room(&self, tick: u32) -> bool {
+        self.phones.len() < MOST || self.longest_silent(tick).is_some()
+    }
+
+    /// Lets one phone in from each side. Whose turn it is first changes, so that neither is in the other's way.
+    fn let_in(&mut self, antenna: &Antenna, tick: u32) {
+        self.turn.reverse();
+        for carrier in self.turn {
+            if !self.has_room(tick) {
+                continue;
+            }
+            let Some(link) = antenna.accept(carrier) else { continue };
+            if self.phones.len() >= MOST
+                && let Some(index) = self.longest_silent(tick)
+            {
+                self.phones.remove(index);
+            }
+            self.phones.push(Phone::new(carrier, link, tick));
+        }
     }
 
     /// The phone that was silent for the longest, if it was for long enough to give up its place.

@@ -8,6 +8,7 @@ pub(crate) mod court;
 pub(crate) mod desk;
 pub(crate) mod guest;
 pub(crate) mod issuer;
+pub(crate) mod meeting;
 pub(crate) mod pass;
 pub(crate) mod screen;
 pub(crate) mod site;
