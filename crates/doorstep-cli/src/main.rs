@@ -60,6 +60,9 @@ enum Command {
     /// Bookings: who may open a lock, and when
     #[command(subcommand)]
     Booking(commands::booking::Command),
+    /// Passes: signed tokens that open a lock from a phone or from paper
+    #[command(subcommand)]
+    Pass(commands::pass::Command),
     /// A wallet: passes for locks, as a guest's phone keeps them
     #[command(subcommand)]
     Wallet(commands::wallet::Command),
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Driver(command) => commands::driver::run(command),
         Command::Lock(command) => commands::lock::run(&command, cli.json),
         Command::Booking(command) => commands::booking::run(&command),
+        Command::Pass(command) => commands::pass::run(&command),
         Command::Wallet(command) => commands::wallet::run(&command),
         Command::Auth(command) => commands::auth::run(&command),
         Command::Code(command) => commands::code::run(&command),

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorstep::time::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 /// RFC 3339 in UTC, as the API and `--json` say times.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
@@ -156,6 +157,14 @@ pub(crate) fn hides(c: char) -> bool {
 /// A name of somebody else's without what would move a terminal's cursor or hide the rest of the line.
 pub(crate) fn safe(name: &str) -> String {
     name.chars().take(120).map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A time in an answer of the server.
+pub(crate) fn time_of(value: &Value) -> Result<Timestamp, CliError> {
+    let at = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    let at = at.and_then(|at| u64::try_from(at.as_second()).ok());
+    at.map(Timestamp::from_seconds)
+        .ok_or_else(|| CliError::new("the server's answer holds something that is not a time"))
 }
 
 /// The API's way to write bytes.

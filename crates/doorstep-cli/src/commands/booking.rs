@@ -4,11 +4,13 @@ mod show;
 
 use super::Connection;
 use super::lock::find;
+use super::pass::Terms;
 use crate::client::escape;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{self, Answer, DIM};
 use crate::text::{parse_span, parse_time_in, rfc3339, span_face, zone};
+use clap::ValueEnum;
 use doorstep::time::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 pub(crate) enum Command {
     /// Book a lock: answers with PINs and the window in which they really open
     #[command(
-        after_help = "Examples:\n  doorstep booking add \"Court 3\" --from 14:00 --for 1h\n  doorstep booking add \"Court 3\" --from \"2026-03-02 14:00\" --until \"2026-03-02 15:30\" --zone Europe/Madrid --holders 2\n  doorstep booking add lck_01k… --from +10m --for 1h --once --reference B-1001"
+        after_help = "Examples:\n  doorstep booking add \"Court 3\" --from 14:00 --for 1h\n  doorstep booking add \"Court 3\" --from \"2026-03-02 14:00\" --until \"2026-03-02 15:30\" --zone Europe/Madrid --holders 2\n  doorstep booking add lck_01k… --from +10m --for 1h --once --reference B-1001\n  doorstep booking add \"Court 3\" --from 14:00 --for 1h --access both --collect"
     )]
     Add(Add),
     /// List bookings, oldest first
@@ -96,6 +98,14 @@ pub(crate) enum Command {
     },
 }
 
+/// What opens a lock for a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Access {
+    Pin,
+    Pass,
+    Both,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
     /// The lock: its id or its name
@@ -108,6 +118,14 @@ pub(crate) struct Add {
     /// Each PIN opens once
     #[arg(long)]
     once: bool,
+    /// What opens it: a PIN, a pass for each holder, or both
+    #[arg(long, value_enum, default_value_t = Access::Pin)]
+    access: Access,
+    /// Passes under the lock's own key, which are short
+    #[arg(long)]
+    pass_mac: bool,
+    #[command(flatten)]
+    pass: Terms,
     /// Your own name for it
     #[arg(long)]
     reference: Option<String>,
@@ -138,9 +156,9 @@ pub(crate) struct Place {
 pub(crate) struct When {
     /// When it begins: 14:00, "2026-03-02 14:00", RFC 3339, or +2h
     #[arg(long)]
-    from: String,
+    from: Option<String>,
     /// When it ends
-    #[arg(long, required_unless_present = "length")]
+    #[arg(long)]
     until: Option<String>,
     /// How long it lasts, instead
     #[arg(long = "for", value_name = "SPAN", conflicts_with = "until", id = "length")]
@@ -154,10 +172,16 @@ pub(crate) struct When {
 }
 
 impl When {
-    fn window(&self) -> Result<(Timestamp, Timestamp), CliError> {
-        let zone = zone(self.zone.as_deref())?;
+    /// The zone that its times are in, if one was named.
+    pub(super) fn zone(&self) -> Option<&str> {
+        self.zone.as_deref()
+    }
+
+    pub(super) fn window(&self) -> Result<(Timestamp, Timestamp), CliError> {
+        let zone = zone(self.zone())?;
         let now = Clock::new(self.clock.clone()).now()?;
-        let from = parse_time_in(&self.from, now, &zone)?;
+        let from = self.from.as_deref().ok_or_else(|| CliError::usage("say --from"))?;
+        let from = parse_time_in(from, now, &zone)?;
         let until = match (&self.until, &self.length) {
             // A time of day is the next one after the beginning.
             (Some(until), _) if until.starts_with('+') => parse_time_in(until, now, &zone)?,
@@ -235,6 +259,12 @@ fn add(add: &Add) -> Result<Answer, CliError> {
     });
     if let Some(holders) = add.holders {
         body["holders"] = json!(holders);
+    }
+    if add.access != Access::Pin {
+        body["access"] = json!(if add.access == Access::Pass { "pass" } else { "both" });
+        let mut pass = add.pass.body()?;
+        pass["kind"] = json!(if add.pass_mac { "mac" } else { "signed" });
+        body["pass"] = pass;
     }
     if let Some(reference) = &add.reference {
         body["reference"] = json!(reference);

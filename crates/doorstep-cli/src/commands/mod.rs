@@ -15,6 +15,7 @@ pub(crate) mod key;
 pub(crate) mod lock;
 pub(crate) mod new_file;
 pub(crate) mod odds;
+pub(crate) mod pass;
 pub(crate) mod serve;
 pub(crate) mod wallet;
 

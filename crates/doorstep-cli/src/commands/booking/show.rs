@@ -1,9 +1,10 @@
 //! A booking as staff read it, and as its guest does.
 
 use super::Place;
+use crate::commands::pass::truth as pass_truth;
 use crate::error::CliError;
 use crate::output::{Answer, BOLD, DIM, WARN};
-use crate::text::{span_face, zone};
+use crate::text::{span_face, time_of, zone};
 use doorstep::time::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
         text.push_str(&format!("{BOLD}reference{BOLD:#}  {}\n", word("reference")));
     }
     text.push_str(&format!("{BOLD}lock{BOLD:#}       {}\n", word("lock")));
-    let booked = span_face(time(&booking["from"])?, time(&booking["until"])?, zone);
+    let booked = span_face(time_of(&booking["from"])?, time_of(&booking["until"])?, zone);
     let true_window = span_face(from, until, zone);
     text.push_str(&format!("{BOLD}booked{BOLD:#}     {booked}\n"));
     let rounded = if booked == true_window { "" } else { ", rounded outward to the lock's grid" };
@@ -30,7 +31,8 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
         "{BOLD}opens{BOLD:#}      {true_window}{rounded} {DIM}(and {early} min before, {late} after){DIM:#}\n"
     ));
     let once = if booking["once"] == true { ", opens once" } else { "" };
-    for holder in booking["holders"].as_array().into_iter().flatten() {
+    let pins = booking["holders"].as_array().into_iter().flatten();
+    for holder in pins.filter(|holder| holder["pin"].is_string()) {
         let word = |name: &str| holder[name].as_str().unwrap_or_default();
         let uses = match holder["uses"].as_u64() {
             None | Some(0) => String::new(),
@@ -40,6 +42,9 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
             "{BOLD}PIN{BOLD:#}        {BOLD}{}{BOLD:#}{once}{uses} {DIM}(holder {}; if the keypad says wait: {}){DIM:#}\n",
             word("pin_spaced"), holder["holder"], word("long_form_spaced"),
         ));
+    }
+    for pass in booking["passes"].as_array().into_iter().flatten() {
+        text.push_str(&pass_text(pass));
     }
     for warning in booking["warnings"].as_array().into_iter().flatten() {
         let told = match warning.as_str() {
@@ -60,7 +65,8 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
         text.push_str(&format!("{WARN}look{WARN:#}       {told}\n"));
     }
     for revoked in booking["revocations"].as_array().into_iter().flatten() {
-        let window = span_face(time(&revoked["opens_from"])?, time(&revoked["opens_until"])?, zone);
+        let window =
+            span_face(time_of(&revoked["opens_from"])?, time_of(&revoked["opens_until"])?, zone);
         text.push_str(&format!(
             "{WARN}old PIN{WARN:#}    holder {}, {window}: {}\n",
             revoked["holder"],
@@ -68,6 +74,30 @@ pub(super) fn answer_in(booking: Value, zone: &TimeZone) -> Result<Answer, CliEr
         ));
     }
     Ok(Answer::new(booking, text))
+}
+
+/// A pass of a booking on one line.
+fn pass_text(pass: &Value) -> String {
+    let word = |name: &str| pass[name].as_str().unwrap_or_default();
+    let (id, state) = (word("id"), word("state"));
+    if pass["revocation"].is_object() {
+        return format!("{WARN}old pass{WARN:#}   {id}: {}\n", pass_truth(&pass["revocation"]));
+    }
+    let told = match (pass["ticket"].as_str(), pass["holder"].as_str()) {
+        (Some(ticket), _) => {
+            format!(
+                "ticket {BOLD}{ticket}{BOLD:#} {DIM}(shown once; for the phone: doorstep wallet collect){DIM:#}"
+            )
+        }
+        (None, Some(holder)) => format!("{DIM}of {holder}{DIM:#}"),
+        (None, None) if state == "waiting" => {
+            format!("{DIM}waits for the phone that has its ticket{DIM:#}")
+        }
+        (None, None) => {
+            format!("{DIM}bearer: doorstep pass show {id} --qr, or --sheet FILE{DIM:#}")
+        }
+    };
+    format!("{BOLD}pass{BOLD:#}       {id} ({state}, {}) {told}\n", word("kind"))
 }
 
 /// What is true of a PIN that should open no more.
@@ -97,14 +127,7 @@ fn truth(revoked: &Value) -> String {
 
 /// The window in which its PINs open.
 pub(super) fn opens(booking: &Value) -> Result<(Timestamp, Timestamp), CliError> {
-    Ok((time(&booking["opens_from"])?, time(&booking["opens_until"])?))
-}
-
-fn time(value: &Value) -> Result<Timestamp, CliError> {
-    let at = value.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    let at = at.and_then(|at| u64::try_from(at.as_second()).ok());
-    at.map(Timestamp::from_seconds)
-        .ok_or_else(|| CliError::new("the server's answer holds something that is not a time"))
+    Ok((time_of(&booking["opens_from"])?, time_of(&booking["opens_until"])?))
 }
 
 /// The message for one holder.
@@ -124,7 +147,7 @@ pub(super) fn message(
         CliError::new(format!("this booking has no holder {number}"))
             .hint("doorstep booking show lists them; doorstep booking friend adds one")
     })?;
-    let (from, until) = (time(&booking["from"])?, time(&booking["until"])?);
+    let (from, until) = (time_of(&booking["from"])?, time_of(&booking["until"])?);
     let word = |name: &str| holder[name].as_str().unwrap_or_default();
     let name = lock["name"].as_str().unwrap_or_default();
     let once = if booking["once"] == true { " It opens once." } else { "" };
