@@ -118,3 +118,14 @@ fn main() -> ExitCode {
     };
     output::emit(answer, cli.json)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_two_arguments_of_a_command_are_in_each_other_s_way() {
+        Cli::command().debug_assert();
+    }
+}

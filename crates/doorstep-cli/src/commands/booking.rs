@@ -115,7 +115,7 @@ pub(crate) struct Add {
     /// How many PINs
     #[arg(long)]
     holders: Option<u8>,
-    /// Each PIN opens once
+    /// Each PIN, and each pass, opens once
     #[arg(long)]
     once: bool,
     /// What opens it: a PIN, a pass for each holder, or both
@@ -255,14 +255,14 @@ fn add(add: &Add) -> Result<Answer, CliError> {
     let (from, until) = add.when.window()?;
     let mut body = json!({
         "lock": find::id(&client, &add.lock)?,
-        "from": rfc3339(from), "until": rfc3339(until), "once": add.once,
+        "from": rfc3339(from), "until": rfc3339(until), "once": add.once && add.access != Access::Pass,
     });
     if let Some(holders) = add.holders {
         body["holders"] = json!(holders);
     }
     if add.access != Access::Pin {
         body["access"] = json!(if add.access == Access::Pass { "pass" } else { "both" });
-        let mut pass = add.pass.body()?;
+        let mut pass = add.pass.body(add.once)?;
         pass["kind"] = json!(if add.pass_mac { "mac" } else { "signed" });
         body["pass"] = pass;
     }

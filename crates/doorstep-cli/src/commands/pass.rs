@@ -22,7 +22,7 @@ pub(super) use show::truth;
 pub(crate) enum Command {
     /// Issue a pass: for a lock, for a group of locks, or for a booking
     #[command(
-        after_help = "Examples:\n  doorstep pass issue --booking bkg_01k… --png ana.png\n  doorstep pass issue --lock \"Court 3\" --from 14:00 --for 1h --pass-once --collect\n  doorstep pass issue --lock \"Court 3\" --from 08:00 --until 22:00 --lasts 2h --kind mac --qr\n  doorstep pass issue --group courts --from 2026-03-01 --until 2026-04-01 --holder p256:A6uT… --bin staff.bin\n\nA bearer pass opens for whoever has it, so files get mode 0600. With --collect the guest's phone\nmakes its own key and fetches the pass by a ticket; with --holder the pass is bound to a key at once."
+        after_help = "Examples:\n  doorstep pass issue --booking bkg_01k… --png ana.png\n  doorstep pass issue --lock \"Court 3\" --from 14:00 --for 1h --once --collect\n  doorstep pass issue --lock \"Court 3\" --from 08:00 --until 22:00 --lasts 2h --kind mac --qr\n  doorstep pass issue --group courts --from 2026-03-01 --until 2026-04-01 --holder p256:A6uT… --bin staff.bin\n\nA bearer pass opens for whoever has it, so files get mode 0600. With --collect the guest's phone\nmakes its own key and fetches the pass by a ticket; with --holder the pass is bound to a key at once."
     )]
     Issue(Box<Issue>),
     /// List passes, oldest first
@@ -120,6 +120,9 @@ pub(crate) struct Issue {
     /// What proves it
     #[arg(long, value_enum, default_value_t = Kind::Signed)]
     kind: Kind,
+    /// It opens once
+    #[arg(long)]
+    once: bool,
     #[command(flatten)]
     terms: Terms,
     /// The door may be held open
@@ -146,9 +149,6 @@ pub(crate) struct Terms {
     /// A ticket in its place: the first phone that shows it gets the pass
     #[arg(long, conflicts_with = "holder")]
     collect: bool,
-    /// It opens once
-    #[arg(long = "pass-once")]
-    once: bool,
     /// It opens so many times
     #[arg(long, value_name = "N", conflicts_with = "once", value_parser = clap::value_parser!(u8).range(1..))]
     uses: Option<u8>,
@@ -162,11 +162,11 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// The fields that the API has for them.
-    pub(super) fn body(&self) -> Result<Value, CliError> {
+    pub(super) fn body(&self, once: bool) -> Result<Value, CliError> {
         let holder = if self.collect { Some("collect") } else { self.holder.as_deref() };
         let lasts = self.lasts.as_deref().map(parse_span).transpose()?;
         let mut body = json!({ "holder": holder.unwrap_or("bearer"), "exact": self.exact });
-        if self.once {
+        if once {
             body["uses"] = json!("once");
         } else if let Some(uses) = self.uses {
             body["uses"] = json!(uses);
@@ -220,7 +220,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
 fn issue(issue: &Issue) -> Result<Answer, CliError> {
     let file = issue.out.make()?;
     let client = issue.connection.open()?;
-    let mut body = issue.terms.body()?;
+    let mut body = issue.terms.body(issue.once)?;
     let kind = issue.kind.to_possible_value().map(|kind| kind.get_name().to_owned());
     body["kind"] = json!(kind);
     body["passage"] = json!(issue.passage);
