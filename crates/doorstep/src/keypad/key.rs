@@ -89,7 +89,7 @@ fn expand(key: &Secret<32>, info: &[&[u8]]) -> Secret<32> {
     Secret::from_bytes(out)
 }
 
-fn keyed(key: &Secret<32>) -> Hmac<Sha256> {
+pub(crate) fn keyed(key: &Secret<32>) -> Hmac<Sha256> {
     let mut block = [0; 64];
     for (place, byte) in block.iter_mut().zip(key.expose()) {
         *place = *byte;

@@ -165,3 +165,86 @@ impl core::fmt::Debug for PassKey {
         f.write_str("PassKey(..)")
     }
 }
+
+/// What others say of HMAC-SHA-256, as far as passes go: a MAC of theirs is longer, and what is compared here is
+/// its first 8 bytes. A tag that was changed only behind them is therefore none of these; nor are keys of more
+/// than 32 bytes, which no lock has.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keypad::key::keyed;
+    use crate::secret::Secret;
+    use serde_json::Value;
+    use std::vec::Vec;
+
+    fn bytes(text: &str) -> Vec<u8> {
+        let pairs = (0..text.len()).step_by(2);
+        pairs.map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+
+    /// HMAC fills a shorter key with zeros.
+    fn key(bytes: &[u8]) -> PassKey {
+        let mut key = [0; 32];
+        key[..bytes.len()].copy_from_slice(bytes);
+        PassKey(keyed(&Secret::from_bytes(key)))
+    }
+
+    /// The right MAC is made and taken, and none that differs from it by a bit.
+    fn right(key: &PassKey, message: &[u8], tag: &[u8]) {
+        let mac = *tag.first_chunk().unwrap();
+        assert_eq!(key.mac(message), mac);
+        assert!(key.fits(message, &mac));
+        for bit in 0..64 {
+            let mut changed = mac;
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(!key.fits(message, &changed), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn macs_of_wycheproof() {
+        let document = include_str!("../../../../vectors/wycheproof/hmac.json");
+        let document: Value = serde_json::from_str(document).unwrap();
+        let (mut valid, mut refused, mut beyond, mut long) = (0, 0, 0, 0);
+        for group in document["groups"].as_array().unwrap() {
+            for case in group["cases"].as_array().unwrap() {
+                let field = |name: &str| bytes(case[name].as_str().unwrap());
+                let (secret, message, tag) = (field("key"), field("message"), field("tag"));
+                if secret.len() > 32 {
+                    long += 1;
+                    continue;
+                }
+                let key = key(&secret);
+                if case["valid"].as_bool().unwrap() {
+                    right(&key, &message, &tag);
+                    valid += 1;
+                } else if key.fits(&message, tag.first_chunk().unwrap()) {
+                    // Then it is behind the 8 bytes that it was changed.
+                    let whole: [u8; 32] =
+                        key.0.clone().chain_update(&message).finalize().into_bytes().into();
+                    assert!(whole[..8] == tag[..8] && whole[..tag.len()] != tag);
+                    beyond += 1;
+                } else {
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!((valid, refused, beyond, long), (60, 64, 44, 6));
+    }
+
+    #[test]
+    fn macs_of_rfc_4231() {
+        // Section 4.2 to 4.6; the two others have keys of 131 bytes.
+        let counted: Vec<u8> = (1..=25).collect();
+        let cases: [(&[u8], &[u8], &str); 5] = [
+            (&[0x0B; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b"),
+            (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c7"),
+            (&[0xAA; 20], &[0xDD; 50], "773ea91e36800e46854db8ebd09181a7"),
+            (&counted, &[0xCD; 50], "82558a389a443c0ea4cc819899f2083a"),
+            (&[0x0C; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+        ];
+        for (secret, message, tag) in cases {
+            right(&key(secret), message, &bytes(tag));
+        }
+    }
+}
