@@ -70,6 +70,14 @@ impl Qr {
         Self { modules, side }
     }
 
+    /// The size of the code, 1 to 40.
+    #[must_use]
+    pub fn version(&self) -> u8 {
+        // Each version has four modules a side more than the one before; the first has 21.
+        let modules = self.side.saturating_sub(2 * QUIET);
+        u8::try_from(modules.saturating_sub(17) / 4).unwrap_or(u8::MAX)
+    }
+
     fn rows(&self) -> impl Iterator<Item = &[bool]> {
         self.modules.chunks(self.side)
     }

@@ -3,11 +3,16 @@
 
 use crate::config::Config;
 use crate::http::key_cache::KeyCache;
+use crate::http::problem::Problem;
 use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
 use crate::keys::{KeyError, Keys};
+use crate::store::pass_keys::Algorithm;
 use crate::store::value::parsed;
 use crate::store::{Store, StoreError, meta};
+use crate::wallet::Wallets;
+use crate::{pass_keys, pass_root};
+use doorstep::cose::keys::{IssuerKey, Signer};
 use doorstep::id::IssuerId;
 use doorstep::time::Timestamp;
 use rand_core::CryptoRng;
@@ -93,6 +98,8 @@ pub struct Context {
     pub(crate) outbox: tokio::sync::Mutex<()>,
     /// API keys that were looked up.
     pub(crate) key_cache: KeyCache,
+    /// How often phones asked.
+    pub(crate) wallets: Wallets,
     first_request: u128,
     requests: AtomicU64,
 }
@@ -119,6 +126,13 @@ impl Context {
         let check = read(meta::KEY_CHECK, "meta.key_check")?;
         let keys = Keys::open(&config.data_dir.join(KEYS), issuer, &check)?;
         let mut rng = rng;
+        if store.read_now(|connection| meta::get(connection, pass_root::META))?.is_none() {
+            // Made before there were passes.
+            let root = pass_root::make(&config.data_dir.join(KEYS), issuer, &mut rng)?;
+            let now = clock.now();
+            let first = pass_keys::make(&keys, Algorithm::Ed25519, (None, now), &mut rng)?;
+            store.write_now(move |connection| pass_keys::begin(connection, &root, &first))?;
+        }
         let mut first_request = [0; 16];
         rng.fill_bytes(&mut first_request);
         Ok(Self {
@@ -131,6 +145,7 @@ impl Context {
             rng: Mutex::new(rng),
             outbox: tokio::sync::Mutex::default(),
             key_cache: KeyCache::default(),
+            wallets: Wallets::default(),
             first_request: u128::from_be_bytes(first_request),
             requests: AtomicU64::new(0),
         })
@@ -163,6 +178,11 @@ impl Context {
     pub(crate) fn with_rng<T>(&self, draw: impl FnOnce(&mut (dyn CryptoRng + Send)) -> T) -> T {
         let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
         draw(rng.as_mut())
+    }
+
+    /// Reads the root of passes, which may have been taken off the machine.
+    pub(crate) fn read_root(&self, known: &Signer) -> Result<IssuerKey, Problem> {
+        pass_root::read(&self.config.data_dir.join(KEYS), self.issuer, known)
     }
 
     /// Makes sure that this is the only server on the directory, for as long as the file is held.

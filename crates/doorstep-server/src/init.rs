@@ -2,7 +2,9 @@
 
 use crate::ids::make_id;
 use crate::keys::{KeyError, Keys};
+use crate::store::pass_keys::Algorithm;
 use crate::store::{Store, StoreError, meta};
+use crate::{pass_keys, pass_root};
 use doorstep::id::IssuerId;
 use doorstep::time::Timestamp;
 use rand_core::CryptoRng;
@@ -103,16 +105,22 @@ pub fn init(
     let io = |source| InitError::Io { path: dir.to_owned(), source };
     make_private_dirs(dir).map_err(io)?;
     let issuer = make_id("iss", now, rng);
+    let issuer =
+        IssuerId::parse(&issuer).map_err(|_| StoreError::Corrupt { column: "meta.issuer" })?;
     // Keys first: a database without keys looks whole and is not, keys without a database are
     // only in the way.
-    let keys = Keys::make(&keys, rng)?;
+    let path = keys;
+    let keys = Keys::make(&path, rng)?;
+    let root = pass_root::make(&path, issuer, rng)?;
+    let first = pass_keys::make(&keys, Algorithm::Ed25519, (None, now), rng)?;
     Store::make(&database, |connection| {
-        meta::put(connection, meta::ISSUER, &issuer)?;
+        meta::put(connection, meta::ISSUER, issuer.as_str())?;
         meta::put(connection, meta::MODE, mode.as_str())?;
-        meta::put(connection, meta::KEY_CHECK, keys.check())
+        meta::put(connection, meta::KEY_CHECK, keys.check())?;
+        pass_keys::begin(connection, &root, &first)
     })?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(io)?;
-    IssuerId::parse(&issuer).map_err(|_| StoreError::Corrupt { column: "meta.issuer" }.into())
+    Ok(issuer)
 }
 
 fn make_private_dirs(dir: &Path) -> io::Result<()> {

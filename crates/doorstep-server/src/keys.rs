@@ -171,7 +171,7 @@ fn make_private_dir(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-fn write_private(path: &Path, secret: &Secret<32>) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, secret: &Secret<32>) -> io::Result<()> {
     let mut options = File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -183,7 +183,7 @@ fn write_private(path: &Path, secret: &Secret<32>) -> io::Result<()> {
     file.sync_all()
 }
 
-fn read_private(path: &Path, issuer: IssuerId) -> Result<Secret<32>, KeyError> {
+pub(crate) fn read_private(path: &Path, issuer: IssuerId) -> Result<Secret<32>, KeyError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

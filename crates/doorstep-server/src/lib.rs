@@ -8,11 +8,13 @@
 
 mod api;
 mod authenticators;
+mod bulletins;
 mod config;
 mod context;
 mod epochs;
 mod export;
 mod hex;
+pub mod holder_key;
 mod http;
 mod ids;
 mod init;
@@ -23,19 +25,28 @@ mod lock_journal;
 mod lock_keys;
 mod lock_state;
 mod messages;
+mod pass_keys;
+mod pass_revocation;
+mod pass_root;
+mod passes;
 mod presentation;
 mod revocation;
+mod riders;
 mod serve;
+mod signed_time;
 mod store;
 #[cfg(test)]
 mod test_authenticator;
 #[cfg(test)]
 mod test_lock;
 #[cfg(test)]
+mod test_pass;
+#[cfg(test)]
 mod test_server;
 mod text;
 pub mod ticket;
 mod utc;
+mod wallet;
 
 use doorstep_files::seal;
 

@@ -8,6 +8,7 @@ use crate::store::pins;
 use doorstep::clock;
 use doorstep::door::journal::{Journal, JournalError, SNAPSHOT_LENGTH};
 use doorstep::door::record::Record;
+use doorstep::door::sealed;
 use doorstep::door::state::State;
 use doorstep::door::{Door, MARKS};
 use doorstep::keypad::control::Command;
@@ -15,6 +16,8 @@ use doorstep::keypad::record::{Event as Keypad, Source};
 use doorstep::keypad::tuple::{self, Tuple};
 use doorstep::ledger::Head;
 use doorstep::otp::record::Event as Step;
+use doorstep::pass::claims::PassId;
+use doorstep::pass::record::Event as Pass;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 
@@ -43,6 +46,14 @@ pub(crate) enum What {
         pin: Option<(Tuple, u32)>,
         form: Form,
     },
+    /// It opened for a pass.
+    OpenedByPass(PassId),
+    /// A newer list of revoked passes was brought, or one that told the time alone.
+    ListTaken,
+    /// A key of the issuer was brought.
+    KeyTaken,
+    /// An answer to its question for the time was brought.
+    TokenTaken,
     /// A code of staff was obeyed.
     Obeyed(Command),
     /// The issuer told the time without a code.
@@ -55,8 +66,9 @@ pub(crate) enum What {
 }
 
 impl Told {
-    /// Reads and verifies a journal.
-    pub(crate) fn read(door: &Door, bytes: &[u8]) -> Result<Self, JournalError> {
+    /// Reads and verifies a journal, sealed or not.
+    pub(crate) fn read(door: &Door, bytes: &mut [u8]) -> Result<Self, JournalError> {
+        let bytes = if sealed::is_sealed(bytes) { sealed::open(door, bytes)? } else { bytes };
         let journal = Journal::read(door, bytes)?;
         let ends = journal.head.seq.checked_add(u64::from(journal.count()));
         if ends.is_none_or(|end| end > MOST) {
@@ -125,7 +137,14 @@ impl What {
                 }
                 _ => Self::Other,
             },
-            Record::Pass(_) => Self::Other,
+            Record::Pass(record) => match record.event {
+                Pass::Tried => Self::Tried,
+                Pass::Opened { id, .. } => Self::OpenedByPass(id),
+                Pass::Bulletin { .. } => Self::ListTaken,
+                Pass::Rotation(_) => Self::KeyTaken,
+                Pass::Token { .. } => Self::TokenTaken,
+                Pass::Verified { .. } | Pass::Started => Self::Other,
+            },
         }
     }
 
@@ -136,7 +155,7 @@ impl What {
         lock: &Lock,
         at: Timestamp,
     ) -> Result<Option<Event>, StoreError> {
-        let event = |kind| Event { kind, at, form: None, epoch: None, pin: None };
+        let event = |kind| Event { kind, at, form: None, epoch: None, pin: None, pass: None };
         let of_pin = |kind, tuple: &Tuple, epoch| {
             let pin = pins::find(connection, lock, tuple, epoch)?;
             Ok::<_, StoreError>(Event { epoch: Some(epoch), pin, ..event(kind) })
@@ -146,6 +165,12 @@ impl What {
             Self::Opened { pin: Some((tuple, epoch)), form } => {
                 Event { form: Some(*form), ..of_pin(Kind::Opened, tuple, *epoch)? }
             }
+            Self::OpenedByPass(id) => {
+                Event { form: Some(Form::Pass), pass: Some(*id), ..event(Kind::Opened) }
+            }
+            Self::ListTaken => event(Kind::ListTaken),
+            Self::KeyTaken => event(Kind::KeyTaken),
+            Self::TokenTaken => event(Kind::TimeSigned),
             Self::Opened { pin: None, form } => Event { form: Some(*form), ..event(Kind::Opened) },
             Self::Obeyed(Command::SetTime { .. }) => event(Kind::TimeSet),
             Self::Obeyed(Command::Cancel { tuple, epoch }) => {

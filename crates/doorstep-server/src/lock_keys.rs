@@ -5,15 +5,20 @@ use crate::context::Context;
 use crate::http::problem::Problem;
 use crate::init::Mode;
 use crate::keys::Keys;
+use crate::passes::group_audience;
 use crate::seal::{Place, SealError};
-use crate::store::StoreError;
-use crate::store::locks::{Lock, SealedSteps};
+use crate::store::lock_groups::{self, Group};
+use crate::store::locks::{Lock, SealedSteps, Takes};
+use crate::store::{StoreError, pass_keys};
 use doorstep::door::bundle::Bundle;
-use doorstep::door::{Door, Steps};
+use doorstep::door::{Door, Passes, Steps};
 use doorstep::keypad::key::RootKey;
 use doorstep::otp::OtpSecret;
 use doorstep::otp::totp::Totp;
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::reader::Groups;
 use doorstep::secret::Secret;
+use rusqlite::Connection;
 use zeroize::Zeroizing;
 
 const fn site(name: &str) -> Place<'_> {
@@ -62,7 +67,12 @@ pub(crate) fn steps(keys: &Keys, lock: &Lock) -> Result<Option<Steps>, Problem> 
 }
 
 /// What the lock is provisioned with.
-pub(crate) fn bundle(keys: &Keys, mode: Mode, lock: &Lock) -> Result<Bundle, Problem> {
+pub(crate) fn bundle(
+    keys: &Keys,
+    mode: Mode,
+    lock: &Lock,
+    passes: Option<Passes>,
+) -> Result<Bundle, Problem> {
     Ok(Bundle {
         lock: lock.id,
         generation: lock.generation,
@@ -72,14 +82,36 @@ pub(crate) fn bundle(keys: &Keys, mode: Mode, lock: &Lock) -> Result<Bundle, Pro
         profile: lock.profile,
         root: root(keys, lock, lock.generation)?,
         steps: steps(keys, lock)?,
-        passes: None,
+        passes,
         test: mode == Mode::Test,
     })
 }
 
-/// The lock as it was provisioned last, to read its journal.
+/// What the bundle of a lock that was just provisioned says of passes.
+pub(crate) fn passes(connection: &Connection, lock: &Lock) -> Result<Option<Passes>, StoreError> {
+    let Lock { rotation, bulletin, .. } = *lock;
+    let audience = |group: Group| {
+        group_audience(&group.name).ok_or(StoreError::Corrupt { column: "lock_groups.name" })
+    };
+    let groups = lock_groups::of_lock(connection, lock.seq)?.into_iter().map(audience);
+    let groups = Groups::of(&groups.collect::<Result<Vec<_>, _>>()?);
+    let keys = pass_keys::of_lock(connection, lock.seq)?;
+    let keys: Vec<_> = keys.iter().map(|key| (key.public, key.window())).collect();
+    let keys = TrustedKeys::provisioned(&keys);
+    let (Some(groups), Some(keys)) = (groups, keys) else {
+        return Err(StoreError::Corrupt { column: "lock_pass_keys.pass_key" });
+    };
+    let root = match lock.takes {
+        Takes::None => return Ok(None),
+        Takes::Mac => None,
+        Takes::Signed => Some(crate::pass_keys::root(connection)?),
+    };
+    Ok(Some(Passes { groups, keys, root, rotation, bulletin }))
+}
+
+/// The lock as it was provisioned last, to read its journal, which says by itself what became of passes.
 pub(crate) fn door(keys: &Keys, mode: Mode, lock: &Lock) -> Result<Door, Problem> {
-    Ok(Door::new(&bundle(keys, mode, lock)?))
+    Ok(Door::new(&bundle(keys, mode, lock, None)?))
 }
 
 fn damaged(column: &'static str) -> Problem {

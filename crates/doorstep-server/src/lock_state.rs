@@ -8,6 +8,7 @@ use doorstep::clock::{AfterPowerLoss, Belief, Clock, Event, MAX_UNCERTAINTY};
 use doorstep::door::MARKS;
 use doorstep::door::state::State;
 use doorstep::keypad::mark::Marks;
+use doorstep::pass::reader::GRACE;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 
@@ -79,11 +80,44 @@ pub(crate) fn goes_on(lock: &Lock) -> bool {
     lock.clock.after_power_loss != AfterPowerLoss::NeedTime
 }
 
-/// When a window is over for every belief with which a lock grants anything; `None` for one that goes on when
-/// its power was off.
+/// When the window of a PIN is over for every belief with which a lock grants anything; `None` for one that
+/// goes on when its power was off.
 pub(crate) fn over_at(lock: &Lock, until: Timestamp) -> Option<Timestamp> {
-    let late = u64::from(lock.profile.grace().late);
-    (!goes_on(lock)).then(|| until.later(late).later(MAX_UNCERTAINTY.saturating_mul(2)))
+    granted_until(lock, until.later(u64::from(lock.profile.grace().late)))
+}
+
+/// The same for a pass.
+pub(crate) fn pass_over_at(lock: &Lock, until: Timestamp) -> Option<Timestamp> {
+    granted_until(lock, until.later(GRACE))
+}
+
+/// When a lock lets nobody in who may come until `end` by its own clock.
+fn granted_until(lock: &Lock, end: Timestamp) -> Option<Timestamp> {
+    (!goes_on(lock)).then(|| end.later(MAX_UNCERTAINTY.saturating_mul(2)))
+}
+
+/// The earliest end of a pass that may not be over by now, by the time or by what the lock's journal told.
+pub(crate) fn pass_not_over(lock: &Lock, now: Timestamp) -> Result<Timestamp, StoreError> {
+    let zero = Timestamp::from_seconds(0);
+    let by_time = pass_over_at(lock, zero).map_or(zero, |after| now.earlier(after.seconds()));
+    let floor = last(lock)?.map_or(zero, |state| state.keypad.belief().floor());
+    Ok(by_time.max(floor.earlier(GRACE)))
+}
+
+/// The epochs in which a lock may be, that of its last journal first.
+pub(crate) fn epochs(lock: &Lock) -> Result<Vec<u32>, StoreError> {
+    let state = last(lock)?;
+    let told = state.filter(|state| lock.announced || is_behind(lock, state));
+    let told = told.map(|state| state.keypad.epoch()).filter(|told| *told < lock.epoch);
+    Ok(told.into_iter().chain([lock.epoch]).collect())
+}
+
+/// Whether a lock has certainly left an epoch, so that it takes nothing under the lock's keys of it.
+pub(crate) fn gave_up(lock: &Lock, epoch: u32) -> Result<bool, StoreError> {
+    let state = last(lock)?;
+    let told = state.as_ref().is_some_and(|state| epoch < state.keypad.epoch());
+    let behind = state.is_some_and(|state| is_behind(lock, &state));
+    Ok(told || (epoch < lock.epoch && !lock.announced && !behind))
 }
 
 /// The earliest end of a window that may not be over by now.

@@ -18,12 +18,16 @@ use utoipa::ToSchema;
 const BODY_LIMIT: usize = 256 * 1024;
 /// Bytes of a body that carries a list.
 const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// Bytes of a body with a few short fields, from anybody.
+const SMALL_BODY_LIMIT: usize = 4 * 1024;
+/// Bytes of a body with the journal that a phone carries.
+const JOURNAL_BODY_LIMIT: usize = 1024 * 1024;
 
 /// The service as one [`Router`].
 pub(crate) fn router(context: &Arc<Context>) -> Router {
     use v1::{
         accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
-        routes,
+        pass_keys, passes, routes, wallet,
     };
 
     let with_key = Router::new()
@@ -68,6 +72,12 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
             post(locks::journal::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
         )
         .route("/v1/locks/{id}/events", get(locks::events::handler))
+        .route("/v1/locks/{id}/riders", get(locks::riders::handler))
+        .route("/v1/locks/{id}/time_token", post(locks::time_token::handler))
+        .route("/v1/passes", post(passes::create::handler).get(passes::list::handler))
+        .route("/v1/passes/{id}", get(passes::show::handler))
+        .route("/v1/passes/{id}/revoke", post(passes::revoke::handler))
+        .route("/v1/pass_keys", post(pass_keys::create::handler).get(pass_keys::list::handler))
         .route("/v1/bookings", post(bookings::create::handler).get(bookings::list::handler))
         .route("/v1/bookings/{id}", get(bookings::show::handler))
         .route("/v1/bookings/{id}/change", post(bookings::change::handler))
@@ -86,6 +96,15 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
             post(claims::upload::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
         )
         .route("/v1/routes", post(routes::fetch::handler))
+        // Phones show a ticket, and then a token.
+        .route(
+            "/v1/wallet/collect",
+            post(wallet::collect::handler).layer(DefaultBodyLimit::max(SMALL_BODY_LIMIT)),
+        )
+        .route(
+            "/v1/wallet/sync",
+            post(wallet::sync::handler).layer(DefaultBodyLimit::max(JOURNAL_BODY_LIMIT)),
+        )
         .route("/v1/openapi.json", get(openapi::handler));
     with_key
         .merge(open)
@@ -218,6 +237,14 @@ mod tests {
             ("POST", "/v1/locks/lck_1/epoch/confirm"),
             ("POST", "/v1/locks/lck_1/journal"),
             ("GET", "/v1/locks/lck_1/events"),
+            ("GET", "/v1/locks/lck_1/riders"),
+            ("POST", "/v1/locks/lck_1/time_token"),
+            ("POST", "/v1/passes"),
+            ("GET", "/v1/passes"),
+            ("GET", "/v1/passes/1122334455667788"),
+            ("POST", "/v1/passes/1122334455667788/revoke"),
+            ("POST", "/v1/pass_keys"),
+            ("GET", "/v1/pass_keys"),
             ("POST", "/v1/bookings"),
             ("GET", "/v1/bookings"),
             ("GET", "/v1/bookings/bkg_1"),
@@ -253,7 +280,7 @@ mod tests {
         let mut secrets =
             vec![code.clone().into_bytes(), key.as_bytes()["Bearer ".len()..].to_vec()];
         secrets.push(format!("{} {}", &code[..4], &code[4..]).into_bytes());
-        for name in ["signing.key", "agreement.key", "master.key"] {
+        for name in ["signing.key", "agreement.key", "master.key", "pass-root.key"] {
             let text = std::fs::read_to_string(server.dir.path().join("keys").join(name)).unwrap();
             let bytes = crate::hex::decode::<32>(text.trim()).unwrap();
             secrets.push(bytes.to_vec());

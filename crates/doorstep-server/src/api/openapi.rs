@@ -2,7 +2,7 @@
 
 use super::v1::{
     accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
-    routes,
+    pass_keys, passes, routes, wallet,
 };
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -16,7 +16,7 @@ use utoipa::{Modify, OpenApi};
         title = "doorstep",
         description = "One-time codes that are verified where there is no network: deliveries, \
                        drivers' devices and what happened at the door; accounts and their \
-                       authenticators; locks and the PINs of their bookings. Errors are problem details \
+                       authenticators; locks with the PINs and passes that open them. Errors are problem details \
                        (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
     ),
     paths(
@@ -66,6 +66,16 @@ use utoipa::{Modify, OpenApi};
         locks::confirm_epoch::handler,
         locks::journal::handler,
         locks::events::handler,
+        locks::riders::handler,
+        locks::time_token::handler,
+        passes::create::handler,
+        passes::list::handler,
+        passes::show::handler,
+        passes::revoke::handler,
+        pass_keys::list::handler,
+        pass_keys::create::handler,
+        wallet::collect::handler,
+        wallet::sync::handler,
         keys::create::handler,
         keys::list::handler,
         keys::revoke::handler,

@@ -84,6 +84,8 @@ codes! {
     DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
     /// A code was made for another epoch, or the lock may not know the last one yet.
     EpochPending = "epoch_pending", CONFLICT, "another epoch is pending";
+    /// Locks of another site have a group of this name.
+    GroupTaken = "group_taken", CONFLICT, "the group is another site's";
     /// A malfunction of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "internal error";
     /// Fields have the wrong type, are missing, unknown, or out of bounds.
@@ -94,7 +96,7 @@ codes! {
     JournalInvalid = "journal_invalid", UNPROCESSABLE_ENTITY, "not a journal of this lock";
     /// No API key has this id.
     KeyNotFound = "key_not_found", NOT_FOUND, "no such API key";
-    /// The lock has no place to remember that another PIN opened once.
+    /// The lock has no place to remember the uses of another PIN or pass.
     LockFull = "lock_full", CONFLICT, "the lock can remember no more";
     /// The body is not a document of the kind that the endpoint takes.
     MalformedBody = "malformed_body", BAD_REQUEST, "the body cannot be read";
@@ -104,14 +106,26 @@ codes! {
     NotFound = "not_found", NOT_FOUND, "no such path";
     /// All PINs of the window were given.
     NoPinsLeft = "no_pins_left", CONFLICT, "no PINs are left for this window";
+    /// No key of the algorithm signs passes at the moment.
+    NoSuchKey = "no_such_key", CONFLICT, "no key signs";
     /// The lock has no PINs that open as often as was asked for.
     NoSuchUse = "no_such_use", UNPROCESSABLE_ENTITY, "no PINs of this use";
     /// The lock shares no TOTP secret with the service.
     NoTotp = "no_totp", CONFLICT, "not a TOTP door";
     /// The device that has to check the code has not fetched it yet.
     NotHandedOut = "not_handed_out", CONFLICT, "the code is not on the driver's device yet";
+    /// The lock takes no passes of this kind.
+    NotTaken = "not_taken", UNPROCESSABLE_ENTITY, "the lock takes no such pass";
     /// The delivery has no plan, so there is no code.
     NotPlanned = "not_planned", CONFLICT, "the delivery is not planned";
+    /// The pass is over.
+    PassOver = "pass_over", CONFLICT, "the pass is over";
+    /// The pass was revoked.
+    PassRevoked = "pass_revoked", CONFLICT, "the pass was revoked";
+    /// The pass waits for a phone to collect it.
+    PassWaiting = "pass_waiting", CONFLICT, "the pass was not collected yet";
+    /// The root under which keys of passes are stated is not on the machine.
+    RootMissing = "root_missing", SERVICE_UNAVAILABLE, "the root of passes is away";
     /// A document is not signed by the device it names.
     SignatureInvalid = "signature_invalid", UNAUTHORIZED, "the signature does not fit";
     /// The request repeats an acknowledgement that is not the last one.
@@ -126,14 +140,20 @@ codes! {
     TooLong = "too_long", UNPROCESSABLE_ENTITY, "longer than the lock's windows";
     /// The account has as many authenticators as it may have.
     TooManyAuthenticators = "too_many_authenticators", CONFLICT, "too many authenticators";
+    /// As many keys sign passes as locks have room for.
+    TooManyKeys = "too_many_keys", CONFLICT, "too many keys sign";
     /// No API key, or not a valid one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "not authenticated";
     /// The server cannot store anything at the moment.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "the server cannot take this now";
     /// No booking has this id.
     UnknownBooking = "unknown_booking", NOT_FOUND, "no such booking";
+    /// No group of locks has this name.
+    UnknownGroup = "unknown_group", NOT_FOUND, "no such group";
     /// No lock has this id.
     UnknownLock = "unknown_lock", NOT_FOUND, "no such lock";
+    /// No pass has this id.
+    UnknownPass = "unknown_pass", NOT_FOUND, "no such pass";
     /// The body is not of the media type that the endpoint takes.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "unsupported media type";
     /// Another booking has the place at that time.

@@ -14,6 +14,28 @@ named! {
     }
 }
 
+named! {
+    /// How its holders come in.
+    enum Access {
+        /// With a PIN each.
+        Pin = "pin",
+        /// With a pass each.
+        Pass = "pass",
+        /// With either.
+        Both = "both",
+    }
+}
+
+impl Access {
+    pub(crate) fn has_pins(self) -> bool {
+        self != Self::Pass
+    }
+
+    pub(crate) fn has_passes(self) -> bool {
+        self != Self::Pin
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Booking {
     /// The place in the list, in order of creation, and what other tables name it by.
@@ -23,6 +45,7 @@ pub(crate) struct Booking {
     pub(crate) lock: i64,
     pub(crate) reference: Option<String>,
     pub(crate) state: State,
+    pub(crate) access: Access,
     /// As it was asked for.
     pub(crate) asked: Window,
     /// The class of its true window, by its number in the lock's profile.
@@ -52,14 +75,14 @@ pub(crate) fn class_number(profile: &Profile, fit: &Fit) -> Option<u8> {
 pub(crate) fn insert(connection: &Connection, new: &Booking) -> Result<i64, StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO bookings (id, lock, reference, state, from_at, until_at, class, beginning,
-                 opens_from, opens_until, created_at)
-             VALUES (:id, :lock, :reference, :state, :from, :until, :class, :beginning, :opens_from,
-                 :opens_until, :created)",
+            "INSERT INTO bookings (id, lock, reference, state, access, from_at, until_at, class,
+                 beginning, opens_from, opens_until, created_at)
+             VALUES (:id, :lock, :reference, :state, :access, :from, :until, :class, :beginning,
+                 :opens_from, :opens_until, :created)",
         )?
         .execute(named_params! {
             ":id": new.id, ":lock": new.lock, ":reference": new.reference,
-            ":state": new.state.as_str(), ":from": At(new.asked.from()),
+            ":state": new.state.as_str(), ":access": new.access.as_str(), ":from": At(new.asked.from()),
             ":until": At(new.asked.until()), ":class": new.class, ":beginning": new.index,
             ":opens_from": At(new.opens.from()), ":opens_until": At(new.opens.until()),
             ":created": At(new.created_at),
@@ -68,11 +91,17 @@ pub(crate) fn insert(connection: &Connection, new: &Booking) -> Result<i64, Stor
 }
 
 const COLUMNS: &str = "seq, id, lock, reference, state, from_at, until_at, class, beginning,
-     opens_from, opens_until, created_at, cancelled_at";
+     opens_from, opens_until, created_at, cancelled_at, access";
 
 pub(crate) fn find(connection: &Connection, id: &str) -> Result<Option<Booking>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM bookings WHERE id = ?1");
     Ok(select(connection, &sql, params![id])?.pop())
+}
+
+/// The id of the booking of this `seq`, which another table named.
+pub(crate) fn id_of(connection: &Connection, seq: i64) -> Result<String, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM bookings WHERE seq = ?1")?;
+    Ok(statement.query_row([seq], |row| row.get(0))?)
 }
 
 /// Whether a booking of the lock that still stands has this reference.
@@ -185,6 +214,7 @@ fn read(row: &Row<'_>) -> Result<Booking, StoreError> {
         opens: window(row, 9, "bookings.opens_until")?,
         created_at: row.get::<_, At>(11)?.0,
         cancelled_at: row.get::<_, Option<At>>(12)?.map(|at| at.0),
+        access: parsed("bookings.access", &row.get::<_, String>(13)?, Access::parse)?,
     })
 }
 

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::locks::Lock;
 use super::value::{At, Count, named, parsed};
 use doorstep::ledger::Head;
+use doorstep::pass::claims::PassId;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, Row, named_params, params};
 
@@ -24,6 +25,10 @@ named! {
         TimeSigned = "time_signed",
         /// The clock was reset under the root key, which ends the epoch.
         ClockReset = "clock_reset",
+        /// A newer list of revoked passes was taken.
+        ListTaken = "list_taken",
+        /// A further key of the issuer was taken.
+        KeyTaken = "key_taken",
         /// The power was lost.
         PowerLost = "power_lost",
     }
@@ -35,6 +40,7 @@ named! {
         Pin = "pin",
         Long = "long_form",
         Totp = "totp",
+        Pass = "pass",
     }
 }
 
@@ -47,6 +53,8 @@ pub(crate) struct Event {
     pub(crate) epoch: Option<u32>,
     /// The PIN's `seq`; none for a PIN that was never given.
     pub(crate) pin: Option<i64>,
+    /// The pass, issued or not.
+    pub(crate) pass: Option<PassId>,
 }
 
 /// An event as it is listed.
@@ -57,10 +65,14 @@ pub(crate) struct Listed {
     pub(crate) lock_generation: u32,
     pub(crate) record: u64,
     pub(crate) received_at: Timestamp,
-    /// The booking's id and reference, the holder and the generation of the PIN.
-    pub(crate) booking: Option<(String, Option<String>, u8, u8)>,
-    /// Whether the PIN should have opened no more.
+    /// The booking's id and reference.
+    pub(crate) booking: Option<(String, Option<String>)>,
+    /// The holder and the generation of the PIN.
+    pub(crate) holder: Option<(u8, u8)>,
+    /// Whether the PIN or the pass should have opened no more.
     pub(crate) was_ended: bool,
+    /// Whether the pass was issued.
+    pub(crate) pass_is_known: bool,
 }
 
 /// How often a PIN opened, and when first.
@@ -81,13 +93,14 @@ pub(crate) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO lock_events (lock, lock_generation, record, hash, kind, at, form, epoch, pin,
-                 received_at)
-             VALUES (:lock, :generation, :record, :hash, :kind, :at, :form, :epoch, :pin, :now)",
+                 pass_id, received_at)
+             VALUES (:lock, :generation, :record, :hash, :kind, :at, :form, :epoch, :pin, :pass, :now)",
         )?
         .execute(named_params! {
             ":lock": lock.seq, ":generation": lock.generation, ":record": Count(head.seq),
             ":hash": head.hash, ":kind": event.kind.as_str(), ":at": At(event.at),
             ":form": event.form.map(Form::as_str), ":epoch": event.epoch, ":pin": event.pin,
+            ":pass": event.pass.as_ref().map(PassId::as_bytes),
             ":now": At(now),
         })?;
     Ok(())
@@ -130,9 +143,10 @@ pub(crate) fn page(
     let mut statement = connection.prepare_cached(
         "SELECT e.seq, e.kind, e.at, e.form, e.epoch, e.pin, e.lock_generation, e.record,
              e.received_at, bookings.id, bookings.reference, pins.holder, pins.generation,
-             coalesce(pins.ended_at <= e.at, false)
+             coalesce(pins.ended_at, passes.revoked_at) <= e.at, e.pass_id, passes.seq
          FROM lock_events AS e LEFT JOIN pins ON pins.seq = e.pin
-             LEFT JOIN bookings ON bookings.seq = pins.booking
+             LEFT JOIN passes ON passes.id = e.pass_id
+             LEFT JOIN bookings ON bookings.seq = coalesce(pins.booking, passes.booking)
          WHERE e.lock = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3",
     )?;
     let mut rows = statement.query(params![lock, after, limit])?;
@@ -150,7 +164,11 @@ fn read(row: &Row<'_>) -> Result<Listed, StoreError> {
         None => None,
     };
     let booking = match row.get::<_, Option<String>>(9)? {
-        Some(id) => Some((id, row.get(10)?, row.get(11)?, row.get(12)?)),
+        Some(id) => Some((id, row.get(10)?)),
+        None => None,
+    };
+    let pass = match row.get_ref(14)?.as_blob_or_null().unwrap_or(None) {
+        Some(id) => PassId::from_bytes(id),
         None => None,
     };
     Ok(Listed {
@@ -161,11 +179,14 @@ fn read(row: &Row<'_>) -> Result<Listed, StoreError> {
             form,
             epoch: row.get(4)?,
             pin: row.get(5)?,
+            pass,
         },
         lock_generation: row.get(6)?,
         record: row.get::<_, Count>(7)?.0,
         received_at: row.get::<_, At>(8)?.0,
         booking,
-        was_ended: row.get(13)?,
+        holder: row.get::<_, Option<u8>>(11)?.zip(row.get(12)?),
+        was_ended: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
+        pass_is_known: row.get::<_, Option<i64>>(15)?.is_some(),
     })
 }

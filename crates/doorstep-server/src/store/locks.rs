@@ -8,6 +8,7 @@ use doorstep::keypad::profile::{Profile, Uses};
 use doorstep::ledger::Head;
 use doorstep::otp::totp::Totp;
 use doorstep::otp::{Algorithm, Digits};
+use doorstep::pass::claims::Audience;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, Row, named_params, params};
 use std::num::NonZeroU64;
@@ -31,6 +32,18 @@ named! {
         Announce = "announce",
         /// When it is typed.
         End = "end",
+    }
+}
+
+named! {
+    /// Which passes a lock takes.
+    enum Takes {
+        /// Signed ones, and those under its own key.
+        Signed = "signed",
+        /// Those under its own key.
+        Mac = "mac",
+        /// None.
+        None = "none",
     }
 }
 
@@ -69,6 +82,12 @@ pub(crate) struct Lock {
     pub(crate) profile: Profile,
     pub(crate) clock: Clock,
     pub(crate) steps: Option<SealedSteps>,
+    pub(crate) takes: Takes,
+    /// What it is called in passes.
+    pub(crate) pass_name: Audience,
+    /// The last rotation and bulletin that it knew when it was provisioned.
+    pub(crate) rotation: u32,
+    pub(crate) bulletin: u32,
     pub(crate) created_at: Timestamp,
     pub(crate) provisioned_at: Timestamp,
     /// The head of its journal, as far as it came home.
@@ -101,9 +120,11 @@ pub(crate) fn insert(
     let result = connection
         .prepare_cached(
             "INSERT INTO locks (id, site, name, generation, epoch, kind, uses, profile, oscillator,
-                 after_power_loss, totp_digits, totp_period, sealed_totp, created_at, provisioned_at)
+                 after_power_loss, totp_digits, totp_period, sealed_totp, takes, pass_name, rotation,
+                 bulletin, created_at, provisioned_at)
              VALUES (:id, :site, :name, :generation, :epoch, :kind, :uses, :profile, :oscillator,
-                 :after, :digits, :period, :sealed, :created, :provisioned)",
+                 :after, :digits, :period, :sealed, :takes, :pass_name, :rotation, :bulletin, :created,
+                 :provisioned)",
         )?
         .execute(named_params! {
             ":id": new.id.as_str(), ":site": site, ":name": new.name,
@@ -114,6 +135,8 @@ pub(crate) fn insert(
             ":digits": new.steps.as_ref().map(|steps| steps.totp.digits.get()),
             ":period": new.steps.as_ref().map(|steps| Count(steps.totp.period.get())),
             ":sealed": new.steps.as_ref().map(|steps| &steps.sealed),
+            ":takes": new.takes.as_str(), ":pass_name": new.pass_name.as_str(),
+            ":rotation": new.rotation, ":bulletin": new.bulletin,
             ":created": At(new.created_at), ":provisioned": At(new.provisioned_at),
         });
     match result {
@@ -129,16 +152,36 @@ pub(crate) fn insert(
 const COLUMNS: &str = "locks.seq, locks.id, sites.name, locks.name, generation, epoch, announced,
      pending_epoch, pending_how, kind, uses, profile, oscillator, after_power_loss, totp_digits,
      totp_period, sealed_totp, locks.created_at, provisioned_at, head_seq, head_hash, state, last_contact,
-     forked_at, sealed_key, epoch_at FROM locks JOIN sites ON sites.seq = locks.site";
+     forked_at, sealed_key, epoch_at, takes, pass_name, rotation, bulletin FROM locks JOIN sites ON sites.seq = locks.site";
 
 pub(crate) fn find(connection: &Connection, id: &str) -> Result<Option<Lock>, StoreError> {
     one(connection, "locks.id = ?1", params![id])
+}
+
+/// The lock that has this name in passes.
+pub(crate) fn by_pass_name(
+    connection: &Connection,
+    name: &Audience,
+) -> Result<Option<Lock>, StoreError> {
+    one(connection, "locks.pass_name = ?1", params![name.as_str()])
 }
 
 /// The lock of this `seq`, which another table named.
 pub(crate) fn at(connection: &Connection, seq: i64) -> Result<Lock, StoreError> {
     let found = one(connection, "locks.seq = ?1", params![seq])?;
     found.ok_or(StoreError::Corrupt { column: "bookings.lock" })
+}
+
+/// The locks that take signed passes.
+pub(crate) fn taking_signed(connection: &Connection) -> Result<Vec<Lock>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} WHERE takes = 'signed' ORDER BY locks.seq");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
 }
 
 fn one(
@@ -209,6 +252,10 @@ fn read(row: &Row<'_>) -> Result<Lock, StoreError> {
         forked_at: row.get::<_, Option<At>>(23)?.map(|at| at.0),
         sealed_key: row.get(24)?,
         epoch_at: row.get::<_, Option<At>>(25)?.map(|at| at.0),
+        takes: parsed("locks.takes", text(26)?, Takes::parse)?,
+        pass_name: Audience::parse(text(27)?).ok_or_else(|| corrupt("locks.pass_name"))?,
+        rotation: row.get(28)?,
+        bulletin: row.get(29)?,
     })
 }
 
@@ -225,21 +272,35 @@ fn read_steps(row: &Row<'_>) -> Result<Option<SealedSteps>, StoreError> {
     Ok(Some(SealedSteps { totp, sealed }))
 }
 
+/// Stores the last statement about keys that a lock was provisioned with.
+pub(crate) fn set_rotation(
+    connection: &Connection,
+    lock: i64,
+    rotation: u32,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE locks SET rotation = ?2 WHERE seq = ?1")?
+        .execute(params![lock, rotation])?;
+    Ok(())
+}
+
 /// Begins a new generation: another root, another journal, perhaps another TOTP secret. The epoch stays.
 pub(crate) fn provision(
     connection: &Connection,
     lock: &Lock,
     generation: u32,
     sealed_totp: Option<&[u8]>,
+    (rotation, bulletin): (u32, u32),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "UPDATE locks SET generation = ?2, sealed_totp = ?3, provisioned_at = ?4, announced = 0,
                  pending_epoch = NULL, pending_how = NULL, head_seq = 0, head_hash = zeroblob(32),
-                 state = NULL, last_contact = NULL, forked_at = NULL WHERE seq = ?1",
+                 state = NULL, last_contact = NULL, forked_at = NULL, rotation = ?5, bulletin = ?6
+             WHERE seq = ?1",
         )?
-        .execute(params![lock.seq, generation, sealed_totp, At(now)])?;
+        .execute(params![lock.seq, generation, sealed_totp, At(now), rotation, bulletin])?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod authenticators;
 pub(crate) mod bookings;
+pub(crate) mod bulletins;
 pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod deliveries;
@@ -15,13 +16,17 @@ pub(crate) mod devices;
 pub(crate) mod generations;
 pub(crate) mod known_devices;
 pub(crate) mod lock_events;
+pub(crate) mod lock_groups;
 pub(crate) mod locks;
 pub(crate) mod messages;
 pub(crate) mod meta;
 mod migrate;
+pub(crate) mod pass_keys;
+pub(crate) mod passes;
 pub(crate) mod pins;
 mod readers;
 pub(crate) mod recovery_codes;
+pub(crate) mod rotations;
 pub(crate) mod routes;
 pub(crate) mod set_times;
 pub(crate) mod sites;
@@ -185,6 +190,18 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.writer.run(job).await
+    }
+
+    /// As [`Self::write`], on the calling thread: for start-up, before there are requests.
+    pub(crate) fn write_now<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.writer.run_now(job)
     }
 
     /// As [`Self::read`], on the calling thread: for start-up, before there are requests.

@@ -41,14 +41,8 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let boxed: Job = Box::new(move |connection| {
-            let result = in_savepoint(connection, job);
-            Box::new(move |committed| {
-                let answer = if committed { result } else { Err(StoreError::Stopped.into()) };
-                // The caller may have gone away; the job stands all the same.
-                drop(sender.send(answer));
-            })
-        });
+        // The caller may have gone away; the job stands all the same.
+        let boxed = boxed(job, move |answer| drop(sender.send(answer)));
         let Some(jobs) = &self.jobs else {
             return Err(StoreError::Stopped.into());
         };
@@ -57,6 +51,38 @@ impl Writer {
         }
         receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
     }
+
+    /// As [`Self::run`], on a thread that may wait.
+    pub(super) fn run_now<T, E>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let boxed = boxed(job, move |answer| drop(sender.send(answer)));
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(boxed).is_ok());
+        let answer = if sent { receiver.recv().ok() } else { None };
+        answer.unwrap_or_else(|| Err(StoreError::Stopped.into()))
+    }
+}
+
+fn boxed<T, E>(
+    job: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    tell: impl FnOnce(Result<T, E>) + Send + 'static,
+) -> Job
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+{
+    Box::new(move |connection| {
+        let result = in_savepoint(connection, job);
+        Box::new(move |committed| {
+            tell(if committed { result } else { Err(StoreError::Stopped.into()) });
+        })
+    })
 }
 
 impl Drop for Writer {

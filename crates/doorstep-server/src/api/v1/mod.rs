@@ -9,4 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod keys;
 pub(crate) mod locks;
+pub(crate) mod pass_keys;
+pub(crate) mod passes;
 pub(crate) mod routes;
+pub(crate) mod wallet;

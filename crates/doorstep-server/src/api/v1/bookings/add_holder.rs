@@ -1,4 +1,4 @@
-//! Gives a booking one more PIN, for a friend.
+//! Gives a booking one more PIN or pass, for a friend.
 
 use super::{BookingView, require_not_over, with_booking};
 use crate::context::Context;
@@ -8,7 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use std::sync::Arc;
 
-/// Gives a booking one more holder, with a PIN of its own.
+/// Gives a booking one more holder, with a PIN or a pass of its own, or both. A pass is as that of the others; one
+/// for a phone is collected.
 #[utoipa::path(post, path = "/v1/bookings/{id}/holders", tag = "bookings", operation_id = "add_holder",
     security(("api_key" = [])), params(("id" = String, Path, description = "the booking's id")),
     responses((status = 201, description = "the booking with its holders", body = BookingView), (status = "4XX", description = "refused",
@@ -17,9 +18,12 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<BookingView>), Problem> {
-    let view = with_booking(&context, id, |issuer, booking, lock, _, now| {
-        require_not_over(booking, now)?;
-        issuer.give(booking.seq, &booking.fit(&lock.profile)?, 1)
+    let view = with_booking(&context, id, |issuer, booking, lock, passes| {
+        require_not_over(booking, passes.now)?;
+        if booking.access.has_pins() {
+            issuer.give(booking.seq, &booking.fit(&lock.profile)?, 1)?;
+        }
+        passes.add(booking)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(view)))

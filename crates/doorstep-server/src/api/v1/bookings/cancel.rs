@@ -1,6 +1,6 @@
 //! Cancels a booking, and says what its PINs still open.
 
-use super::{BookingView, find, shown};
+use super::{BookingView, Passes, find, shown};
 use crate::context::Context;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::store::bookings;
@@ -9,8 +9,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use std::sync::Arc;
 
-/// Cancels a booking. The lock learns nothing of that by itself: the revocations say what ends its PINs, and
-/// when. Cancelling twice changes nothing.
+/// Cancels a booking, and revokes its passes. The lock learns nothing of that by itself: the revocations say
+/// what ends its PINs and passes, and when. Cancelling twice changes nothing.
 #[utoipa::path(post, path = "/v1/bookings/{id}/cancel", tag = "bookings", operation_id = "cancel_booking",
     security(("api_key" = [])), params(("id" = String, Path, description = "the booking's id")),
     responses((status = 200, description = "the booking as it is now", body = BookingView), (status = "4XX", description = "refused",
@@ -29,7 +29,8 @@ pub(crate) async fn handler(
             for pin in pins::of_booking(connection, &lock, booking.seq)? {
                 pins::end(connection, pin.seq, Because::Cancelled, now)?;
             }
-            shown(connection, &inner, &id, &lock, now)
+            Passes::new(connection, &inner, &lock, now).revoke(&booking)?;
+            shown(connection, &inner, &id, (&lock, &[]), now)
         })
         .await?;
     Ok(Json(view))

@@ -27,7 +27,8 @@ pub(crate) struct ChangeBooking {
     until: String,
 }
 
-/// Moves a booking. PINs that it had before are listed with what still opens.
+/// Moves a booking. PINs and passes that it had before are listed with what still opens; a pass is made anew for
+/// the same phone, or with a new ticket.
 #[utoipa::path(post, path = "/v1/bookings/{id}/change", tag = "bookings", operation_id = "change_booking",
     security(("api_key" = [])), request_body = ChangeBooking,
     params(("id" = String, Path, description = "the booking's id")),
@@ -39,7 +40,8 @@ pub(crate) async fn handler(
     ApiJson(request): ApiJson<ChangeBooking>,
 ) -> Result<Json<BookingView>, Problem> {
     let asked = asked(&request.from, &request.until, context.now())?;
-    let view = with_booking(&context, id, move |issuer, booking, lock, connection, now| {
+    let view = with_booking(&context, id, move |issuer, booking, lock, passes| {
+        let (connection, now) = (passes.connection, passes.now);
         let profile = &lock.profile;
         let before = booking.fit(profile)?;
         let fit = issuing::fit(profile, &asked, before.class.one_time)?;
@@ -49,8 +51,9 @@ pub(crate) async fn handler(
         let (index, opens) = (fit.index, fit.window);
         let changed = Booking { asked, class, index, opens, ..booking.clone() };
         bookings::change(connection, &changed)?;
-        if fit == before {
-            return Ok(());
+        let issued = if asked == booking.asked { Vec::new() } else { passes.move_to(&changed)? };
+        if fit == before || !booking.access.has_pins() {
+            return Ok(issued);
         }
         let mut holders = 0_u8;
         for pin in pins::of_booking(connection, lock, booking.seq)? {
@@ -59,7 +62,8 @@ pub(crate) async fn handler(
                 holders = holders.saturating_add(1);
             }
         }
-        issuer.give(booking.seq, &fit, holders)
+        issuer.give(booking.seq, &fit, holders)?;
+        Ok(issued)
     })
     .await?;
     Ok(Json(view))

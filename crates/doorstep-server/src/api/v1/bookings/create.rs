@@ -1,14 +1,15 @@
-//! Books a window of a lock and gives its holders their PINs.
+//! Books a window of a lock and gives its holders their PINs and passes.
 
-use super::{BookingView, asked, shown};
+use super::{BookingView, Passes, asked, shown};
 use crate::api::v1::locks;
+use crate::api::v1::passes::terms::AskedTerms;
 use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::ids::make_id;
 use crate::issuing::{self, Issuer};
 use crate::store::StoreError;
-use crate::store::bookings::{self, Booking, State as BookingState};
+use crate::store::bookings::{self, Access, Booking, State as BookingState};
 use crate::text;
 use axum::Json;
 use axum::extract::State;
@@ -30,7 +31,14 @@ pub(crate) struct CreateBooking {
     /// When it ends; not over yet.
     #[schema(example = "2026-11-22T19:00:00+01:00")]
     until: String,
-    /// How many PINs; 1 when left out.
+    /// How its holders come in: with a `pin` each (when left out), a `pass` each, or `both`.
+    #[schema(example = "pin")]
+    #[serde(default)]
+    access: Option<String>,
+    /// How its passes open, and whose they are.
+    #[serde(default)]
+    pass: Option<AskedTerms>,
+    /// How many; 1 when left out.
     #[schema(minimum = 1)]
     #[serde(default)]
     holders: Option<u8>,
@@ -47,7 +55,7 @@ pub(crate) struct CreateBooking {
 /// Books a window.
 #[utoipa::path(post, path = "/v1/bookings", tag = "bookings", operation_id = "create_booking",
     security(("api_key" = [])), request_body = CreateBooking,
-    responses((status = 201, description = "the booking with its PINs", body = BookingView), (status = "4XX", description = "refused",
+    responses((status = 201, description = "the booking with its PINs and passes", body = BookingView), (status = "4XX", description = "refused",
             body = ProblemBody, content_type = "application/problem+json")))]
 pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
@@ -62,6 +70,12 @@ pub(crate) async fn handler(
     if holders == 0 {
         return Err(Problem::field("holders", "is 0; a booking has at least one"));
     }
+    let access = request.access.as_deref().map_or(Ok(Access::Pin), Access::parse);
+    let access = access.map_err(|()| Problem::field("access", "is none of pin, pass, both"))?;
+    if request.pass.is_some() && !access.has_passes() {
+        return Err(Problem::field("pass", "needs access by pass, or both"));
+    }
+    let terms = request.pass.unwrap_or_default().read("pass.")?;
     let id = context.with_rng(|rng| make_id("bkg", now, rng));
     let inner = Arc::clone(&context);
     let view = context
@@ -84,12 +98,13 @@ pub(crate) async fn handler(
             let issuer = Issuer::new(connection, &inner.keys, &lock, now)?;
             issuer.require_free(&fit, &asked, None)?;
             let class = bookings::class_number(&lock.profile, &fit);
-            let booking = Booking {
+            let mut booking = Booking {
                 seq: 0,
                 id,
                 lock: lock.seq,
                 reference: request.reference,
                 state: BookingState::Booked,
+                access,
                 asked,
                 class: class.ok_or(StoreError::Corrupt { column: "locks.profile" })?,
                 index: fit.index,
@@ -97,9 +112,18 @@ pub(crate) async fn handler(
                 created_at: now,
                 cancelled_at: None,
             };
-            let seq = bookings::insert(connection, &booking)?;
-            issuer.give(seq, &fit, holders)?;
-            shown(connection, &inner, &booking.id, &lock, now)
+            booking.seq = bookings::insert(connection, &booking)?;
+            if access.has_pins() {
+                issuer.give(booking.seq, &fit, holders)?;
+            }
+            let mut issued = Vec::new();
+            if access.has_passes() {
+                let passes = Passes::new(connection, &inner, &lock, now);
+                for _ in 0..holders {
+                    issued.push(passes.give(&booking, &terms)?);
+                }
+            }
+            shown(connection, &inner, &booking.id, (&lock, &issued), now)
         })
         .await?;
     Ok((StatusCode::CREATED, Json(view)))

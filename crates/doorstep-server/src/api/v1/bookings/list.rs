@@ -84,9 +84,9 @@ pub(crate) async fn handler(
             for (seq, lock) in &locks_of {
                 shown.insert(*seq, Shown::new(connection, &inner.keys, lock, now)?);
             }
-            let views = page
-                .iter()
-                .filter_map(|booking| shown.get(&booking.lock).map(|shown| shown.booking(booking)));
+            let views = page.iter().filter_map(|booking| {
+                shown.get(&booking.lock).map(|shown| shown.booking(booking, &[]))
+            });
             Ok::<_, Problem>(BookingList { data: views.collect::<Result<_, _>>()?, next_cursor })
         })
         .await?;

@@ -5,6 +5,7 @@ pub(crate) mod cancel;
 pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod list;
+mod passes;
 pub(crate) mod renew;
 pub(crate) mod show;
 mod view;
@@ -14,17 +15,19 @@ use crate::context::Context;
 use crate::http::problem::{Code, Problem};
 use crate::issuing::Issuer;
 use crate::lock_state;
+use crate::passes::Issued;
 use crate::store::bookings::{self, Booking, State};
 use crate::store::locks::{self, Lock};
 use crate::store::pins;
 use crate::utc;
 use doorstep::time::{Timestamp, Window};
+use passes::Passes;
 use rusqlite::Connection;
 use std::sync::Arc;
 pub(crate) use view::{BookingView, Shown};
 
 /// The booking that a path names, and its lock.
-fn find(connection: &Connection, id: &str) -> Result<(Booking, Lock), Problem> {
+pub(crate) fn find(connection: &Connection, id: &str) -> Result<(Booking, Lock), Problem> {
     let booking = bookings::find(connection, id)?.ok_or_else(|| {
         Problem::new(Code::UnknownBooking, "no booking has this id")
             .hint("GET /v1/bookings?reference=... finds one by its reference")
@@ -34,7 +37,7 @@ fn find(connection: &Connection, id: &str) -> Result<(Booking, Lock), Problem> {
 }
 
 /// The same, of a booking that stands.
-fn find_standing(connection: &Connection, id: &str) -> Result<(Booking, Lock), Problem> {
+pub(crate) fn find_standing(connection: &Connection, id: &str) -> Result<(Booking, Lock), Problem> {
     let (booking, lock) = find(connection, id)?;
     if booking.state == State::Cancelled {
         return Err(Problem::new(Code::BookingCancelled, "this booking was cancelled")
@@ -47,7 +50,7 @@ fn find_standing(connection: &Connection, id: &str) -> Result<(Booking, Lock), P
 async fn with_booking(
     context: &Arc<Context>,
     id: String,
-    change: impl FnOnce(&Issuer<'_>, &Booking, &Lock, &Connection, Timestamp) -> Result<(), Problem>
+    change: impl FnOnce(&Issuer<'_>, &Booking, &Lock, &Passes<'_>) -> Result<Vec<Issued>, Problem>
     + Send
     + 'static,
 ) -> Result<BookingView, Problem> {
@@ -58,24 +61,25 @@ async fn with_booking(
         .write(move |connection| {
             let (booking, lock) = find_standing(connection, &id)?;
             let issuer = Issuer::new(connection, &inner.keys, &lock, now)?;
-            change(&issuer, &booking, &lock, connection, now)?;
-            shown(connection, &inner, &booking.id, &lock, now)
+            let passes = Passes::new(connection, &inner, &lock, now);
+            let issued = change(&issuer, &booking, &lock, &passes)?;
+            shown(connection, &inner, &booking.id, (&lock, &issued), now)
         })
         .await
 }
 
-/// A booking as it is after a change. What the lock is known to refuse already is written down first.
+/// A booking as it is after a change, with the documents of passes that were just issued. What the lock is known to refuse already is written down first.
 fn shown(
     connection: &Connection,
     context: &Context,
     id: &str,
-    lock: &Lock,
+    (lock, issued): (&Lock, &[Issued]),
     now: Timestamp,
 ) -> Result<BookingView, Problem> {
     let (booking, _) = find(connection, id)?;
     let pins = pins::of_booking(connection, lock, booking.seq)?;
     lock_state::settle(connection, lock, &pins, now)?;
-    Shown::new(connection, &context.keys, lock, now)?.booking(&booking)
+    Shown::new(connection, &context.keys, lock, now)?.booking(&booking, issued)
 }
 
 /// Refuses a booking whose window is over: no PIN of it would open.

@@ -18,17 +18,18 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path((id, holder)): Path<(String, String)>,
 ) -> Result<Json<BookingView>, Problem> {
-    let view = with_booking(&context, id, move |issuer, booking, lock, connection, now| {
-        require_not_over(booking, now)?;
+    let view = with_booking(&context, id, move |issuer, booking, lock, passes| {
+        require_not_over(booking, passes.now)?;
         let holder: Option<u8> = holder.parse().ok();
-        let all = pins::of_booking(connection, lock, booking.seq)?;
+        let all = pins::of_booking(passes.connection, lock, booking.seq)?;
         let mut open = all.iter().filter(|pin| pin.ended.is_none());
         let old = open.find(|pin| Some(pin.tuple.holder) == holder);
         let old = old.ok_or_else(|| {
             Problem::new(Code::NotFound, "the booking has no holder of this number")
                 .hint("GET /v1/bookings/{id} shows its holders")
         })?;
-        issuer.renew(old)
+        issuer.renew(old)?;
+        Ok(Vec::new())
     })
     .await?;
     Ok(Json(view))

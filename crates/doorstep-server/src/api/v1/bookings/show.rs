@@ -22,7 +22,7 @@ pub(crate) async fn handler(
         .store
         .read(move |connection| {
             let (booking, lock) = find(connection, &id)?;
-            Shown::new(connection, &inner.keys, &lock, now)?.booking(&booking)
+            Shown::new(connection, &inner.keys, &lock, now)?.booking(&booking, &[])
         })
         .await?;
     Ok(Json(view))

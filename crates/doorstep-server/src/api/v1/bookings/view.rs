@@ -3,11 +3,14 @@
 
 use super::warnings::{self, Warning};
 use crate::api::v1::locks::{digits, spaced};
+use crate::api::v1::passes::view::PassView;
 use crate::http::problem::Problem;
 use crate::keys::Keys;
 use crate::lock_state::Known;
+use crate::passes::{Issued, Place};
 use crate::store::bookings::Booking;
 use crate::store::locks::Lock;
+use crate::store::passes as stored;
 use crate::store::pins::{self, Because, Pin};
 use crate::store::{StoreError, lock_events};
 use crate::utc::Utc;
@@ -41,6 +44,8 @@ pub(crate) struct BookingView {
     grace: GraceView,
     /// Whether each PIN opens once.
     once: bool,
+    /// How its holders come in: with a `pin`, a `pass`, or `both`.
+    access: &'static str,
     /// Why its PINs may not open. `clock_unset`: the lock, by its last journal, does not know the time and opens for
     /// nobody until it is told; `POST /v1/locks/{id}/set_time`. `after_fails_on`: the window ends after the day on
     /// which codes will fail if nothing is heard of the lock's clock until then. `epoch_pending`: a code that ends
@@ -49,6 +54,9 @@ pub(crate) struct BookingView {
     warnings: Vec<Warning>,
     /// Who has PINs. Of a cancelled booking nobody has.
     holders: Vec<HolderView>,
+    /// Its passes, for exactly the window that was asked for, and those that were revoked. The answer that makes one
+    /// has its document or its ticket.
+    passes: Vec<PassView>,
     /// What happens at the lock to PINs of this booking that should open no more.
     revocations: Vec<RevocationView>,
     created_at: Utc,
@@ -151,7 +159,12 @@ impl<'a> Shown<'a> {
         Ok(Self { connection, keys, lock, root, known, now })
     }
 
-    pub(crate) fn booking(&self, booking: &Booking) -> Result<BookingView, Problem> {
+    /// A booking; `issued` are passes that were just made.
+    pub(crate) fn booking(
+        &self,
+        booking: &Booking,
+        issued: &[Issued],
+    ) -> Result<BookingView, Problem> {
         let Self { connection, lock, .. } = *self;
         let (mut holders, mut revocations) = (Vec::new(), Vec::new());
         for pin in pins::of_booking(connection, lock, booking.seq)? {
@@ -159,6 +172,13 @@ impl<'a> Shown<'a> {
                 None => holders.push(self.holder(&pin)?),
                 Some(because) => revocations.push(self.revocation(&pin, because)?),
             }
+        }
+        let (mut passes, place) = (Vec::new(), Place::of_lock(lock.clone()));
+        for pass in stored::of_booking(connection, booking.seq)? {
+            passes.push(match issued.iter().find(|issued| issued.pass.seq == pass.seq) {
+                Some(issued) => PassView::issued(connection, issued, &place, self.now)?,
+                None => PassView::at(connection, &pass, &place, self.now)?,
+            });
         }
         let grace = lock.profile.grace();
         Ok(BookingView {
@@ -172,8 +192,10 @@ impl<'a> Shown<'a> {
             opens_until: Utc(booking.opens.until()),
             grace: GraceView { early_seconds: grace.early, late_seconds: grace.late },
             once: booking.fit(&lock.profile)?.class.one_time,
+            access: booking.access.as_str(),
             warnings: warnings::of(lock, &self.known, booking, self.now)?,
             holders,
+            passes,
             revocations,
             created_at: Utc(booking.created_at),
             cancelled_at: booking.cancelled_at.map(Utc),

@@ -61,7 +61,7 @@ pub(crate) async fn handler(
                 None if lock.epoch == request.epoch => Reissued { bookings: 0, lost: 0 },
                 _ => return Err(not_pending(request.epoch)),
             };
-            let lock = LockView::new(&find(connection, &id)?, now)?;
+            let lock = LockView::new(connection, &find(connection, &id)?, now)?;
             Ok(ConfirmedEpoch { lock, bookings_changed: bookings, pins_lost: lost })
         })
         .await?;

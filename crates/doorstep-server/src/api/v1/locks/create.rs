@@ -1,5 +1,6 @@
 //! Makes a lock, and shows the bundle that it is provisioned with.
 
+use super::passes::{self, Asked};
 use super::profile::CreateProfile;
 use super::{LockView, ProvisionedLock, find};
 use crate::context::Context;
@@ -18,6 +19,7 @@ use doorstep::id::LockId;
 use doorstep::ledger::Head;
 use doorstep::otp::Digits;
 use doorstep::otp::totp::{PERIOD_30, Totp};
+use doorstep::pass::claims::Audience;
 use serde::Deserialize;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -49,6 +51,15 @@ pub(crate) struct CreateLock {
     /// For a door that also takes TOTP codes. It needs `need_time`.
     #[serde(default)]
     totp: Option<CreateTotp>,
+    /// Which passes it takes: `signed` (when left out) takes those of every kind, `mac` those under its own key,
+    /// for locks too small for signatures, `none` no pass.
+    #[schema(example = "signed")]
+    #[serde(default)]
+    passes: Option<String>,
+    /// Groups of locks of the site that it is in, at most 4: 1 to 14 characters of `a-z 0-9 _ -`. A signed pass
+    /// may open all locks of a group.
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 /// The TOTP codes of a door.
@@ -74,33 +85,55 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<CreateLock>,
 ) -> Result<(StatusCode, Json<ProvisionedLock>), Problem> {
-    let (mut lock, totp) = request.read(&context)?;
-    let id = lock.id.to_string();
-    if let Some(totp) = totp {
-        lock.steps = Some(lock_keys::make_steps(&context, &id, totp)?);
+    let asked = request.read(&context)?;
+    loop {
+        let made = make(&context, asked.clone()).await?;
+        if let Some(made) = made {
+            return Ok((StatusCode::CREATED, Json(made)));
+        }
     }
-    let sealed_key = lock_keys::make_site_key(&context, &lock.site)?;
-    let inner = Arc::clone(&context);
-    let answer = context
+}
+
+/// Makes a lock; `None` when another one has the name that it would have in passes.
+async fn make(
+    context: &Arc<Context>,
+    (mut lock, totp, asked): (Lock, Option<Totp>, Asked),
+) -> Result<Option<ProvisionedLock>, Problem> {
+    let id = context.with_rng(|rng| make_id("lck", lock.created_at, rng));
+    lock.id = LockId::parse(&id).map_err(|error| Problem::internal(&error))?;
+    lock.pass_name = Audience::of_lock(&lock.id);
+    if let Some(totp) = totp {
+        lock.steps = Some(lock_keys::make_steps(context, &id, totp)?);
+    }
+    let sealed_key = lock_keys::make_site_key(context, &lock.site)?;
+    let inner = Arc::clone(context);
+    context
         .store
         .write(move |connection| {
             let now = lock.provisioned_at;
+            if locks::by_pass_name(connection, &lock.pass_name)?.is_some() {
+                return Ok(None);
+            }
             let site = match sites::find(connection, &lock.site)? {
                 Some(site) => site.seq,
                 None => sites::insert(connection, &lock.site, &sealed_key, now)?,
             };
-            locks::insert(connection, site, &lock)?.ok_or_else(duplicate)?;
+            let seq = locks::insert(connection, site, &lock)?.ok_or_else(duplicate)?;
+            let (rotation, _) = passes::provision(connection, (seq, lock.takes), now)?;
+            locks::set_rotation(connection, seq, rotation)?;
+            asked.join(connection, (site, seq), now)?;
             set_times::tell(connection, now)?;
             let lock = find(connection, &id)?;
-            let bundle = lock_keys::bundle(&inner.keys, inner.mode(), &lock)?;
-            Ok::<_, Problem>(ProvisionedLock::new(LockView::new(&lock, now)?, &bundle))
+            let passes = lock_keys::passes(connection, &lock)?;
+            let bundle = lock_keys::bundle(&inner.keys, inner.mode(), &lock, passes)?;
+            let view = LockView::new(connection, &lock, now)?;
+            Ok::<_, Problem>(Some(ProvisionedLock::new(view, &bundle)))
         })
-        .await?;
-    Ok((StatusCode::CREATED, Json(answer)))
+        .await
 }
 
 impl CreateLock {
-    fn read(self, context: &Context) -> Result<(Lock, Option<Totp>), Problem> {
+    fn read(self, context: &Context) -> Result<(Lock, Option<Totp>, Asked), Problem> {
         let mut errors = Vec::new();
         let mut note = |field: &str, message: String| {
             errors.push(FieldError { row: None, field: field.to_owned(), message });
@@ -132,15 +165,22 @@ impl CreateLock {
         let profile = self.profile.read();
         let pins = profile.as_ref().ok().map(|(_, _, profile)| profile.digits().get());
         let totp = self.totp.map(|totp| totp.read(pins)).transpose();
-        match (profile, totp, oscillator, after_power_loss) {
-            (Ok((kind, uses, profile)), Ok(totp), Some(oscillator), Some(after_power_loss))
-                if errors.is_empty() =>
-            {
+        let asked =
+            Asked::read(self.passes.as_deref(), self.groups).map_err(|wrong| errors.push(wrong));
+        match (profile, totp, oscillator, after_power_loss, asked) {
+            (
+                Ok((kind, uses, profile)),
+                Ok(totp),
+                Some(oscillator),
+                Some(after_power_loss),
+                Ok(asked),
+            ) if errors.is_empty() => {
                 let now = context.now();
-                let id = context.with_rng(|rng| make_id("lck", now, rng));
-                let id = LockId::parse(&id).map_err(|error| Problem::internal(&error))?;
+                // Drawn when it is made.
+                let id = LockId::parse("lck").map_err(|error| Problem::internal(&error))?;
                 let lock = Lock {
                     seq: 0,
+                    pass_name: Audience::of_lock(&id),
                     id,
                     site: self.site,
                     sealed_key: Vec::new(),
@@ -155,6 +195,9 @@ impl CreateLock {
                     profile,
                     clock: Clock { oscillator, after_power_loss },
                     steps: None,
+                    takes: asked.takes,
+                    rotation: 0,
+                    bulletin: 0,
                     created_at: now,
                     provisioned_at: now,
                     head: Head::EMPTY,
@@ -162,7 +205,7 @@ impl CreateLock {
                     last_contact: None,
                     forked_at: None,
                 };
-                Ok((lock, totp))
+                Ok((lock, totp, asked))
             }
             (profile, totp, ..) => {
                 errors.extend(profile.err());

@@ -2,6 +2,7 @@
 
 use super::find;
 use crate::context::Context;
+use crate::hex;
 use crate::http::cursor;
 use crate::http::extract::ApiQuery;
 use crate::http::problem::{Problem, ProblemBody};
@@ -36,22 +37,26 @@ pub(crate) struct EventList {
 /// Something that happened at a lock.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventView {
-    /// `opened`, `pin_cancelled`, `epoch_announced`, `epoch_ended`, `time_set`, `time_signed`, `clock_reset` or
-    /// `power_lost`.
+    /// `opened`, `pin_cancelled`, `epoch_announced`, `epoch_ended`, `time_set`, `time_signed`, `clock_reset`,
+    /// `list_taken` (of revoked passes), `key_taken` (of the issuer) or `power_lost`.
     kind: &'static str,
     /// When, by the lock's own estimate; of a power loss, when it was found.
     at: Utc,
-    /// Which code opened: `pin`, `long_form` or `totp`.
+    /// What opened: `pin`, `long_form`, `totp` or `pass`.
     form: Option<&'static str>,
     /// The epoch of the PIN, or the one that began.
     epoch: Option<u32>,
-    /// Whose PIN it was.
+    /// The pass that opened.
+    #[schema(example = "9f1c7a0b33d2e845")]
+    pass: Option<String>,
+    /// Whose PIN or pass it was.
     booking: Option<String>,
     reference: Option<String>,
     holder: Option<u8>,
     generation: Option<u8>,
     /// What is odd: `pin_ended`, it should have opened no more; `pin_never_given`, nobody was given this PIN, so
-    /// somebody has the lock's key: provision it anew.
+    /// somebody has the lock's key: provision it anew; `pass_revoked`, it opened after it was revoked;
+    /// `pass_never_issued`, somebody has the lock's key, or one that passes are signed with.
     warning: Option<&'static str>,
     /// Which provisioning of the lock told it, and the number of its record.
     lock_generation: u32,
@@ -64,25 +69,24 @@ impl From<Listed> for EventView {
     fn from(listed: Listed) -> Self {
         let event = listed.event;
         let of_pin = matches!(event.kind, Kind::Opened | Kind::PinCancelled)
-            && event.form != Some(Form::Totp);
+            && !matches!(event.form, Some(Form::Totp | Form::Pass));
         let warning = match event.pin {
+            _ if event.pass.is_some() && !listed.pass_is_known => Some("pass_never_issued"),
+            _ if event.pass.is_some() && listed.was_ended => Some("pass_revoked"),
             Some(_) if listed.was_ended && event.kind == Kind::Opened => Some("pin_ended"),
             None if of_pin => Some("pin_never_given"),
             _ => None,
         };
-        let (booking, reference, holder, generation) = match listed.booking {
-            Some((id, reference, holder, generation)) => {
-                (Some(id), reference, Some(holder), Some(generation))
-            }
-            None => (None, None, None, None),
-        };
+        let (booking, reference) = listed.booking.unzip();
+        let (holder, generation) = listed.holder.unzip();
         Self {
             kind: event.kind.as_str(),
             at: Utc(event.at),
             form: event.form.map(Form::as_str),
             epoch: event.epoch,
+            pass: event.pass.map(|id| hex::encode(id.as_bytes())),
             booking,
-            reference,
+            reference: reference.flatten(),
             holder,
             generation,
             warning,

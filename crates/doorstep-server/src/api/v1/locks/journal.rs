@@ -11,7 +11,7 @@ use crate::lock_journal::{Told, What};
 use crate::lock_state::Known;
 use crate::store::locks::{self, How, Lock, Pending};
 use crate::store::{StoreError, lock_events, pins};
-use crate::{lock_keys, lock_state};
+use crate::{lock_keys, lock_state, pass_revocation};
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::ledger::Head;
@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TakeInJournal {
-    /// The lock's journal, as it was exported, in base64url; at most 3 MiB of it.
+    /// The lock's journal, as it was exported or as a phone carries it, sealed, in base64url; at most 3 MiB of it.
     journal: String,
 }
 
@@ -33,14 +33,14 @@ pub(crate) struct TakeInJournal {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TakenIn {
     /// Records in the journal.
-    records: u64,
+    pub(crate) records: u64,
     /// How many of them were not known. A journal that ends before the last known one adds nothing.
-    new_records: u64,
+    pub(crate) new_records: u64,
     /// Whether records are missing before the first new one.
     gap: bool,
     /// Whether it contradicts an earlier journal, as after the lock was set back to an old copy of its memory.
     /// Then nothing of it is taken in: provision the lock anew.
-    forked: bool,
+    pub(crate) forked: bool,
     /// How often the lock opened, in the new records.
     openings: u64,
     /// Attempts that were refused, in the new records.
@@ -69,19 +69,28 @@ pub(crate) async fn handler(
 ) -> Result<Json<TakenIn>, Problem> {
     let bytes = read("journal", &request.journal)?;
     drop(request);
+    Ok(Json(take(&context, id, bytes).await?))
+}
+
+/// Takes in the journal of a lock, whoever carried it home.
+pub(crate) async fn take(
+    context: &Arc<Context>,
+    id: String,
+    mut bytes: Vec<u8>,
+) -> Result<TakenIn, Problem> {
     let named = id.clone();
     let lock = context.store.read(move |connection| find(connection, &named)).await?;
     let generation = lock.generation;
     let door = lock_keys::door(&context.keys, context.mode(), &lock)?;
     // A hundred thousand records keep a processor busy; neither the writer nor other requests wait.
-    let told = tokio::task::spawn_blocking(move || Told::read(&door, &bytes)).await;
+    let told = tokio::task::spawn_blocking(move || Told::read(&door, &mut bytes)).await;
     let told = match told {
         Ok(told) => told.map_err(|error| invalid(&error))?,
         Err(error) => return Err(Problem::internal(&error)),
     };
     let now = context.now();
-    let inner = Arc::clone(&context);
-    let answer = context
+    let inner = Arc::clone(context);
+    context
         .store
         .write(move |connection| {
             let lock = find(connection, &id)?;
@@ -90,8 +99,7 @@ pub(crate) async fn handler(
             }
             take_in(connection, &inner, &lock, &told, now)
         })
-        .await?;
-    Ok(Json(answer))
+        .await
 }
 
 fn invalid(error: &dyn std::error::Error) -> Problem {
@@ -117,8 +125,10 @@ fn take_in(
     let count = |what: fn(&What) -> bool| {
         u64::try_from(new.iter().filter(|(_, _, told)| what(told)).count()).unwrap_or(u64::MAX)
     };
-    let openings = count(|what| matches!(what, What::Opened { .. }));
-    let obeyed = count(|what| matches!(what, What::Obeyed(_)));
+    let openings = count(|what| matches!(what, What::Opened { .. } | What::OpenedByPass(_)));
+    let obeyed = count(|what| {
+        matches!(what, What::Obeyed(_) | What::ListTaken | What::KeyTaken | What::TokenTaken)
+    });
     let tried = count(|what| matches!(what, What::Tried));
     let answer = TakenIn {
         records: u64::try_from(told.records.len()).unwrap_or(u64::MAX),
@@ -151,6 +161,7 @@ fn take_in(
     }
     let given_up = pins::undone_after(connection, &lock, lock_state::not_over(&lock, now))?;
     lock_state::settle(connection, &lock, &given_up, now)?;
+    pass_revocation::settle(connection, &lock, &told.last, now)?;
     Ok(TakenIn { epoch_behind, clock: ClockView::new(&lock, now)?, ..answer })
 }
 

@@ -54,7 +54,7 @@ pub(crate) async fn handler(
             let (site, name) = (query.site.as_deref(), query.name.as_deref());
             let page = locks::page(connection, site, name, after, limit.saturating_add(1))?;
             let (page, next_cursor) = cursor::cut(page, limit, |lock| lock.seq);
-            let views = page.iter().map(|lock| LockView::new(lock, now));
+            let views = page.iter().map(|lock| LockView::new(connection, lock, now));
             Ok::<_, Problem>(LockList { data: views.collect::<Result<_, _>>()?, next_cursor })
         })
         .await?;

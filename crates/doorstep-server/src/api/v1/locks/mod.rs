@@ -7,10 +7,13 @@ pub(crate) mod epoch;
 pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod list;
+pub(crate) mod passes;
 mod profile;
 pub(crate) mod provision;
+pub(crate) mod riders;
 pub(crate) mod set_time;
 pub(crate) mod show;
+pub(crate) mod time_token;
 
 use crate::http::problem::{Code, Problem};
 use crate::lock_state;
@@ -20,6 +23,7 @@ use crate::utc::Utc;
 use doorstep::clock::totp;
 use doorstep::door::bundle::Bundle;
 use doorstep::time::Timestamp;
+use passes::PassesView;
 use profile::{OddsView, ProfileView};
 use rusqlite::Connection;
 use serde::Serialize;
@@ -57,6 +61,8 @@ pub(crate) struct LockView {
     clock: ClockView,
     /// Its TOTP codes, if it has them.
     totp: Option<TotpView>,
+    /// What it takes of passes.
+    passes: PassesView,
     /// Since when a journal is known that contradicts an earlier one: the lock, or a copy of it, was set
     /// back. Provision it anew.
     forked_at: Option<Utc>,
@@ -110,7 +116,11 @@ pub(crate) struct TotpView {
 }
 
 impl LockView {
-    pub(crate) fn new(lock: &Lock, now: Timestamp) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        connection: &Connection,
+        lock: &Lock,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             id: lock.id.to_string(),
             site: lock.site.clone(),
@@ -130,6 +140,7 @@ impl LockView {
                 digits: steps.totp.digits.get(),
                 period: steps.totp.period.get(),
             }),
+            passes: PassesView::new(connection, lock)?,
             forked_at: lock.forked_at.map(Utc),
             created_at: Utc(lock.created_at),
             provisioned_at: Utc(lock.provisioned_at),

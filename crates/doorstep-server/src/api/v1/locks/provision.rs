@@ -1,6 +1,6 @@
 //! Provisions a lock anew: with other keys, so that whoever had the old ones has nothing.
 
-use super::{LockView, ProvisionedLock, find};
+use super::{LockView, ProvisionedLock, find, passes};
 use crate::context::Context;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::issuing::{self, Reissued};
@@ -52,11 +52,13 @@ pub(crate) async fn handler(
             let Reissued { bookings, lost } =
                 issuing::reissue(connection, keys, &before, to, Because::Provisioned, now)?;
             let sealed = steps.as_ref().map(|steps| steps.sealed.as_slice());
-            locks::provision(connection, &before, generation, sealed, now)?;
+            let known = passes::provision(connection, (before.seq, before.takes), now)?;
+            locks::provision(connection, &before, generation, sealed, known, now)?;
             set_times::tell(connection, now)?;
             let lock = find(connection, &id)?;
-            let bundle = lock_keys::bundle(keys, inner.mode(), &lock)?;
-            let provisioned = ProvisionedLock::new(LockView::new(&lock, now)?, &bundle);
+            let passes = lock_keys::passes(connection, &lock)?;
+            let bundle = lock_keys::bundle(keys, inner.mode(), &lock, passes)?;
+            let provisioned = ProvisionedLock::new(LockView::new(connection, &lock, now)?, &bundle);
             Ok::<_, Problem>(ReprovisionedLock {
                 provisioned,
                 bookings_changed: bookings,

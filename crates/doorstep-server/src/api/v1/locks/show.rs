@@ -19,7 +19,9 @@ pub(crate) async fn handler(
     let now = context.now();
     let view = context
         .store
-        .read(move |connection| Ok::<_, Problem>(LockView::new(&find(connection, &id)?, now)?))
+        .read(move |connection| {
+            Ok::<_, Problem>(LockView::new(connection, &find(connection, &id)?, now)?)
+        })
         .await?;
     Ok(Json(view))
 }

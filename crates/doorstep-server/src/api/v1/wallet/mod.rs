@@ -1,0 +1,12 @@
+//! What phones without an account may ask for: the pass that a ticket stands for, and what to bring to its lock.
+
+pub(crate) mod collect;
+pub(crate) mod sync;
+
+use crate::http::base64url::write;
+use crate::riders::Riders;
+
+/// Riders as they go out.
+fn documents(riders: &Riders) -> Vec<String> {
+    riders.documents.iter().map(|document| write(document)).collect()
+}
