@@ -19,8 +19,17 @@ pub(crate) struct Client {
 impl Client {
     /// A client without an API key, for devices, which sign what they send.
     pub(crate) fn anonymous(server: &str) -> Self {
+        Self::patient(server, Duration::from_secs(30))
+    }
+
+    /// The same for somebody who stands at a door meanwhile.
+    pub(crate) fn hasty(server: &str) -> Self {
+        Self::patient(server, Duration::from_secs(5))
+    }
+
+    fn patient(server: &str, patience: Duration) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(patience))
             .http_status_as_error(false)
             .max_redirects(0)
             .build();

@@ -60,6 +60,12 @@ impl CliError {
         self
     }
 
+    /// The same with this hint, if nobody could be reached.
+    #[must_use]
+    pub(crate) fn if_unreachable(self, hint: &str) -> Self {
+        if self.code == "unreachable" { self.hint(hint) } else { self }
+    }
+
     #[must_use]
     pub(crate) fn code(mut self, code: impl Into<String>) -> Self {
         self.code = code.into();

@@ -1,11 +1,14 @@
 //! `doorstep wallet`: passes for locks, as a guest's phone keeps and shows them.
 
 mod add;
+mod collect;
 mod init;
 mod key;
 mod list;
 mod remove;
 mod show;
+mod sync;
+mod tap;
 
 use crate::clock::Clock;
 use crate::error::CliError;
@@ -24,6 +27,9 @@ pub(crate) enum Command {
     /// Show the wallet's public key, for whoever makes a pass for it
     #[command(after_help = key::EXAMPLES)]
     Key(key::Args),
+    /// Collect the pass that a ticket stands for
+    #[command(after_help = collect::EXAMPLES)]
+    Collect(collect::Args),
     /// Take in a pass: an image of its QR code, its bytes or its text
     #[command(after_help = add::EXAMPLES)]
     Add(add::Args),
@@ -32,6 +38,12 @@ pub(crate) enum Command {
     /// Show a pass, or bring it out as a QR code or bytes
     #[command(after_help = show::EXAMPLES)]
     Show(show::Args),
+    /// Hold the phone to a lock
+    #[command(after_help = tap::EXAMPLES)]
+    Tap(tap::Args),
+    /// Ask the services for news, and bring them the locks' journals
+    #[command(after_help = sync::EXAMPLES)]
+    Sync(At),
     /// Remove a pass
     #[command(after_help = remove::EXAMPLES)]
     Remove(remove::Args),
@@ -87,9 +99,12 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     let answer = match command {
         Command::Init(args) => init::run(args),
         Command::Key(args) => key::run(args),
+        Command::Collect(args) => collect::run(args),
         Command::Add(args) => add::run(args),
         Command::List(at) => list::run(at),
         Command::Show(args) => show::run(args),
+        Command::Tap(args) => tap::run(args),
+        Command::Sync(at) => sync::run(at),
         Command::Remove(args) => remove::run(args),
     };
     match answer {

@@ -63,6 +63,17 @@ pub(crate) fn text(key: &claims::HolderKey) -> String {
     }
 }
 
+/// Reads a holder's public key.
+pub(super) fn parse(text: &str) -> Option<claims::HolderKey> {
+    let (algorithm, key) = text.split_once(':')?;
+    let key = from_base64url(key).ok()?;
+    match algorithm {
+        "p256" => key.try_into().ok().map(claims::HolderKey::P256),
+        "ed25519" => key.try_into().ok().map(claims::HolderKey::Ed25519),
+        _ => None,
+    }
+}
+
 /// The private half as it is sealed: base64url of 32 bytes.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,6 +130,7 @@ mod tests {
             assert_eq!(signer.verify(b"message", &read.sign(b"message")), Ok(()));
             assert!(signer.verify(b"another", &read.sign(b"message")).is_err());
             let text = text(&key.public());
+            assert_eq!(parse(&text), Some(key.public()));
             assert!(text.starts_with(prefix) && text.len() == prefix.len() + length, "{text}");
         }
     }

@@ -1,12 +1,19 @@
 //! A wallet: what a guest's phone does for its passes. It keeps them, with the one key that proves they are
 //! its own, in a file under a passphrase; at a lock it needs no network.
 
+pub(crate) mod carried;
 pub(crate) mod find;
 pub(crate) mod key;
+pub(crate) mod line;
+pub(crate) mod meeting;
 pub(crate) mod pass;
 pub(crate) mod present;
+pub(crate) mod service;
+mod stored;
 
+use crate::refused::{Refused, Stop};
 use crate::vault::{self, Content, Kind};
+use carried::Carried;
 use key::HolderKey;
 use pass::HeldPass;
 use serde::{Deserialize, Serialize};
@@ -26,12 +33,79 @@ pub(crate) struct Wallet {
     pub(crate) key: HolderKey,
     /// The passes, in the order in which they came.
     pub(crate) passes: Vec<HeldPass>,
+    /// What is on its way to locks, and back.
+    pub(crate) carried: Carried,
 }
 
 impl Wallet {
     /// An empty one.
-    pub(crate) const fn new(key: HolderKey) -> Self {
-        Self { key, passes: Vec::new() }
+    pub(crate) fn new(key: HolderKey) -> Self {
+        Self { key, passes: Vec::new(), carried: Carried::default() }
+    }
+
+    /// Takes in a pass that somebody handed over.
+    pub(crate) fn add(&mut self, held: HeldPass) -> Result<(), Stop> {
+        if held.holder().is_some_and(|holder| *holder != self.key.public()) {
+            return Err(Refused::new(
+                "other_holder",
+                "this pass is bound to another phone's key",
+                "nothing was added; ask for one for this wallet's key: doorstep wallet key",
+            )
+            .into());
+        }
+        // Nobody here can tell which of two passes with one id is the true one, so the first stays.
+        if self.passes.iter().any(|known| known.id_text() == held.id_text()) {
+            return Err(Refused::new(
+                "duplicate",
+                format!("the wallet has the pass {} already", held.id_text()),
+                "nothing was added; doorstep wallet list shows what is there",
+            )
+            .into());
+        }
+        if self.passes.len() >= MAX_PASSES {
+            return Err(Refused::new(
+                "full",
+                format!("the wallet has {MAX_PASSES} passes, and room for no more"),
+                "nothing was added; remove some that are over: doorstep wallet remove",
+            )
+            .into());
+        }
+        self.passes.push(held);
+        Ok(())
+    }
+
+    /// Takes in a pass that a service gave, in place of what it gave before under this id.
+    pub(crate) fn take_in(&mut self, held: HeldPass, riders: Vec<Vec<u8>>) -> Result<(), Stop> {
+        let server = |held: &HeldPass| held.source().map(|source| source.server.clone());
+        self.passes
+            .retain(|known| known.id_text() != held.id_text() || server(known) != server(&held));
+        let (name, server) = (held.names().map(str::to_owned), server(&held));
+        self.add(held)?;
+        if let (Some(name), Some(server)) = (name, server) {
+            self.carried.take_riders(&server, &name, riders);
+        }
+        Ok(())
+    }
+
+    /// More bytes than its content takes as it is sealed.
+    fn longest(&self) -> usize {
+        let journals = self.carried.journals().iter();
+        let journals: usize = journals.map(|one| 2 * one.sealed.as_ref().len()).sum();
+        (1 << 20) + 4096 * self.passes.len() + journals
+    }
+
+    /// Removes a pass, and what is carried for nobody then.
+    pub(crate) fn remove(&mut self, id: &str) {
+        self.passes.retain(|pass| pass.id_text() != id);
+        let passes = &self.passes;
+        self.carried.retain(|server, name| {
+            let of = |pass: &&HeldPass| pass.source().is_some_and(|source| source.server == server);
+            let opens = |pass: &HeldPass| {
+                // Which locks are in a group only the service knows.
+                pass.group().is_some() || pass.names() == Some(name)
+            };
+            passes.iter().filter(of).any(opens)
+        });
     }
 }
 
@@ -45,7 +119,7 @@ impl Content for Wallet {
 
     fn write(&self) -> Zeroizing<Vec<u8>> {
         // Room enough that the buffer does not move, and leave a copy of the key behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(4096 + 2048 * self.passes.len()));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.longest()));
         serde_json::to_writer(&mut *bytes, self).expect("text is written into memory");
         bytes
     }

@@ -2,13 +2,15 @@
 //! judge a pass; locks do.
 
 use super::key;
-use crate::text::{base64url, from_base64url, rfc3339};
-use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Uses};
+use super::stored::Bytes;
+use crate::text::rfc3339;
+use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
 use doorstep::pass::document::{Content, Document, Header};
 use doorstep::pass::presented::Presented;
 use doorstep::time::{Timestamp, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 
 /// Begins the audiences that are groups of locks; no lock is called so.
@@ -42,6 +44,8 @@ pub(crate) enum Standing {
     NotYet,
     Open,
     Over,
+    /// Only its lock can read it.
+    Unknown,
 }
 
 impl Standing {
@@ -50,8 +54,18 @@ impl Standing {
             Self::NotYet => "not_yet",
             Self::Open => "open",
             Self::Over => "over",
+            Self::Unknown => "unknown",
         }
     }
+}
+
+/// Where a pass was collected, and what the service knows the phone by.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// The service's address.
+    pub(crate) server: String,
+    pub(crate) token: Zeroizing<String>,
 }
 
 /// A pass that the wallet keeps.
@@ -60,9 +74,16 @@ impl Standing {
 pub(crate) struct HeldPass {
     document: Zeroizing<Vec<u8>>,
     kind: Kind,
-    pass: Pass,
+    /// What it says, or is said to say. Nothing is known of one that only its lock can read and that somebody
+    /// handed over.
+    pass: Option<Pass>,
+    /// What the service said when it was collected.
+    told: Option<Told>,
     /// What its owner, or the service, calls the door.
     pub(crate) label: Option<String>,
+    source: Option<Source>,
+    /// What the service said of it last: `issued`, `revoked` or `expired`.
+    pub(crate) state: Option<String>,
 }
 
 /// Why a document is not kept.
@@ -74,12 +95,10 @@ pub(crate) enum BadPass {
     Rider,
     /// Somebody has proven it already, to one lock, for one moment.
     Proven,
-    /// Only its lock can read it, and the wallet must know what it keeps.
-    Encrypted,
 }
 
 impl HeldPass {
-    /// Takes over a document.
+    /// Takes over a document that somebody handed over.
     pub(crate) fn new(
         document: Zeroizing<Vec<u8>>,
         label: Option<String>,
@@ -90,12 +109,35 @@ impl HeldPass {
             Err(bad) => return Err(BadPass::Malformed(bad.0)),
         };
         let pass = match read.content() {
-            Some(Content::Pass(pass)) => *pass,
+            Some(Content::Pass(pass)) => Some(*pass),
             Some(Content::Rider(_)) => return Err(BadPass::Rider),
-            None => return Err(BadPass::Encrypted),
+            None => None,
         };
         let kind = kind_of(read.header());
-        Ok(Self { document, kind, pass, label })
+        Ok(Self { document, kind, pass, told: None, label, source: None, state: None })
+    }
+
+    /// Takes over a document that a service gave, and what it said of it: not every kind can be read.
+    pub(crate) fn collected(
+        document: Zeroizing<Vec<u8>>,
+        label: Option<String>,
+        source: Source,
+        told: Told,
+    ) -> Result<Self, BadPass> {
+        let held = Self::new(document, label)?;
+        Ok(Self { source: Some(source), ..held.with(told)? })
+    }
+
+    fn with(self, told: Told) -> Result<Self, BadPass> {
+        let said = told.to_pass().ok_or(BadPass::Malformed("description"))?;
+        let read = self.pass.unwrap_or(said);
+        let pass = Pass { audience: read.audience.or(said.audience), ..read };
+        Ok(Self { pass: Some(pass), told: Some(told), ..self })
+    }
+
+    /// Where news of it can be had.
+    pub(crate) const fn source(&self) -> Option<&Source> {
+        self.source.as_ref()
     }
 
     /// The document as the issuer made it: the pass itself, for whoever has it, if it is a bearer pass.
@@ -107,36 +149,49 @@ impl HeldPass {
         self.kind
     }
 
-    pub(crate) const fn id(&self) -> &PassId {
-        &self.pass.id
-    }
-
-    /// The id as people write it.
+    /// The id as people write it; of a pass that the phone cannot read, how its document ends.
     pub(crate) fn id_text(&self) -> String {
-        format!("{:?}", self.pass.id)
+        match &self.pass {
+            Some(pass) => format!("{:?}", pass.id),
+            None => {
+                let tail = self.document.last_chunk::<8>().copied().unwrap_or_default();
+                format!("{:016x}", u64::from_be_bytes(tail))
+            }
+        }
     }
 
-    /// Whose proof it needs.
-    pub(crate) const fn holder(&self) -> Option<&HolderKey> {
-        self.pass.holder.as_ref()
+    /// Whose proof it needs, as far as the phone knows.
+    pub(crate) fn holder(&self) -> Option<&HolderKey> {
+        self.pass.as_ref()?.holder.as_ref()
     }
 
+    /// Whether whoever has it can surely open. One that the phone cannot read is shown with a proof all the same.
     pub(crate) const fn is_bearer(&self) -> bool {
-        self.pass.holder.is_none()
+        matches!(&self.pass, Some(pass) if pass.holder.is_none())
     }
 
-    pub(crate) const fn window(&self) -> Window {
-        self.pass.window
+    pub(crate) fn window(&self) -> Option<Window> {
+        self.pass.map(|pass| pass.window)
+    }
+
+    fn audience(&self) -> Option<&str> {
+        self.pass.as_ref()?.audience.as_ref().map(Audience::as_str)
     }
 
     /// The one lock that it names.
     pub(crate) fn lock(&self) -> Option<&Audience> {
-        self.pass.audience.as_ref().filter(|name| !name.as_str().starts_with(GROUP))
+        let audience = self.pass.as_ref()?.audience.as_ref();
+        audience.filter(|name| !is_group(name.as_str()))
     }
 
     /// The group of locks that it names.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.pass.audience.as_ref()?.as_str().strip_prefix(GROUP)
+        self.audience()?.strip_prefix(GROUP)
+    }
+
+    /// What the lock or the group is called in passes: all that news of it can be for.
+    pub(crate) fn names(&self) -> Option<&str> {
+        self.audience()
     }
 
     /// How the pass is called: the door's name, or that of the lock or the group.
@@ -151,48 +206,55 @@ impl HeldPass {
 
     /// How often it opens, for people.
     pub(crate) fn uses_text(&self) -> String {
-        match self.pass.scope.uses {
-            Uses::Many => "many times".to_owned(),
-            Uses::Once => "once".to_owned(),
-            Uses::Times(times) => format!("{times} times"),
+        match self.pass.map(|pass| pass.scope.uses) {
+            None => "only its lock knows".to_owned(),
+            Some(Uses::Many) => "many times".to_owned(),
+            Some(Uses::Once) => "once".to_owned(),
+            Some(Uses::Times(times)) => format!("{times} times"),
         }
     }
 
     /// For how long from its first use it opens, if not for its whole window.
     pub(crate) fn lasts_seconds(&self) -> Option<u32> {
-        self.pass.lasts.map(std::num::NonZero::get)
+        self.pass?.lasts.map(NonZeroU32::get)
     }
 
     /// Whether the phone's clock is in its window. Locks judge by their own, with some grace.
     pub(crate) fn standing(&self, now: Timestamp) -> Standing {
-        let window = self.pass.window;
-        if now < window.from() {
-            Standing::NotYet
-        } else if now < window.until() {
-            Standing::Open
-        } else {
-            Standing::Over
+        match self.window() {
+            None => Standing::Unknown,
+            Some(window) if now < window.from() => Standing::NotYet,
+            Some(window) if now < window.until() => Standing::Open,
+            Some(_) => Standing::Over,
         }
     }
 
     /// Everything but the document, for machines.
     pub(crate) fn to_json(&self, now: Timestamp) -> Value {
-        let (pass, window) = (&self.pass, self.pass.window);
-        let uses = match pass.scope.uses {
+        let scope = self.pass.map(|pass| pass.scope);
+        let uses = scope.map(|scope| match scope.uses {
             Uses::Many => json!("many"),
             Uses::Once => json!("once"),
             Uses::Times(times) => json!(times),
-        };
+        });
         json!({
             "id": self.id_text(), "kind": self.kind.name(), "label": self.label,
             "lock": self.lock().map(Audience::as_str), "group": self.group(),
-            "from": rfc3339(window.from()), "until": rfc3339(window.until()),
+            "from": self.window().map(|window| rfc3339(window.from())),
+            "until": self.window().map(|window| rfc3339(window.until())),
             "standing": self.standing(now).name(), "uses": uses,
-            "lasts_seconds": self.lasts_seconds(), "exact": pass.scope.exact,
-            "passage": pass.scope.passage, "bearer": self.is_bearer(),
-            "holder": self.holder().map(key::text),
+            "lasts_seconds": self.lasts_seconds(), "exact": scope.map(|scope| scope.exact),
+            "passage": scope.map(|scope| scope.passage),
+            "bearer": self.pass.map(|pass| pass.holder.is_none()),
+            "holder": self.holder().map(key::text), "state": self.state,
+            "server": self.source.as_ref().map(|source| &source.server),
         })
     }
+}
+
+/// Whether a name in passes is that of a group of locks.
+pub(crate) fn is_group(name: &str) -> bool {
+    name.starts_with(GROUP)
 }
 
 const fn kind_of(header: &Header) -> Kind {
@@ -203,18 +265,55 @@ const fn kind_of(header: &Header) -> Kind {
     }
 }
 
+/// What a service says of a pass.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Told {
+    pub(crate) id: String,
+    pub(crate) lock: Option<String>,
+    pub(crate) from: u64,
+    pub(crate) until: u64,
+    /// 0 without a limit.
+    pub(crate) uses: u8,
+    pub(crate) lasts_seconds: Option<u32>,
+    pub(crate) holder: Option<String>,
+}
+
+impl Told {
+    fn to_pass(&self) -> Option<Pass> {
+        let digits = |at: usize| u8::from_str_radix(self.id.get(at..at + 2)?, 16).ok();
+        let id: Option<Vec<u8>> = (0..self.id.len()).step_by(2).map(digits).collect();
+        let at = Timestamp::from_seconds;
+        Some(Pass {
+            audience: self.lock.as_deref().map(Audience::parse).unwrap_or_default(),
+            window: Window::new(at(self.from), at(self.until))?,
+            issued_at: None,
+            id: PassId::from_bytes(&id?)?,
+            holder: match &self.holder {
+                None => None,
+                Some(text) => Some(key::parse(text)?),
+            },
+            scope: Scope { uses: Uses::times(self.uses).unwrap_or_default(), ..Scope::default() },
+            lasts: self.lasts_seconds.and_then(NonZeroU32::new),
+        })
+    }
+}
+
 /// A pass as it is sealed.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
-    document: Zeroizing<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    document: Bytes,
+    told: Option<Told>,
     label: Option<String>,
+    source: Option<Source>,
+    state: Option<String>,
 }
 
 impl From<HeldPass> for Stored {
     fn from(held: HeldPass) -> Self {
-        Self { document: Zeroizing::new(base64url(&held.document)), label: held.label }
+        let HeldPass { document, told, label, source, state, .. } = held;
+        Self { document: Bytes(document), told, label, source, state }
     }
 }
 
@@ -222,7 +321,11 @@ impl TryFrom<Stored> for HeldPass {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        let document = from_base64url(&stored.document).map_err(|_| "not a document")?;
-        Self::new(Zeroizing::new(document), stored.label).map_err(|_| "not a pass")
+        let held = Self::new(stored.document.0, stored.label).map_err(|_| "not a pass")?;
+        let held = match stored.told {
+            None => held,
+            Some(told) => held.with(told).map_err(|_| "not a description")?,
+        };
+        Ok(Self { source: stored.source, state: stored.state, ..held })
     }
 }

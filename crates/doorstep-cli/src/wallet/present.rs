@@ -4,9 +4,24 @@ use super::key::HolderKey;
 use super::pass::HeldPass;
 use doorstep::pass::claims::Audience;
 use doorstep::pass::document::Document;
-use doorstep::pass::presented::with_timed_proof;
-use doorstep::pass::proof::{Transcript, timed_transcript};
+use doorstep::pass::presented::{with_proof, with_timed_proof};
+use doorstep::pass::proof::{Transcript, timed_transcript, transcript};
 use zeroize::Zeroizing;
+
+/// The pass as the answer to what the lock of this name sent.
+pub(crate) fn answering(
+    key: &HolderKey,
+    held: &HeldPass,
+    lock: &Audience,
+    nonce: &[u8; 16],
+) -> Zeroizing<Vec<u8>> {
+    prove(
+        key,
+        held,
+        |document| transcript(document, lock, nonce),
+        |proof| with_proof(held.document(), proof),
+    )
+}
 
 /// The pass for a lock of this name that can only look, proven by the phone's time.
 pub(crate) fn by_time(

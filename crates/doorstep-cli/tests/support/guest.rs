@@ -10,12 +10,14 @@ use std::process::{Command, Stdio};
 
 pub(crate) struct Guest {
     dir: tempfile::TempDir,
+    /// The phone's own, unless everybody has one.
+    clock: PathBuf,
 }
 
 impl Guest {
     /// Nothing there yet but a clock and a passphrase.
     pub(crate) fn without_wallet() -> Self {
-        let guest = Self { dir: tempfile::tempdir().unwrap() };
+        let guest = Self { dir: tempfile::tempdir().unwrap(), clock: "clock".into() };
         guest.write("passphrase", "correct horse battery\n");
         guest.set_clock(super::issuer::NOW);
         guest
@@ -24,6 +26,13 @@ impl Guest {
     /// With an empty wallet.
     pub(crate) fn new() -> Self {
         let guest = Self::without_wallet();
+        guest.must(&["init"]);
+        guest
+    }
+
+    /// With an empty wallet, on a clock that others share.
+    pub(crate) fn at_clock(clock: PathBuf) -> Self {
+        let guest = Self { clock, ..Self::without_wallet() };
         guest.must(&["init"]);
         guest
     }
@@ -57,7 +66,7 @@ impl Guest {
             .current_dir(self.dir.path())
             .env("DOORSTEP_WALLET", "wallet")
             .env("DOORSTEP_PASSPHRASE_FILE", "passphrase")
-            .env("DOORSTEP_CLOCK", "clock")
+            .env("DOORSTEP_CLOCK", &self.clock)
             .env("TZ", "UTC")
             .stdin(Stdio::null());
     }

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -30,7 +30,11 @@ pub(crate) struct Listening {
 impl Listening {
     /// Starts it, and waits until it listens.
     pub(crate) fn start(court: &Court, options: &[&str]) -> Self {
-        let mut command = court.command(&[&["listen"], options].concat());
+        Self::run(court.command(&[&["listen"], options].concat()))
+    }
+
+    /// The same for any lock.
+    pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();

@@ -5,10 +5,9 @@ use crate::commands::code::warn;
 use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use crate::pass_file;
-use crate::refused::{Refused, Stop};
+use crate::refused::Stop;
 use crate::text::hides;
 use crate::wallet::pass::{BadPass, HeldPass, Standing};
-use crate::wallet::{MAX_PASSES, Wallet};
 use serde_json::json;
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep wallet add pass.png                        a picture of its QR code, PNG or JPEG\n  doorstep wallet add pass.bin --label \"Court 3\"\n  doorstep wallet add - < pass.txt                    the text that begins with DP1:\n\nA phone cannot tell whether a lock will take the pass. The text of a bearer pass is as good as the\npass, and other users of this machine see what stands in a command.";
@@ -42,46 +41,20 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let held = HeldPass::new(document, args.label.clone()).map_err(|bad| explain(&bad))?;
     let now = args.at.clock().now()?;
     let mut wallet = args.at.open()?;
-    wallet.update(|wallet| take_in(wallet, &held))?;
+    wallet.update(|wallet| wallet.add(held.clone()))?;
     if held.is_bearer() {
         warn(
             "this is a bearer pass: whoever has a copy of it can open; delete the one that you added",
         );
+    }
+    if held.window().is_none() {
+        warn("only its lock can read this pass: keep it as if whoever has a copy could open");
     }
     if held.standing(now) == Standing::Over {
         warn("its time is over");
     }
     let text = format!("{GOOD}added{GOOD:#} {} {}", held.id_text(), held.name());
     Ok(Answer::new(json!({ "added": held.to_json(now) }), text))
-}
-
-fn take_in(wallet: &mut Wallet, held: &HeldPass) -> Result<(), Stop> {
-    if held.holder().is_some_and(|holder| *holder != wallet.key.public()) {
-        return Err(Refused::new(
-            "other_holder",
-            "this pass is bound to another phone's key",
-            "nothing was added; ask for one for this wallet's key: doorstep wallet key",
-        )
-        .into());
-    }
-    if wallet.passes.iter().any(|known| known.id() == held.id()) {
-        return Err(Refused::new(
-            "duplicate",
-            format!("the wallet has the pass {} already", held.id_text()),
-            "nothing was added; doorstep wallet list shows what is there",
-        )
-        .into());
-    }
-    if wallet.passes.len() >= MAX_PASSES {
-        return Err(Refused::new(
-            "full",
-            format!("the wallet has {MAX_PASSES} passes, and room for no more"),
-            "nothing was added; remove some that are over: doorstep wallet remove",
-        )
-        .into());
-    }
-    wallet.passes.push(held.clone());
-    Ok(())
 }
 
 fn explain(bad: &BadPass) -> CliError {
@@ -93,8 +66,5 @@ fn explain(bad: &BadPass) -> CliError {
         BadPass::Proven => CliError::new("this is a pass that was shown to a lock, with its holder's proof")
             .hint("the proof is good for that one moment; ask for the pass itself")
             .code("not_a_pass"),
-        BadPass::Encrypted => CliError::new("only its lock can read this pass")
-            .hint("the service tells what is in it: `doorstep wallet collect` the pass there")
-            .code("encrypted"),
     }
 }

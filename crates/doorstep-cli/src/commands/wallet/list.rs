@@ -6,6 +6,8 @@ use crate::refused::Stop;
 use crate::text::{span_face, zone};
 use crate::wallet::key;
 use crate::wallet::pass::{HeldPass, Standing};
+use doorstep::time::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 pub(crate) fn run(at: &At) -> Result<Answer, Stop> {
@@ -28,25 +30,37 @@ pub(crate) fn run(at: &At) -> Result<Answer, Stop> {
     let head = ["#", "id", "door", "opens", "uses", ""].map(str::to_owned).to_vec();
     let zone = zone(None)?;
     let rows = passes.iter().enumerate().map(|(place, pass)| {
-        let window = pass.window();
         vec![
             (place + 1).to_string(),
             pass.id_text(),
             pass.name(),
-            span_face(window.from(), window.until(), &zone),
+            opens_text(pass, &zone),
             pass.uses_text(),
-            standing_text(pass, now).to_owned(),
+            standing_text(pass, now),
         ]
     });
     let rows: Vec<_> = std::iter::once(head).chain(rows).collect();
     Ok(Answer::new(json, table(&rows)))
 }
 
+/// When a pass opens, for people.
+pub(super) fn opens_text(pass: &HeldPass, zone: &TimeZone) -> String {
+    match pass.window() {
+        Some(window) => span_face(window.from(), window.until(), zone),
+        None => "only its lock knows".to_owned(),
+    }
+}
+
 /// How a pass stands, for people.
-pub(super) fn standing_text(pass: &HeldPass, now: doorstep::time::Timestamp) -> &'static str {
+pub(super) fn standing_text(pass: &HeldPass, now: Timestamp) -> String {
+    if pass.state.as_deref() == Some("revoked") {
+        return "revoked".to_owned();
+    }
     match pass.standing(now) {
         Standing::NotYet => "not yet",
         Standing::Open => "now",
         Standing::Over => "over",
+        Standing::Unknown => "",
     }
+    .to_owned()
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     }
     wallet.update(|wallet| {
         // What was confirmed is removed, wherever other processes have moved it.
-        wallet.passes.retain(|pass| pass.id() != meant.id());
+        wallet.remove(&meant.id_text());
         Ok(())
     })?;
     let json = json!({ "removed": meant.to_json(args.at.clock().now()?) });

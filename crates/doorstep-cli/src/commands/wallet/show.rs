@@ -1,14 +1,14 @@
 //! `doorstep wallet show`: one pass, and what is held to a lock that can only look.
 
 use super::At;
-use super::list::standing_text;
+use super::list::{opens_text, standing_text};
 use crate::commands::code::warn;
 use crate::commands::new_file::NewFile;
 use crate::error::CliError;
 use crate::output::{Answer, BOLD, GOOD};
 use crate::pass_file::to_text;
 use crate::refused::Stop;
-use crate::text::{rfc3339, span_face, span_text, zone};
+use crate::text::{rfc3339, span_text, zone};
 use crate::wallet::find::find;
 use crate::wallet::key::{self, HolderKey};
 use crate::wallet::pass::HeldPass;
@@ -78,6 +78,10 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let presented = presented(&wallet.content().key, held, args.lock.as_ref(), now)?;
     if held.is_bearer() {
         warn("this is a bearer pass: whoever photographs or copies it can open as well");
+    } else if presented.as_slice() == held.document() {
+        warn(
+            "this pass comes without a proof, since only its lock knows whether it needs one; with --lock NAME it has one",
+        );
     } else {
         json["proven_at"] = json!(rfc3339(now));
     }
@@ -106,7 +110,8 @@ fn presented(
     lock: Option<&Audience>,
     now: Timestamp,
 ) -> Result<Zeroizing<Vec<u8>>, CliError> {
-    if held.is_bearer() {
+    // Of one that only its lock can read nobody here knows whether it has a holder.
+    if held.is_bearer() || (held.window().is_none() && lock.is_none()) {
         return Ok(Zeroizing::new(held.document().to_vec()));
     }
     let lock = match (held.lock(), lock) {
@@ -125,12 +130,11 @@ fn presented(
 }
 
 fn describe(held: &HeldPass, now: Timestamp) -> Result<String, CliError> {
-    let (window, zone) = (held.window(), zone(None)?);
+    let zone = zone(None)?;
     let mut text = format!("{BOLD}{}{BOLD:#}\n", held.name());
     let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<8} {value}\n"));
     line("id", &held.id_text());
-    let opens = span_face(window.from(), window.until(), &zone);
-    line("opens", &format!("{opens} ({})", standing_text(held, now)));
+    line("opens", &format!("{} ({})", opens_text(held, &zone), standing_text(held, now)));
     line("uses", &held.uses_text());
     if let Some(seconds) = held.lasts_seconds() {
         line("lasts", &format!("{} from the first time", span_text(u64::from(seconds))));
@@ -144,7 +148,11 @@ fn describe(held: &HeldPass, now: Timestamp) -> Result<String, CliError> {
     line("kind", held.kind().name());
     match held.holder() {
         Some(holder) => line("holder", &format!("{} (this wallet)", key::text(holder))),
-        None => line("holder", "nobody: whoever has a copy can open"),
+        None if held.is_bearer() => line("holder", "nobody: whoever has a copy can open"),
+        None => line("holder", "only its lock knows"),
+    }
+    if let Some(source) = held.source() {
+        line("from", &source.server);
     }
     Ok(text)
 }
