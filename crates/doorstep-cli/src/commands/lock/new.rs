@@ -42,6 +42,16 @@ enum AfterCut {
     Trust90Min,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Takes {
+    /// All kinds
+    Signed,
+    /// Those under the lock's own key, for the smallest locks
+    Mac,
+    /// None
+    None,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct New {
     /// What people call it
@@ -61,6 +71,12 @@ pub(crate) struct New {
     /// Also take the codes of a TOTP secret that lock and server share, of so many digits (8 when none are named)
     #[arg(long, value_name = "DIGITS", num_args = 0..=1, default_missing_value = "8", value_parser = clap::value_parser!(u8).range(6..=8))]
     totp: Option<u8>,
+    /// Which passes it takes
+    #[arg(long, value_enum, default_value = "signed")]
+    passes: Takes,
+    /// A group of the site's locks that it is in, all of which one pass may open; at most 4 times
+    #[arg(long = "group", value_name = "NAME")]
+    groups: Vec<String>,
     #[command(flatten)]
     bundle: BundleTo,
     #[command(flatten)]
@@ -180,6 +196,11 @@ pub(crate) fn new(args: &New) -> Result<Answer, CliError> {
         "site": args.site, "name": args.name, "profile": args.choice.json()?,
         "oscillator": oscillator.name(), "after_power_loss": after_power_loss.name(),
     });
+    body["passes"] =
+        json!(args.passes.to_possible_value().map(|takes| takes.get_name().to_owned()));
+    if !args.groups.is_empty() {
+        body["groups"] = json!(args.groups);
+    }
     if let Some(digits) = args.totp {
         body["totp"] = json!({ "digits": digits });
     }

@@ -51,6 +51,7 @@ pub(super) fn answer(lock: Value) -> Answer {
         ));
     }
     text.push_str(&summary(&lock));
+    text.push_str(&passes(&lock["passes"]));
     text.push_str(&clock(&lock["clock"]));
     Answer::new(lock, text)
 }
@@ -75,6 +76,31 @@ pub(super) fn summary(lock: &Value) -> String {
         text.push_str(&odds("steps' odds", &lock["odds"]["totp"]));
     }
     text
+}
+
+/// What it takes of passes, and what phones may bring it.
+fn passes(passes: &Value) -> String {
+    let kinds = match passes["takes"].as_str() {
+        Some("signed") => "of every kind",
+        Some("mac") => "under its own key alone",
+        _ => return String::new(),
+    };
+    let groups = passes["groups"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let groups: String = groups.map(|group| format!(", in group {group}")).collect();
+    let series = |name: &str| {
+        let at = |place: &str| passes[name][place].as_u64().unwrap_or(0);
+        match (at("at_lock"), at("latest")) {
+            (at_lock, latest) if at_lock < latest => {
+                format!(", {WARN}{name} {latest} waits for a phone (it has {at_lock}){WARN:#}")
+            }
+            _ => String::new(),
+        }
+    };
+    format!(
+        "{BOLD}passes{BOLD:#}      {kinds}{groups}{}{}\n",
+        series("bulletin"),
+        series("rotation")
+    )
 }
 
 /// PINs that could not be made anew.
