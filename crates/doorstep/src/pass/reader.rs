@@ -6,7 +6,7 @@
 
 use super::claims::{Audience, Pass};
 use super::document::{Document, Header, Malformed};
-use super::key::{TrustedKeys, name_of};
+use super::key::{PassKey, TrustedKeys, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
 use super::record::{Event, Record, Remembered};
@@ -79,6 +79,8 @@ impl Names {
 pub struct Reader {
     names: Names,
     keys: RootKey,
+    /// The key of the epoch in which locks begin, and most stay.
+    first: PassKey,
     issuer: Option<Signer>,
 }
 
@@ -107,13 +109,9 @@ impl Reader {
     /// A lock that is called `name`, with its own keys, and the root of its issuer under which keys are
     /// rotated.
     #[must_use]
-    pub const fn new(
-        name: Audience,
-        groups: Groups,
-        keys: RootKey,
-        issuer: Option<Signer>,
-    ) -> Self {
-        Self { names: Names { own: name, groups }, keys, issuer }
+    pub fn new(name: Audience, groups: Groups, keys: RootKey, issuer: Option<Signer>) -> Self {
+        let (names, first) = (Names { own: name, groups }, keys.passes(0));
+        Self { names, keys, first, issuer }
     }
 
     /// Its name.
@@ -187,6 +185,7 @@ impl Reader {
         issued_at: Option<Timestamp>,
     ) -> Keys {
         match *document.header() {
+            Header::Mac { epoch: 0 } if moment.epoch == 0 => Keys::Own(self.first.clone()),
             Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(self.keys.passes(epoch)),
             #[cfg(feature = "encrypt")]
             Header::Encrypted { epoch } if epoch == moment.epoch => {
@@ -299,9 +298,9 @@ fn attempt<'a, C, const N: usize>(
 where
     Verification<'a, C>: Compare<Found = C>,
 {
-    let known = !matches!(verification.keys, Keys::None);
-    let standing = Attempts { state, floor: moment.belief().floor(), taken: known && meant };
-    let (record, at) = (moment.record(Event::Tried), moment.belief().probable());
+    let (known, belief) = (!matches!(verification.keys, Keys::None), moment.belief());
+    let standing = Attempts { state, floor: belief.floor(), taken: known && meant };
+    let (record, at) = (moment.record(Event::Tried), belief.probable());
     let bytes = record.to_bytes();
     Ok((Attempt::begin(verification, Means::Scanned, &standing, at, head, bytes.as_ref())?, record))
 }
