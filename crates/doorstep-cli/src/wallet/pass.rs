@@ -128,6 +128,20 @@ impl HeldPass {
         Ok(Self { source: Some(source), ..held.with(told)? })
     }
 
+    /// Takes the same pass as it was made anew; anything else is left.
+    pub(crate) fn renew(&mut self, document: Zeroizing<Vec<u8>>) {
+        let same = |new: &Pass, old: &Pass| Pass { issued_at: old.issued_at, ..*new } == *old;
+        let Ok(new) = Self::new(document, None) else { return };
+        let fits = match (&new.pass, &self.pass) {
+            (Some(new), Some(old)) => same(new, old),
+            (None, _) => new.kind == self.kind,
+            (Some(_), None) => false,
+        };
+        if fits {
+            (self.document, self.pass) = (new.document, new.pass.or(self.pass));
+        }
+    }
+
     fn with(self, told: Told) -> Result<Self, BadPass> {
         let said = told.to_pass().ok_or(BadPass::Malformed("description"))?;
         let read = self.pass.unwrap_or(said);

@@ -101,6 +101,8 @@ pub(crate) struct Question {
 pub(crate) struct News {
     /// `issued`, `revoked` or `expired`.
     pub(crate) state: String,
+    /// The pass, made anew.
+    pub(crate) document: Option<Zeroizing<Vec<u8>>>,
     pub(crate) riders: Vec<Vec<u8>>,
     pub(crate) time_token: Option<Vec<u8>>,
     /// What became of the journal that was sent.
@@ -142,8 +144,10 @@ impl Question {
         }
         let answer = client.post("/v1/wallet/sync", &body)?;
         let token = answer["time_token"].as_str().map(from_base64url).transpose()?;
+        let document = answer["document"].as_str().map(from_base64url).transpose()?;
         Ok(News {
             state: safe(word(&answer, "state")?),
+            document: document.map(Zeroizing::new),
             riders: documents(&answer["riders"])?,
             time_token: token,
             journal: delivery(&answer["journal"]),
@@ -200,6 +204,9 @@ pub(crate) fn learn(wallet: &mut Wallet, question: &Question, news: News) {
     let server = &question.source.server;
     if let Some(held) = wallet.passes.iter_mut().find(|held| held.id_text() == question.id) {
         held.state = Some(news.state);
+        if let Some(document) = news.document {
+            held.renew(document);
+        }
     }
     if let Some(lock) = &question.lock {
         wallet.carried.take_riders(server, lock, news.riders);

@@ -8,12 +8,15 @@ use crate::context::Context;
 use crate::http::base64url::{read, write};
 use crate::http::extract::{ApiJson, secret_text};
 use crate::http::problem::{Code, Problem, ProblemBody};
-use crate::passes::Place;
+use crate::passes::{self, Place};
 use crate::store::locks::Lock;
+use crate::store::passes::{self as stored, Pass};
 use crate::utc::Utc;
 use crate::{riders, wallet};
 use axum::Json;
 use axum::extract::State;
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -51,6 +54,9 @@ impl Drop for SyncPass {
 pub(crate) struct SyncedPass {
     /// `issued`, `revoked` or `expired`.
     state: &'static str,
+    /// The pass, made anew under the keys of now, in base64url; null when it should open no more, or no key
+    /// is left to sign it.
+    document: Option<String>,
     /// What to bring to the lock, in base64url, in this order.
     riders: Vec<String>,
     /// The answer to the lock's question, in base64url.
@@ -111,26 +117,45 @@ pub(crate) async fn handler(
         (Some(lock), Some(text)) => Some(take_in(&context, lock, &read("journal", text)?).await?),
         _ => None,
     };
-    let (riders, time_token) = match lock.map(|lock| lock.seq) {
-        None => (Vec::new(), None),
-        Some(seq) => {
-            let inner = Arc::clone(&context);
-            let job = move |connection: &rusqlite::Connection| {
-                let lock = crate::store::locks::at(connection, seq)?;
-                let riders = riders::make(connection, &inner, &lock, now)?;
-                let token = nonce.map(|nonce| riders::token(connection, &inner, &lock, nonce, now));
-                Ok::<_, Problem>((documents(&riders), token.transpose()?))
-            };
-            context.store.write(job).await?
-        }
+    let (seq, at) = (pass.seq, lock.map(|lock| lock.seq));
+    let inner = Arc::clone(&context);
+    let job = move |connection: &Connection| {
+        let pass = stored::at(connection, seq)?;
+        let document = anew(connection, &inner, &pass, now)?;
+        let state = state(&pass, now);
+        let Some(at) = at else { return Ok((state, document, Vec::new(), None)) };
+        let lock = crate::store::locks::at(connection, at)?;
+        let riders = riders::make(connection, &inner, &lock, now)?;
+        let token = nonce.map(|nonce| riders::token(connection, &inner, &lock, nonce, now));
+        Ok::<_, Problem>((state, document, documents(&riders), token.transpose()?))
     };
+    let (state, document, riders, time_token) = context.store.write(job).await?;
     Ok(Json(SyncedPass {
-        state: state(&pass, now),
+        state,
+        document,
         riders,
         time_token: time_token.map(|token| write(&token)),
         journal,
         server_time: Utc(now),
     }))
+}
+
+/// The pass, if it is to open, under the keys of now: those that it was collected under may have ended.
+fn anew(
+    connection: &Connection,
+    context: &Context,
+    pass: &Pass,
+    now: Timestamp,
+) -> Result<Option<String>, Problem> {
+    if state(pass, now) != "issued" {
+        return Ok(None);
+    }
+    let place = Place::of(connection, pass.place)?;
+    match passes::document(connection, context, pass, &place, now) {
+        Ok(document) => Ok(Some(write(&document))),
+        Err(problem) if problem.code() == Code::NoSuchKey => Ok(None),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// The lock before which the phone stands.
