@@ -1,6 +1,7 @@
 //! The deliveries' story, a day of a shop and two drivers: what is planned, what happens at the doors, and what the server makes of it.
 
 use super::report::Report;
+use super::stage::Role;
 use super::world::{LINK, World};
 use crate::device::journal::Journal;
 use crate::error::CliError;
@@ -40,7 +41,7 @@ pub(super) fn tell(world: &mut World, report: &mut Report) -> Result<(), CliErro
     let stops = prepare(world, report)?;
     let messages = send(world, report, &stops)?;
     online(world, report, &stops)?;
-    world.stop_server()?;
+    world.stop(Role::Server)?;
     report.chapter("The server is stopped. At the doors there is no network");
     let reply = world.run(&["driver", "sync", "--dir", "ana"])?;
     report.expect("Ana's device cannot sync", &reply, "unreachable");

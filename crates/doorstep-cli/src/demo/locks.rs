@@ -2,6 +2,7 @@
 //! more than a year.
 
 use super::naive::NaiveLock;
+use super::passes;
 use super::report::Report;
 use super::world::{Reply, World};
 use crate::error::CliError;
@@ -22,6 +23,7 @@ pub(super) fn tell(world: &mut World, report: &mut Report) -> Result<(), CliErro
     a_lost_pin(world, report, &court)?;
     the_next_party(world, report, &court)?;
     cancelled(world, report, &court)?;
+    passes::tell(world, report, &court.opened)?;
     vandal(world, report, &court)?;
     robot(world, report, &court)?;
     a_lost_clock(world, report)?;
@@ -173,7 +175,7 @@ fn cancelled(world: &World, report: &mut Report, court: &Court) -> Result<(), Cl
 }
 
 fn vandal(world: &World, report: &mut Report, court: &Court) -> Result<(), CliError> {
-    report.chapter("Tuesday 21:30. A passer-by types ten wrong codes");
+    report.chapter("Wednesday 21:30. A passer-by types ten wrong codes");
     world.advance("1d")?;
     let booking = world.must(&book(COURT, "21:30", "1h", &[]))?;
     let (code, long) = (pin(&booking, 0)?, long_form(&booking)?);
@@ -284,11 +286,14 @@ fn home(world: &World, report: &mut Report, court: &Court) -> Result<(), CliErro
     report.expect("the lock writes its journal to a file", &out, "done");
     let taken = world.run(&["lock", "take-journal", COURT, "court.journal"])?;
     report.expect("the server takes it in", &taken, "done");
+    let events = world.must(&["lock", "events", COURT, "--limit", "200"])?;
+    let known = events.json["data"].as_array().into_iter().flatten();
+    let known = known.filter(|event| event["kind"] == "opened").count();
     report.step(
         "  openings that it now knows of, as many as there were",
-        "",
+        &events.command,
         &court.opened.get().to_string(),
-        &taken.json["openings"].to_string(),
+        &known.to_string(),
     );
     let again = world.must(&["lock", "take-journal", COURT, "court.journal"])?;
     report.step(

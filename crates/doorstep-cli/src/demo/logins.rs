@@ -4,6 +4,7 @@
 use super::browser::Browser;
 use super::phone::{Phone, around, other_than, plain};
 use super::report::Report;
+use super::stage::Role;
 use super::world::{Reply, World};
 use crate::error::CliError;
 use doorstep::otp::text::read_base32;
@@ -238,7 +239,7 @@ fn no_network(world: &mut World, report: &mut Report, phone: &Phone) -> Result<(
     report.expect("its first code", &reply, "granted");
 
     report.chapter("The network is gone");
-    world.stop_server()?;
+    world.stop(Role::Server)?;
     world.advance("30s")?;
     phone.follow(world)?;
     let code = phone.code(world, ON_THE_PHONE)?;
@@ -249,9 +250,10 @@ fn no_network(world: &mut World, report: &mut Report, phone: &Phone) -> Result<(
         "6",
         &code.len().to_string(),
     );
-    let gate = world.start(&["gate"])?;
+    let gate = world.start(Role::Server, &["gate"])?;
+    let gate = gate.as_str().unwrap_or_default();
     let seen = |passes: bool| if passes { "shown" } else { "kept back" };
-    let mut browser = Browser::new(&gate);
+    let mut browser = Browser::new(gate);
     report.step("the page, before the login", "", "kept back", seen(browser.passes()?));
     let secret = read_base32(added.text("secret"))
         .map_err(|error| CliError::new(format!("the gate shows no secret: {error}")))?;
@@ -261,7 +263,7 @@ fn no_network(world: &mut World, report: &mut Report, phone: &Phone) -> Result<(
     let code = phone.code(world, ON_THE_PHONE_GATE)?;
     report.step("the code that the phone shows", "", "granted", &browser.sign_in("ana", &code)?);
     report.step("the page, after the login", "", "shown", seen(browser.passes()?));
-    let mut other = Browser::new(&gate);
+    let mut other = Browser::new(gate);
     let said = other.sign_in("ana", &code)?;
     let said = said.split(',').next().unwrap_or_default();
     report.step("the same code in another browser", "", "already used", said);

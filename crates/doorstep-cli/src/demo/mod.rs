@@ -6,7 +6,9 @@ mod deliveries;
 mod locks;
 mod logins;
 mod naive;
+mod passes;
 mod phone;
+mod relay;
 mod report;
 mod stage;
 mod world;
@@ -14,7 +16,7 @@ mod world;
 use crate::error::CliError;
 use crate::output::Answer;
 use report::Report;
-use stage::Stage;
+use stage::{Role, Stage};
 use std::io::IsTerminal as _;
 use std::path::Path;
 use world::World;
@@ -65,7 +67,8 @@ pub(crate) fn run(
     for story in stories {
         let mut world = stage.world(story.name())?;
         story.tell(&mut world, &mut report)?;
-        world.stop_server()?;
+        world.stop(Role::Reader)?;
+        world.stop(Role::Server)?;
     }
     report.finish(stage.kept())
 }

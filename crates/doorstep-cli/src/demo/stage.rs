@@ -14,30 +14,44 @@ const GLANCE: Duration = Duration::from_millis(20);
 /// Exit status after a signal, as shells have it for an interrupt.
 const INTERRUPTED: i32 = 130;
 
-/// The directory of a demo and the one process that serves in it.
+/// The directory of a demo and the processes that serve in it.
 pub(super) struct Stage {
     dir: PathBuf,
     kept: bool,
     leavings: Arc<Leavings>,
 }
 
+/// A process that goes on beside the commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A service, or a gate.
+    Server,
+    /// The reader of a lock.
+    Reader,
+}
+
 /// What must not stay behind.
 pub(super) struct Leavings {
     server: Mutex<Option<Child>>,
+    reader: Mutex<Option<Child>>,
     /// The directory, unless it is to be kept.
     dir: Option<PathBuf>,
 }
 
 impl Leavings {
-    pub(super) fn server(&self) -> MutexGuard<'_, Option<Child>> {
-        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn process(&self, role: Role) -> MutexGuard<'_, Option<Child>> {
+        let process = match role {
+            Role::Server => &self.server,
+            Role::Reader => &self.reader,
+        };
+        process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the server and removes the directory. While the guard that comes back is held, no
-    /// other server can be started.
-    fn clear(&self) -> MutexGuard<'_, Option<Child>> {
-        let mut server = self.server();
-        if let Some(mut child) = server.take() {
+    /// Ends all processes and removes the directory. While the guards that come back are held, no
+    /// others can be started.
+    fn clear(&self) -> [MutexGuard<'_, Option<Child>>; 2] {
+        let mut processes = [Role::Server, Role::Reader].map(|role| self.process(role));
+        for mut child in processes.iter_mut().filter_map(|process| process.take()) {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -49,7 +63,7 @@ impl Leavings {
                 Ok(gone.then_some(()))
             });
         }
-        server
+        processes
     }
 
     /// Clears up when the demo is interrupted or told to stop.
@@ -96,8 +110,9 @@ impl Stage {
                     .hint("name one that does not exist yet")
             })?;
         let kept = keep.is_some();
-        let leavings =
-            Arc::new(Leavings { server: Mutex::new(None), dir: (!kept).then(|| dir.clone()) });
+        let [server, reader] = [Mutex::new(None), Mutex::new(None)];
+        let leavings = Leavings { server, reader, dir: (!kept).then(|| dir.clone()) };
+        let leavings = Arc::new(leavings);
         leavings.watch()?;
         Ok(Self { dir, kept, leavings })
     }

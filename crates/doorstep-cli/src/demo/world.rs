@@ -1,6 +1,6 @@
 //! The world of one story: a directory, a simulated clock, a server process, and commands as processes.
 
-use super::stage::{Leavings, until};
+use super::stage::{Leavings, Role, until};
 use crate::clock::{self, Clock};
 use crate::error::CliError;
 use crate::text::parse_span;
@@ -139,20 +139,15 @@ impl World {
     pub(super) fn start_server(&mut self) -> Result<(), CliError> {
         let seed = self.seed.to_string();
         self.seed += 1;
-        self.url = self.start(&[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--link-base",
-            LINK,
-            "--seed",
-            &seed,
-        ])?;
+        let listen = ["serve", "--listen", "127.0.0.1:0"];
+        let more = ["--link-base", LINK, "--seed", &seed];
+        let listening = self.start(Role::Server, &[listen.as_slice(), &more].concat())?;
+        self.url = listening.as_str().unwrap_or_default().to_owned();
         Ok(())
     }
 
-    /// Starts a process that serves, in place of the one before, and says where it listens.
-    pub(super) fn start(&self, arguments: &[&str]) -> Result<String, CliError> {
+    /// Starts a process that goes on, in place of the one before, and says where it listens.
+    pub(super) fn start(&self, role: Role, arguments: &[&str]) -> Result<Value, CliError> {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -161,27 +156,29 @@ impl World {
         let mut command = self.command(arguments);
         let stdout = {
             // Started and noted in one breath, so that no signal comes in between.
-            let mut server = self.leavings.server();
+            let mut process = self.leavings.process(role);
             let child = command.stdout(Stdio::piped()).stderr(log).spawn();
-            let child = child
-                .map_err(|error| CliError::new(format!("cannot start the server: {error}")))?;
-            server.insert(child).stdout.take()
+            let child = child.map_err(|error| {
+                CliError::new(format!("cannot start `{}`: {error}", typed(arguments)))
+            })?;
+            process.insert(child).stdout.take()
         };
         let mut line = String::new();
         if let Some(stdout) = stdout {
             // The line comes once connections are taken; if the process ends first, it is empty.
             let _ = BufReader::new(stdout).read_line(&mut line);
         }
-        let listening: Value = serde_json::from_str(&line).unwrap_or_default();
-        listening["listening"].as_str().map(str::to_owned).ok_or_else(|| {
-            CliError::new("the server did not start")
-                .hint("run the demo with --keep DIR and read DIR/*/server.log")
-        })
+        let mut answer: Value = serde_json::from_str(&line).unwrap_or_default();
+        match answer["listening"].take() {
+            Value::Null => Err(CliError::new(format!("`{}` did not start", typed(arguments)))
+                .hint("run the demo with --keep DIR and read DIR/*/server.log")),
+            listening => Ok(listening),
+        }
     }
 
-    /// Stops the server in order, as an operator would, and waits until it is gone.
-    pub(super) fn stop_server(&mut self) -> Result<(), CliError> {
-        let Some(mut child) = self.leavings.server().take() else {
+    /// Stops a process in order, as an operator would, and waits until it is gone.
+    pub(super) fn stop(&self, role: Role) -> Result<(), CliError> {
+        let Some(mut child) = self.leavings.process(role).take() else {
             return Ok(());
         };
         if kill_process(Pid::from_child(&child), Signal::TERM).is_ok() {
@@ -192,7 +189,7 @@ impl World {
         }
         let _ = child.kill();
         let _ = child.wait();
-        Err(CliError::new("the server did not stop when it was told to"))
+        Err(CliError::new("a process did not stop when it was told to"))
     }
 
     /// What customers were sent so far: their phones, as it were.

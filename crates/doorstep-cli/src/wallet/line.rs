@@ -102,6 +102,15 @@ impl Line {
         })
     }
 
+    /// Sends a packet as it is and waits for the one that answers it, for whoever stands in between.
+    pub(crate) fn pass_on(&self, packet: &[u8]) -> Result<Vec<u8>, CliError> {
+        self.send(packet)?;
+        let mut buffer = [0; LONGEST];
+        let (length, _) =
+            recv(&self.socket, &mut buffer[..], RecvFlags::empty()).map_err(silent)?;
+        Ok(buffer.get(..length).unwrap_or_default().to_vec())
+    }
+
     fn send(&self, packet: &[u8]) -> Result<(), CliError> {
         match send(&self.socket, packet, SendFlags::NOSIGNAL) {
             Ok(_) => Ok(()),
