@@ -1,6 +1,6 @@
 """Runs the firmware under QEMU, types at it what the vectors say, and compares what it answers.
 
-    run.py FIRMWARE FLASH_CEILING STATE_CEILING
+    run.py FIRMWARE FLASH STACK_TYPING STACK_PASSES INSTRUCTIONS    the most that there may be of each
 
 Prints what was measured: flash, memory, instructions. Instructions are counted by QEMU's clock, of which each
 takes a nanosecond; the board's timer ticks every five.
@@ -13,16 +13,23 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-VECTORS = HERE.parent.parent / "vectors" / "kp1"
-sys.path.insert(0, str(VECTORS))
+VECTORS = HERE.parent.parent / "vectors"
+sys.path.insert(0, str(VECTORS / "kp1"))
 import kp1  # noqa: E402  the specification in Python
 
 QEMU = ["qemu-system-arm", "-cpu", "cortex-m3", "-machine", "lm3s6965evb", "-icount", "shift=0"]
 QEMU += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
 QEMU += ["-semihosting-config", "enable=on,target=native", "-kernel"]
 RECORD = 25
+# Of locks to which nothing is held; the key is the base point.
+NO_PASSES = {"name": "lock", "group": "group", "keys": 2 * (bytes([0x58]) + bytes([0x66]) * 31)}
 PROFILE = 5 + 32 * 9
+TAKEN = {69: "bulletin", 70: "token", 71: "rotation"}
 OBEYED = {4: "set_time", 5: "cancel", 6: "announce", 7: "end_epoch"}
+
+
+def counted(data):
+    return kp1.u(len(data), 2) + data
 
 
 class Firmware:
@@ -31,7 +38,7 @@ class Firmware:
         # It waits for ever for what is typed, also after whoever types has gone.
         atexit.register(self.qemu.kill)
         self.journal = []
-        self.most_stack = 0
+        self.most_stack = self.most_stack_passes = 0
 
     def send(self, data):
         self.qemu.stdin.write(data)
@@ -49,7 +56,8 @@ class Firmware:
         while True:
             kind = self.read(1)
             if kind == b"J":
-                self.journal.append(self.read(RECORD))
+                (length,) = self.read(1)
+                self.journal.append(self.read(length))
             elif kind == b"R":
                 while not refusal.endswith(b"\n"):
                     refusal += self.read(1)
@@ -58,7 +66,7 @@ class Firmware:
             else:
                 sys.exit(f"the firmware did not understand: {kind}")
 
-    def install(self, root, profile, oscillator, policy, now):
+    def install(self, root, profile, oscillator, policy, now, passes=NO_PASSES):
         parts = profile["classes"], profile["holders"], profile["generations"]
         header = bytes([len(parts[0]), *parts[1:], profile["exclusive"], profile["digits"]])
         classes = b"".join(map(kp1.class_bytes, profile["classes"]))
@@ -66,6 +74,7 @@ class Firmware:
         kind = ["need_time", "trust_90min"].index(policy)
         whole = (header + classes).ljust(PROFILE, b"\0")
         self.send(b"L" + root + whole + bytes([clock, kind]) + kp1.u(now, 8))
+        self.send(b"".join(counted(passes[name].encode()) for name in ("name", "group")) + passes["keys"])
         assert not self.answer()
         self.journal = []
 
@@ -81,10 +90,22 @@ class Firmware:
         self.send(b"S")
         assert not self.answer()
 
+    def present(self, presented):
+        """What is opened or taken, as the vectors of passes write it."""
+        self.send(b"P" + counted(presented))
+        refusal = self.answer()
+        self.most_stack_passes = max(self.most_stack_passes, self.measured()[2])
+        if refusal:
+            return {"refused": refusal}
+        last = self.journal[-1]
+        if last[0] in TAKEN:
+            return {"taken": TAKEN[last[0]]}
+        return {"opened": last[5 + {67: 0, 68: 8, 72: 16}[last[0]] :].hex()}
+
     def type(self, typed):
         """The answer as the vectors write it."""
         typed = typed.encode()[:255]
-        self.send(b"T" + bytes([len(typed)]) + typed)
+        self.send(b"T" + counted(typed))
         refusal = self.answer()
         self.most_stack = max(self.most_stack, self.measured()[2])
         if refusal:
@@ -108,7 +129,7 @@ def profile_of(case):
 
 
 def vectors(firmware):
-    document = json.loads((VECTORS / "doors.json").read_text())
+    document = json.loads((VECTORS / "kp1" / "doors.json").read_text())
     common = document["common"]
     root = kp1.lock_root(bytes.fromhex(common["site"]), common["lock"], common["lock_generation"])
     count = 0
@@ -130,6 +151,62 @@ def vectors(firmware):
             sys.exit(f"{case['name']}: {got}, not {wanted}")
         count += 1
     return count
+
+
+def vectors_of_passes(firmware):
+    """Those of presented.json that this firmware can be asked: it knows no P-256 and sends no challenges."""
+    document = json.loads((VECTORS / "dp1" / "presented.json").read_text())
+    common = document["common"]
+    keys = bytes.fromhex(common["keys"][0] + common["issuer_root"])
+    passes = {"name": common["name"], "group": common["groups"][0], "keys": keys}
+    counts = {}
+    for case in document["cases"]:
+        steps = [*case["before"], case]
+        whole = "".join(step.get("presented", "") for step in steps)
+        # The header of ESP256, a key on P-256, an encrypted pass; room for fewer marks.
+        foreign = any(part in whole for part in ("49a20128", "a40102200121", "d083"))
+        foreign |= case["epoch"] != 0 or case["answer"] == {"refused": "ledger_full"}
+        if foreign or any("nonce" in step for step in steps):
+            continue
+        root = bytes.fromhex(common["root"])
+        firmware.install(root, kp1.profile("courts"), common["oscillator"], common["policy"], case["now"], passes)
+        for step in steps:
+            if "presented" in step:
+                got = firmware.present(bytes.fromhex(step["presented"]))
+            else:
+                firmware.event(step)
+        if got != case["answer"]:
+            sys.exit(f"{case['name']}: {got}, not {case['answer']}")
+        (kind,) = case["answer"]
+        counts[kind] = counts.get(kind, 0) + 1
+    return counts
+
+
+def issued(firmware):
+    """What a service issued (make.py); and with any bit changed, it opens nothing."""
+    document = json.loads((HERE / "passes.json").read_text())
+    lock, steps = document["lock"], document["steps"]
+    root, passes = bytes.fromhex(lock["root"]), lock | {"keys": bytes.fromhex(lock["keys"])}
+    firmware.install(root, kp1.profile("courts"), "crystal", "need_time", lock["now"], passes)
+    firmware.event({"event": "elapsed", "seconds": 2400})
+    changed, signed = 0, 0
+    for step in steps:
+        presented = bytes.fromhex(step["presented"])
+        for bit in range(changed % 29, 8 * len(presented), 29):
+            whole = int.from_bytes(presented, "big") ^ 1 << bit
+            got = firmware.present(whole.to_bytes(len(presented), "big"))
+            if got != {"refused": "wrong_code"}:
+                sys.exit(f"{step['name']}, bit {bit} changed: {got}")
+            firmware.event({"event": "elapsed", "seconds": 1})
+            changed += 1
+        if (got := firmware.present(presented)) != step["answer"]:
+            sys.exit(f"{step['name']}: {got}, not {step['answer']}")
+        if "opened" in got:
+            instructions = firmware.measured()[3]
+            print(f"a pass {step['name']}: {len(presented)} bytes, {instructions:,} instructions until it opens")
+            signed = max(signed, instructions)
+    print(f"{len(steps)} documents of a service: as expected; {changed} with a bit changed: refused")
+    return signed
 
 
 def hmacs(profile, now, uncertainty, epochs):
@@ -170,20 +247,24 @@ def instructions(firmware):
 
 
 def main():
-    path, flash_ceiling, stack_ceiling = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    path, ceilings = sys.argv[1], [int(most) for most in sys.argv[2:]]
     sizes = subprocess.run(["size", path], check=True, capture_output=True, text=True)
     flash, data, bss = map(int, sizes.stdout.splitlines()[1].split()[:3])
     firmware = Firmware(path)
     print(f"{vectors(firmware)} vectors of doors: as expected")
+    signed = issued(firmware)
+    print(f"vectors of passes: as expected, {vectors_of_passes(firmware)}")
     instructions(firmware)
     lock, state, _, _ = firmware.measured()
     print(f"flash: {flash:,} bytes, static memory: {data + bss:,}")
     print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
+    print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged")
     firmware.send(b"Q")
     if firmware.qemu.wait() != 0:
         sys.exit("the firmware did not end well")
-    if flash > flash_ceiling or firmware.most_stack > stack_ceiling:
-        sys.exit(f"more than {flash_ceiling:,} bytes of flash, or than {stack_ceiling:,} of stack")
+    reached = [flash, firmware.most_stack, firmware.most_stack_passes, signed]
+    if any(one > most for one, most in zip(reached, ceilings, strict=True)):
+        sys.exit(f"flash, stack of PINs, stack of passes, instructions of a pass: {reached}, more than {ceilings}")
 
 
 main()

@@ -1,101 +1,36 @@
-//! A lock as firmware, so that its flash, memory and instructions can be measured: what is typed comes over a
-//! serial line, and so do seconds and power cuts; what is to be durable and what the keypad shows go back.
-//! `run.py` is at the other end.
+//! A lock as firmware, so that its flash, memory and instructions can be measured: what is typed and what is held
+//! to it comes over a serial line, and so do seconds and power cuts; what is to be durable and what the lock
+//! answers go back. `run.py` is at the other end.
 //!
 //! One byte says what comes: `L` a lock to be, `E` a record that the hardware makes, `T` digits that are
-//! typed, `S` that the state is stored and read back, `M` asks for what was measured, `Q` ends.
+//! typed, `P` a pass or a rider, `S` that the state is stored and read back, `M` asks for what was measured, `Q`
+//! ends.
 
 #![no_std]
 #![no_main]
 
 mod board;
+mod lock;
 
-use doorstep::clock::{AfterPowerLoss, Belief, Clock, Oscillator};
+use doorstep::clock::{AfterPowerLoss, Clock, Oscillator};
+use doorstep::cose::keys::{IssuerPublicKey, Signer};
 use doorstep::keypad::key::RootKey;
-use doorstep::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
+use doorstep::keypad::lock::Lock;
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::record::{RECORD_LENGTH, Record};
-use doorstep::keypad::state::State;
-use doorstep::ledger::{Head, Place, Receipt};
+use doorstep::pass::claims::Audience;
+use doorstep::pass::key::TrustedKeys;
+use doorstep::pass::presented::MAX_PRESENTED;
+use doorstep::pass::reader::{Groups, Reader};
 use doorstep::refusal::Refusal;
 use doorstep::secret::Secret;
-use doorstep::time::Timestamp;
+use doorstep::time::{Timestamp, Window};
+use lock::{Door, Memory};
 
-/// Room for marks.
-const MARKS: usize = 32;
-
-/// What a lock keeps in memory. Its journal is at the other end of the line, as it would be in flash.
-struct Memory {
-    state: State<MARKS>,
-    head: Head,
-}
-
-type Door = (Lock, Clock, Memory);
-
-// What is never inlined here keeps its own part of the stack, which then is given back.
-impl Memory {
-    fn append(&mut self, lock: &Lock, place: &Place, record: &Record) -> Receipt {
-        self.note(lock, record);
-        self.head = place.after;
-        place.appended()
-    }
-
-    #[inline(never)]
-    fn note(&mut self, lock: &Lock, record: &Record) {
-        board::send(b"J");
-        board::send(&record.to_bytes());
-        lock.fold(&mut self.state, record);
-    }
-
-    /// What a restart does with the state; that power was lost is then for the hardware to say.
-    #[inline(never)]
-    fn restart(&mut self, clock: Clock) -> Option<()> {
-        let mut stored = [0; State::<MARKS>::LENGTH];
-        self.state.write(&mut stored)?;
-        self.state = State::read(clock, &stored)?;
-        Some(())
-    }
-
-    /// What a keypad does with digits.
-    fn type_in(&mut self, lock: &Lock, typed: &str) -> Result<(), Refusal> {
-        match lock.read(typed)? {
-            Entry::Pin(pin) => self.open(lock, pin),
-            Entry::Control(order) => self.obey(lock, order),
-        }
-    }
-
-    #[inline(never)]
-    fn open(&mut self, lock: &Lock, pin: TypedPin) -> Result<(), Refusal> {
-        let wrong = lock.wrong(&pin);
-        let (attempt, tried) = lock.begin(&self.state, 0, pin, self.head)?;
-        let receipt = self.append(lock, attempt.place(), &tried);
-        let counted = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?;
-        let matched = counted.compare().inspect_err(|_| self.note(lock, &wrong))?;
-        let spending = lock.spend(&self.state, 0, &matched, self.head);
-        let (spending, opened) = spending.inspect_err(|_| {
-            if let Some(missed) = lock.missed(&self.state, 0, &matched) {
-                self.note(lock, &missed);
-            }
-        })?;
-        let receipt = self.append(lock, spending.place(), &opened);
-        spending.granted(receipt).map(|_| ()).map_err(|_| Refusal::Unknown)
-    }
-
-    #[inline(never)]
-    fn obey(&mut self, lock: &Lock, order: TypedControl) -> Result<(), Refusal> {
-        let (attempt, tried) = lock.begin_control(&self.state, 0, order, self.head)?;
-        let receipt = self.append(lock, attempt.place(), &tried);
-        let counted = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?;
-        let matched = counted.compare()?;
-        let (spending, obeyed) = lock.spend_control(&self.state, 0, &matched, self.head)?;
-        let receipt = self.append(lock, spending.place(), &obeyed);
-        spending.granted(receipt).map(|_| ()).map_err(|_| Refusal::Unknown)
-    }
-}
-
-/// A lock, its clock and its memory from a root, a profile, an oscillator, a policy and a time.
+/// A lock, its clock and its memory from a root, a profile, an oscillator, a policy and a time; and for passes its
+/// name, its group, its issuer's key, and the issuer's root.
 #[inline(never)]
-fn install() -> Option<Door> {
+fn install() -> Option<(Door, Memory)> {
     let root = RootKey::from_secret(Secret::from_bytes(receive()));
     let profile = Profile::from_bytes(&receive())?;
     let [oscillator, policy] = receive();
@@ -107,8 +42,11 @@ fn install() -> Option<Door> {
         },
     };
     let now = Timestamp::from_seconds(u64::from_be_bytes(receive()));
-    let state = State::new(Belief::new(clock, now));
-    Some((Lock::new(root, profile), clock, Memory { state, head: Head::EMPTY }))
+    let (name, group) = (receive_name()?, receive_name()?);
+    let keys = TrustedKeys::provisioned(&[(receive_key()?, Window::ALWAYS)])?;
+    let reader = Reader::new(name, Groups::of(&[group])?, root.clone(), receive_key());
+    let door = Door { lock: Lock::new(root, profile), reader, clock };
+    Some((door, Memory::new(clock, keys, now)))
 }
 
 fn receive<const N: usize>() -> [u8; N] {
@@ -117,46 +55,74 @@ fn receive<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Types what comes next, and says how many ticks it took.
-fn type_next((lock, _, memory): &mut Door) -> Option<u32> {
-    let mut typed = [0; 64];
-    let [length] = receive();
-    let typed = typed.get_mut(..usize::from(length))?;
-    typed.fill_with(board::receive);
-    let typed = core::str::from_utf8(typed).ok()?;
+fn receive_name() -> Option<Audience> {
+    let mut name = [0; Audience::MAX];
+    Audience::parse(core::str::from_utf8(receive_into(&mut name)?).ok()?)
+}
+
+#[inline(never)]
+fn receive_key() -> Option<Signer> {
+    IssuerPublicKey::from_bytes(&receive::<32>()).ok().map(Signer::Ed25519)
+}
+
+/// As many bytes as two before them say.
+fn receive_into(bytes: &mut [u8]) -> Option<&[u8]> {
+    let length = u16::from_be_bytes(receive());
+    let bytes = bytes.get_mut(..usize::from(length))?;
+    bytes.fill_with(board::receive);
+    Some(bytes)
+}
+
+/// Does what `answer` does, says what came of it, and how many ticks it took.
+fn measured(answer: impl FnOnce() -> Result<(), Refusal>) -> u32 {
     board::paint_stack();
     board::start_timer();
-    let answer = memory.type_in(lock, typed);
+    let answer = answer();
     let took = board::ticks();
     if let Err(refusal) = answer {
         board::send(b"R");
         board::send(refusal.code().as_bytes());
         board::send(b"\n");
     }
-    Some(took)
+    took
+}
+
+/// Types what comes next.
+fn type_next(door: &Door, memory: &mut Memory) -> Option<u32> {
+    let mut typed = [0; 255];
+    let typed = core::str::from_utf8(receive_into(&mut typed)?).ok()?;
+    Some(measured(|| memory.type_in(door, typed)))
+}
+
+/// Holds what comes next to the reader.
+fn present_next(door: &Door, memory: &mut Memory) -> Option<u32> {
+    let mut presented = [0; MAX_PRESENTED];
+    let presented = receive_into(&mut presented)?;
+    Some(measured(|| memory.present(door, presented, None)))
 }
 
 pub(crate) extern "C" fn main() -> ! {
-    let mut door = None;
+    let mut installed = None;
     let mut took = 0;
     loop {
-        let understood = match (board::receive(), &mut door) {
-            (b'L', door) => {
-                *door = install();
-                door.is_some()
+        let mut timed = |ticks: Option<u32>| {
+            took = ticks.unwrap_or_default();
+            ticks.is_some()
+        };
+        let understood = match (board::receive(), &mut installed) {
+            (b'L', installed) => {
+                *installed = install();
+                installed.is_some()
             }
-            (b'E', Some((lock, _, memory))) => {
+            (b'E', Some((door, memory))) => {
                 let record = Record::from_bytes(&receive::<RECORD_LENGTH>());
-                record.map(|record| memory.note(lock, &record)).is_some()
+                record.map(|record| memory.note(door, &record)).is_some()
             }
-            (b'T', Some(door)) => {
-                let ticks = type_next(door);
-                took = ticks.unwrap_or_default();
-                ticks.is_some()
-            }
-            (b'S', Some((_, clock, memory))) => memory.restart(*clock).is_some(),
-            (b'M', Some((lock, _, memory))) => {
-                for size in [size_of_val(lock), size_of_val(memory)] {
+            (b'T', Some((door, memory))) => timed(type_next(door, memory)),
+            (b'P', Some((door, memory))) => timed(present_next(door, memory)),
+            (b'S', Some((door, memory))) => memory.restart(door).is_some(),
+            (b'M', Some((door, memory))) => {
+                for size in [size_of_val(door), size_of_val(memory)] {
                     board::send(&u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
                 }
                 board::send(&board::stack_painted_over().to_be_bytes());
