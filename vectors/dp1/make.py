@@ -499,6 +499,9 @@ def presented():
     case("once, proven by time again", again, refused("already_used"), [shown(timed(phone, once))])
     late = proven(phone, once)
     case("once, proven by time and by an answer", late, refused("already_used"), [shown(timed(phone, once))], nonce=seven)
+    thrice = document(issuer, "pass", claims(cnf=phone.cose(), scope=b"\0\x03"))
+    between = [shown(timed(phone, thrice)), {**shown(proven(phone, thrice)), "nonce": seven.hex(), "age": 0}]
+    case("a copy of a proof by time, after an answer", timed(phone, thrice), refused("already_used"), between)
     held = [document(issuer, "pass", claims(cnf=phone.cose(), cti=bytes([n] * 8))) for n in range(1, 6)]
     filled = [shown(timed(phone, one)) for one in held[:4]]
     case("a proof by time takes room", timed(phone, held[4]), refused("ledger_full"), filled)

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use doorstep::clock::Event;
-use doorstep::pass::claims::Pass;
+use doorstep::pass::claims::{Pass, Scope, Uses};
 use doorstep::pass::presented::{Presented, with_proof, with_timed_proof};
 use doorstep::pass::proof::{timed_transcript, transcript};
 use doorstep::refusal::Refusal;
@@ -166,6 +166,19 @@ fn uses_are_counted_whatever_proves_them() {
     assert_eq!(lock.code(&phone().prove_at(&pass, NOW + 1)), "already_used");
     let answered = phone().prove(&pass, "lk-00042", &[7; 16]);
     assert!(lock.answer(&answered, Some(challenge(7))).is_err());
+}
+
+#[test]
+fn an_answer_in_between_does_not_make_a_copy_new() {
+    let mut lock: Lock = Lock::new(NOW);
+    let scope = Scope { uses: Uses::times(9).unwrap(), ..Scope::default() };
+    let pass = issuer().pass(Pass { scope, ..bound() });
+    let shown = phone().prove_at(&pass, NOW);
+    assert_eq!(lock.code(&shown), "opened");
+    let answered = phone().prove(&pass, "lk-00042", &[7; 16]);
+    assert!(lock.answer(&answered, Some(challenge(7))).is_ok());
+    assert_eq!(lock.show(&shown), Err(Refusal::AlreadyUsed { at: at(NOW) }));
+    assert_eq!(lock.code(&phone().prove_at(&pass, NOW + 1)), "opened");
 }
 
 #[test]
