@@ -127,13 +127,19 @@ impl Answer {
             Self::ClockUnset => {
                 "this lock lost the time; take a phone online and let it bring a time token"
             }
-            Self::NotYetValid => "wait until the booking begins",
-            Self::Expired => "the pass is over; ask for another",
+            Self::NotYetValid => {
+                "wait until the booking begins; if it has begun, the clock of the phone is fast"
+            }
+            Self::Expired => {
+                "show a fresh code if the phone makes one, and check its clock; else the pass is over, ask for another"
+            }
             Self::WrongVerifier => {
                 "a pass whose uses are counted must name this one door; ask for another"
             }
             Self::Revoked => "the pass was withdrawn; ask who made it",
-            Self::AlreadyUsed => "it was used and is good no more; ask for another",
+            Self::AlreadyUsed => {
+                "a code opens once: show a fresh one if the phone makes them; else the pass is used up, ask for another"
+            }
             Self::LedgerFull => "this lock has no room to remember it; ask who runs it",
         }
     }
