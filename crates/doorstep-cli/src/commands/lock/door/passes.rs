@@ -26,15 +26,13 @@ pub(super) fn key_text(key: &Signer) -> String {
     hex(&name_of(key))
 }
 
-/// Between which times, in words; what has no end says so.
+/// Between which times, in words.
 pub(super) fn window_text(window: &Window, now: Timestamp) -> String {
-    let until = match window.until().seconds() {
-        u64::MAX => "for ever".to_owned(),
-        _ => format!("to {}", clock_face(window.until(), now)),
-    };
-    match window.from().seconds() {
-        0 => until,
-        _ => format!("{} {until}", clock_face(window.from(), now)),
+    let (from, until) = (window.from(), window.until());
+    match (from.seconds(), until.seconds()) {
+        (0, u64::MAX) => "at all times".to_owned(),
+        (_, u64::MAX) => format!("from {} on", clock_face(from, now)),
+        _ => format!("{} to {}", clock_face(from, now), clock_face(until, now)),
     }
 }
 
@@ -139,7 +137,7 @@ pub(super) fn state_lines<const N: usize>(
             0 => "as installed".to_owned(),
             sequence => format!("by rotation {sequence}"),
         };
-        let text = format!("{} {}, {by}", key_text(key), window_text(window, now));
+        let text = format!("{}, {}, {by}", key_text(key), window_text(window, now));
         lines.push(("key", text));
     }
     let number = |number| if number == 0 { "none".to_owned() } else { format!("{number}") };
