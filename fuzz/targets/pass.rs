@@ -89,7 +89,12 @@ fn lock() -> (Lock, RootKey) {
         Clock { oscillator: Oscillator::Crystal, after_power_loss: AfterPowerLoss::NeedTime };
     let keys = RootKey::from_secret(Secret::from_bytes([0xA5; 32]));
     let name = |text| Audience::parse(text).expect("a name");
-    let reader = Reader::new(name("lk-00042"), Groups::of(&[name("club")]).expect("one is few"), keys.clone(), None);
+    let reader = Reader::new(
+        name("lk-00042"),
+        Groups::of(&[name("club")]).expect("one is few"),
+        keys.clone(),
+        None,
+    );
     let now = Timestamp::from_seconds(1_800_057_600);
     let state = State::new(TrustedKeys::NONE, 0, 0, now);
     (Lock { reader, belief: Belief::new(clock, now), state }, keys)
