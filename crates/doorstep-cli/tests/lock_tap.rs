@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
 use support::Reply;
 use support::court::{Court, HOUR, MIDNIGHT, at_every_write, bundle, count};
 use support::pass::{
-    booking, bound, bulletin, mac, next_key, once, proven, rotation, sign, signed, text,
+    booking, bound, bulletin, mac, next_key, once, proven, rotation, sign, signed, text, timed,
 };
 
 /// Holds it to the lock's reader.
@@ -164,6 +164,22 @@ fn it_says_why_where_it_may() {
     {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[test]
+fn a_code_on_a_phones_screen_opens_and_its_copy_does_not() {
+    let court = Court::new(bundle());
+    let (pass, now) = (signed(bound(&court, 1)), court.now());
+    let shown = timed(&court, &pass, now + 1);
+    assert_eq!(said(&court, &shown), "opened");
+    assert_ne!(said(&court, &shown), "opened", "a copy");
+    assert_ne!(said(&court, &timed(&court, &pass, now)), "opened", "an older one");
+    court.advance(30);
+    assert_eq!(said(&court, &timed(&court, &pass, now + 30)), "opened");
+    court.advance(300);
+    assert_ne!(said(&court, &timed(&court, &pass, now + 60)), "opened", "a stale picture");
+    assert_eq!(said(&court, &timed(&court, &pass, now + 330)), "opened");
+    assert_eq!(count(&court, "opened"), 3);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use doorstep::cose::keys::{IssuerKey, Signer};
 use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
 use doorstep::pass::document::{Content, Document};
 use doorstep::pass::issue::{Unsigned, maced};
-use doorstep::pass::presented::with_proof;
-use doorstep::pass::proof::transcript;
+use doorstep::pass::presented::{with_proof, with_timed_proof};
+use doorstep::pass::proof::{timed_transcript, transcript};
 use doorstep::pass::rider::{Bulletin, Revoked, Rider, Rotation, Token};
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
@@ -73,6 +73,14 @@ pub(crate) fn mac(court: &Court, pass: Pass) -> Vec<u8> {
 pub(crate) fn proven(court: &Court, pass: &[u8], nonce: &[u8; 16]) -> Vec<u8> {
     let message = transcript(&Document::parse(pass).unwrap(), &name(court), nonce);
     with_proof(pass, &phone().sign(message.as_ref())).unwrap().as_ref().to_vec()
+}
+
+/// A pass, and the proof that its holder shows at a time of the phone's.
+pub(crate) fn timed(court: &Court, pass: &[u8], time: u64) -> Vec<u8> {
+    let time = u32::try_from(time).unwrap();
+    let message = timed_transcript(&Document::parse(pass).unwrap(), &name(court), time);
+    let proof = phone().sign(message.as_ref());
+    with_timed_proof(pass, time, &proof).unwrap().as_ref().to_vec()
 }
 
 /// Which passes are revoked.
