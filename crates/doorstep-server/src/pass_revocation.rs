@@ -115,3 +115,200 @@ pub(crate) fn settle(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::{TestLock, seconds};
+    use crate::test_pass::bytes;
+    use crate::test_server::TestServer;
+    use crate::utc;
+    use doorstep::time::Timestamp;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::{Rng as _, SeedableRng as _};
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    /// A lock, every pass that was ever handed out for it, and chance.
+    struct World {
+        server: TestServer,
+        lock: TestLock,
+        handed_out: Vec<Value>,
+        rng: ChaCha20Rng,
+        seen: BTreeMap<String, usize>,
+    }
+
+    impl World {
+        async fn new(seed: u64) -> Self {
+            let server = TestServer::new().await;
+            let body = json!({"site": "s", "name": "1", "profile": {"kind": "general"},
+                "groups": ["all"]});
+            let lock = server.lock_with(body).await;
+            let rng = ChaCha20Rng::seed_from_u64(seed);
+            Self { server, lock, handed_out: Vec::new(), rng, seen: BTreeMap::new() }
+        }
+
+        fn below(&mut self, count: u64) -> u64 {
+            self.rng.next_u64() % count
+        }
+
+        fn any(&mut self) -> Option<Value> {
+            let count = u64::try_from(self.handed_out.len()).unwrap();
+            let place = self.below(count.max(1));
+            self.handed_out.get(usize::try_from(place).unwrap()).cloned()
+        }
+
+        async fn issue(&mut self) {
+            let time = |at| utc::write(Timestamp::from_seconds(at));
+            let from = self.server.now() + 600 * self.below(6);
+            let until = from + 900 * (1 + self.below(8));
+            let uses = if self.below(2) == 0 { "once" } else { "many" };
+            let mut body = json!({"from": time(from), "until": time(until)});
+            match self.below(4) {
+                0 => body["group"] = json!("all"),
+                1 => {
+                    body["lock"] = json!(self.lock.id);
+                    body["kind"] = json!("mac");
+                }
+                _ => {
+                    body["lock"] = json!(self.lock.id);
+                    body["uses"] = json!(uses);
+                }
+            }
+            let (status, pass) = self.server.post("/v1/passes", body).await;
+            assert_eq!(status, 201, "{pass}");
+            self.handed_out.push(pass);
+        }
+
+        async fn step(&mut self) {
+            self.server.clock.advance(20 + 10 * self.rng.next_u64().rem_euclid(60));
+            let now = self.server.now();
+            self.lock.wait_until(now);
+            match (self.below(12), self.any()) {
+                (0..=3, _) => self.issue().await,
+                (4..=5, Some(pass)) => drop(self.server.revoke_pass(&pass).await),
+                (6..=7, Some(pass)) => drop(self.lock.tap(&pass, now)),
+                (8, _) => {
+                    let riders = self.server.riders(&self.lock.id).await;
+                    bring(&mut self.lock, &riders["documents"], now);
+                    self.server.clock.advance(20);
+                }
+                (9, _) => {
+                    let told = self.lock.bring_home(&self.server).await;
+                    assert_eq!(told["forked"], false);
+                }
+                (10, _) if self.below(3) == 0 => {
+                    let time = utc::write(Timestamp::from_seconds(now + 600));
+                    let body = match self.below(2) {
+                        0 => json!({"algorithm": "ed25519"}),
+                        _ => json!({"algorithm": "ed25519", "ends_old": time}),
+                    };
+                    drop(self.server.post("/v1/pass_keys", body).await);
+                }
+                _ => {}
+            }
+        }
+
+        /// What is said of every pass is what the lock does.
+        async fn agrees(&mut self) {
+            let now = self.server.now();
+            let riders = self.server.riders(&self.lock.id).await;
+            let mut told = self.lock.clone();
+            bring(&mut told, &riders["documents"], now);
+            for pass in self.handed_out.clone() {
+                let shown = self.server.shown_pass(&pass).await;
+                let as_it_is = self.lock.refuses_pass(&pass, now);
+                let after_riders = told.refuses_pass(&pass, now + 20);
+                let said = shown["revocation"]["takes_effect"].as_str().unwrap_or("stands");
+                *self.seen.entry(format!("{said} {as_it_is:?}")).or_default() += 1;
+                match said {
+                    "now" => assert!(as_it_is.is_some(), "{shown}"),
+                    "when_list_delivered" => assert!(after_riders.is_some(), "{shown}"),
+                    "stands" => {
+                        let from = utc::read(pass["from"].as_str().unwrap()).unwrap().seconds();
+                        let until = utc::read(pass["until"].as_str().unwrap()).unwrap().seconds();
+                        let opens = (from..until).contains(&now) && shown["warnings"] == json!([]);
+                        let used = shown["uses"] == "once" && as_it_is == Some("already_used");
+                        assert!(!opens || as_it_is.is_none() || used, "{as_it_is:?} {shown}");
+                        assert_ne!(after_riders, Some("revoked"), "{shown}");
+                    }
+                    other => panic!("{other} {shown}"),
+                }
+            }
+        }
+    }
+
+    /// Brings riders to a lock, one every two seconds.
+    fn bring(lock: &mut TestLock, documents: &Value, now: u64) {
+        for (at, one) in (now..).step_by(2).zip(documents.as_array().unwrap()) {
+            let _ = lock.present(&bytes(one), None, at);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_pass_is_what_its_lock_does() {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        for seed in 0..4 {
+            let mut world = World::new(seed).await;
+            for _ in 0..50 {
+                world.step().await;
+                world.agrees().await;
+            }
+            for (what, times) in world.seen {
+                *seen.entry(what).or_default() += times;
+            }
+        }
+        for what in [
+            "now Some(\"revoked\")",
+            "when_list_delivered None",
+            "when_list_delivered Some(\"revoked\")",
+            "stands None",
+            "stands Some(\"already_used\")",
+        ] {
+            assert!(seen.get(what).is_some_and(|times| *times > 3), "{what}: {seen:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_was_provisioned_anew_is_told_what_was_used_up_before() {
+        let server = TestServer::new().await;
+        let mut old = server.lock("1", json!({"kind": "courts"})).await;
+        let once = server.pass(&old.id, "10:00", "18:00", json!({"uses": "once"})).await;
+        let spent = server.pass(&old.id, "10:00", "18:00", json!({"uses": "once"})).await;
+        let fresh = server.pass(&old.id, "10:00", "18:00", json!({"uses": "once"})).await;
+        let mac = server.pass(&old.id, "10:00", "18:00", json!({"kind": "mac"})).await;
+        let gone = server.pass(&old.id, "10:00", "18:00", json!({})).await;
+        server.revoke_pass(&gone).await;
+        let riders = server.riders(&old.id).await;
+        old.bring_riders(&riders["documents"], server.now());
+        server.clock.set(seconds("10:00"));
+        old.tap(&once, server.now()).unwrap();
+        old.tap(&spent, server.now()).unwrap();
+        old.bring_home(&server).await;
+        let said = server.revoke_pass(&spent).await;
+        assert_eq!(said["revocation"]["takes_effect"], "now", "it is used up");
+        let riders = server.riders(&old.id).await;
+        assert_eq!(riders["bulletin"]["revoked"], 1, "and needs no place");
+        assert_eq!(server.shown_pass(&gone).await["revocation"]["takes_effect"], "now");
+        let (_, made) = server.post(&format!("/v1/locks/{}/provision", old.id), json!({})).await;
+        let said = server.shown_pass(&gone).await;
+        assert_eq!(said["revocation"]["takes_effect"], "when_list_delivered", "it forgot");
+        assert_eq!(server.shown_pass(&mac).await["warnings"], json!(["hand_out_anew"]));
+        let said = server.revoke_pass(&mac).await;
+        assert_eq!(said["revocation"]["takes_effect"], "when_provisioned");
+        let mut new = TestLock::install(&made, server.now());
+        assert_eq!(new.refuses_pass(&once, server.now()), None, "its memory is empty");
+        let riders = server.riders(&new.id).await;
+        assert_eq!(riders["bulletin"], json!({"sequence": 2, "revoked": 4, "left_out": 0}));
+        assert_eq!(new.bring_riders(&riders["documents"], server.now()), 1);
+        let now = server.now() + 2;
+        assert_eq!(new.refuses_pass(&once, now), Some("revoked"));
+        assert_eq!(new.refuses_pass(&spent, now), Some("revoked"));
+        assert_eq!(new.refuses_pass(&gone, now), Some("revoked"));
+        assert_eq!(new.refuses_pass(&fresh, now), None);
+        assert_eq!(new.refuses_pass(&mac, now), Some("wrong_code"));
+        new.wait_until(now);
+        new.bring_home(&server).await;
+        assert_eq!(server.shown_pass(&mac).await["revocation"]["takes_effect"], "now");
+        assert_eq!(server.shown_pass(&gone).await["revocation"]["takes_effect"], "now");
+    }
+}

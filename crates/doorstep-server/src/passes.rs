@@ -14,7 +14,7 @@ use doorstep::clock::MAX_UNCERTAINTY;
 use doorstep::door::MARKS;
 use doorstep::pass::claims::{self, Audience, HolderKey, PassId, Scope};
 use doorstep::pass::document::{Content, Malformed};
-use doorstep::pass::issue::maced;
+use doorstep::pass::issue::{encrypted, maced};
 use doorstep::pass::reader::GRACE;
 use doorstep::time::{Timestamp, Window};
 use rusqlite::Connection;
@@ -261,8 +261,14 @@ pub(crate) fn document(
         (Kind::Mac | Kind::Encrypted, Some(lock)) => {
             let (generation, epoch) = (lock.generation, lock.epoch);
             let root = lock_keys::root(&context.keys, lock, generation)?;
-            let document = maced(&content, epoch, &root.passes(epoch)).map_err(unwritten)?;
-            (document, Under::Lock { generation, epoch })
+            let document = if pass.kind == Kind::Mac {
+                maced(&content, epoch, &root.passes(epoch))
+            } else {
+                let mut iv = [0; 12];
+                context.with_rng(|rng| rng.fill_bytes(&mut iv));
+                encrypted(&content, epoch, &root.encryption(epoch), iv)
+            };
+            (document.map_err(unwritten)?, Under::Lock { generation, epoch })
         }
         (Kind::Mac | Kind::Encrypted, None) => {
             return Err(StoreError::Corrupt { column: "passes.kind" }.into());

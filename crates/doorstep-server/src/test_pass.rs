@@ -156,6 +156,13 @@ impl TestServer {
         revoked
     }
 
+    /// Asks without an API key, as phones do.
+    pub(crate) async fn ask_openly(&self, path: &str, body: Value) -> (u16, Value) {
+        let headers = [("content-type", "application/json")];
+        let answer = self.request("POST", path, &headers, body.to_string()).await;
+        (answer.status, answer.json)
+    }
+
     /// What may be brought to a lock.
     pub(crate) async fn riders(&self, lock: &str) -> Value {
         let (status, riders) = self.get(&format!("/v1/locks/{lock}/riders")).await;

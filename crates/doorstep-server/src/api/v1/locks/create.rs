@@ -422,6 +422,53 @@ mod tests {
         assert_eq!(server.query("SELECT count(DISTINCT sealed_key) FROM sites"), 2);
     }
 
+    /// Two servers that draw the same: the second lock would have the first one's name in passes.
+    #[tokio::test]
+    async fn no_two_locks_have_one_name_in_passes() {
+        let body = |name: &str| json!({"site": "s", "name": name, "profile": {"kind": "courts"}});
+        let server = TestServer::new().await.restart();
+        let (_, first) = server.post("/v1/locks", body("1")).await;
+        let server = server.restart();
+        server.clock.advance(60);
+        let (status, second) = server.post("/v1/locks", body("2")).await;
+        assert_eq!(status, 201, "{second}");
+        let id = |made: &Value| made["lock"]["id"].as_str().unwrap().to_owned();
+        let name = |made: &Value| made["lock"]["passes"]["name"].as_str().unwrap().to_owned();
+        assert!(id(&first).ends_with(&name(&first)) && id(&second).ends_with(&name(&second)));
+        assert_ne!(name(&first), name(&second));
+    }
+
+    #[tokio::test]
+    async fn what_a_lock_takes_and_its_groups_are_named_rightly() {
+        let server = TestServer::new().await;
+        let body = |more: Value| {
+            let mut body = json!({"site": "s", "name": "1", "profile": {"kind": "courts"}});
+            for (field, value) in more.as_object().unwrap() {
+                body[field] = value.clone();
+            }
+            body
+        };
+        for (more, field) in [
+            (json!({"passes": "paper"}), "passes"),
+            (json!({"groups": [""]}), "groups"),
+            (json!({"groups": ["Courts"]}), "groups"),
+            (json!({"groups": ["a23456789012345"]}), "groups"),
+            (json!({"groups": ["a", "b", "c", "d", "e"]}), "groups"),
+            (json!({"passes": "mac", "groups": ["a"]}), "groups"),
+        ] {
+            let (status, problem) = server.post("/v1/locks", body(more)).await;
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)));
+        }
+        let groups = json!({"groups": ["b", "a2345678901234", "b", "c", "d"]});
+        let (_, made) = server.post("/v1/locks", body(groups)).await;
+        let passes = &made["lock"]["passes"];
+        assert_eq!(passes["groups"], json!(["a2345678901234", "b", "c", "d"]));
+        assert_eq!(
+            (&passes["takes"], &passes["rotation"]["latest"]),
+            (&json!("signed"), &json!(0))
+        );
+    }
+
     /// Whoever copies the database has no PIN, and can move no sealed key to another site.
     #[tokio::test]
     async fn the_database_holds_no_key_and_no_pin() {

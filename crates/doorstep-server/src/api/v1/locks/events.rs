@@ -124,9 +124,12 @@ pub(crate) async fn handler(
 #[cfg(test)]
 mod tests {
     use crate::test_lock::{pin, seconds};
+    use crate::test_pass::content;
     use crate::test_server::TestServer;
     use doorstep::keypad::issue::Pin;
     use doorstep::keypad::tuple::Form;
+    use doorstep::pass::claims::{Pass, PassId};
+    use doorstep::pass::document::Content;
     use doorstep::time::{Timestamp, Window};
     use serde_json::{Value, json};
 
@@ -178,5 +181,48 @@ mod tests {
         assert_eq!((&rest["data"][0], &rest["next_cursor"]), (&list["data"][2], &Value::Null));
         assert_eq!(server.get("/v1/locks/lck_0/events").await.0, 404);
         assert_eq!(server.get(&format!("{path}?limit=0")).await.0, 400);
+    }
+
+    #[tokio::test]
+    async fn openings_by_passes_that_should_not_open_are_told() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let good = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        let (_, booked) =
+            server.try_book(&lock.id, "10:00", "11:00", json!({"access": "pass"})).await;
+        server.clock.set(seconds("10:00"));
+        server.to_booking(&booked, "cancel", json!({})).await;
+        // Somebody has the key that passes are signed with, and makes one of his own.
+        let keys = server.context.store.read(crate::store::pass_keys::all).await.unwrap();
+        let key = crate::pass_keys::open(&server.context.keys, &keys[0]).unwrap();
+        let Content::Pass(said) = content(&good["document"]) else { panic!("a rider") };
+        let id = PassId::from_bytes(&[7; 8]).unwrap();
+        let forged = key.sign(&Content::Pass(Pass { id, ..said })).unwrap();
+        let later = server.now() + 60;
+        lock.tap(&good, later).unwrap();
+        lock.tap(&booked["passes"][0], later).unwrap();
+        lock.present(forged.as_ref(), None, later).unwrap();
+        let riders = server.riders(&lock.id).await;
+        lock.bring_riders(&riders["documents"], later);
+        assert_eq!(lock.refuses_pass(&booked["passes"][0], later), Some("revoked"));
+        let _ = lock.tap(&booked["passes"][0], later);
+        server.clock.set(later);
+        let told = lock.bring_home(&server).await;
+        assert_eq!((&told["openings"], &told["refused"]), (&json!(3), &json!(1)));
+        let (_, events) = server.get(&format!("/v1/locks/{}/events", lock.id)).await;
+        let events = events["data"].as_array().unwrap();
+        let of = |field: &str| -> Vec<Value> {
+            events.iter().map(|event| event[field].clone()).collect()
+        };
+        assert_eq!(of("kind"), ["opened", "opened", "opened", "list_taken"]);
+        assert_eq!(of("form")[..3], ["pass", "pass", "pass"]);
+        let warnings =
+            [Value::Null, json!("pass_revoked"), json!("pass_never_issued"), Value::Null];
+        assert_eq!(of("warning"), warnings);
+        assert_eq!((&events[0]["pass"], &events[0]["booking"]), (&good["id"], &Value::Null));
+        assert_eq!(events[1]["booking"], booked["id"]);
+        assert_eq!(events[2]["pass"], "0707070707070707");
+        let (status, _) = server.get("/v1/passes/0707070707070707").await;
+        assert_eq!(status, 404, "a journal makes no pass");
     }
 }

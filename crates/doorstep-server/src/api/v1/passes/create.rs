@@ -41,7 +41,8 @@ pub(crate) struct CreatePass {
     #[schema(example = "2026-11-22T19:00:00+01:00")]
     #[serde(default)]
     until: Option<String>,
-    /// `signed` (when left out), or `mac` under the lock's own key, which is shorter.
+    /// `signed` (when left out), `mac` under the lock's own key, which is shorter, or `encrypted` under such a key,
+    /// which nobody else can read.
     #[schema(example = "signed")]
     #[serde(default)]
     kind: Option<String>,
@@ -309,6 +310,7 @@ mod tests {
             (json!({"uses": "once"}), "uses"),
             (json!({"lasts_minutes": 5}), "lasts_minutes"),
             (json!({"kind": "mac"}), "kind"),
+            (json!({"kind": "encrypted"}), "kind"),
         ] {
             let (status, problem) = server.post("/v1/passes", body(more)).await;
             assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)));
@@ -334,8 +336,19 @@ mod tests {
         small.tap(&pass, seconds("10:00")).unwrap();
         assert_eq!(other.refuses_pass(&pass, seconds("10:00")), Some("wrong_code"));
         let mut both = signed;
-        let pass = server.pass(&both.id, "10:00", "11:00", kind.clone()).await;
-        both.tap(&pass, seconds("10:00")).unwrap();
+        for kind in ["mac", "encrypted"] {
+            let pass = server.pass(&both.id, "10:00", "11:00", json!({"kind": kind})).await;
+            assert_eq!((&pass["kind"], &pass["warnings"]), (&json!(kind), &json!([])));
+            both.tap(&pass, seconds("10:00")).unwrap();
+            assert_eq!(small.refuses_pass(&pass, seconds("10:00")), Some("wrong_code"));
+        }
+        let phone = TestPhone::new(3);
+        let more = json!({"kind": "encrypted", "holder": phone.holder(), "uses": "once"});
+        let pass = server.pass(&small.id, "10:00", "11:00", more).await;
+        assert_eq!(small.refuses_pass(&pass, seconds("10:00")), Some("wrong_code"), "a copy");
+        small.tap_with(&phone, &pass, seconds("10:00")).unwrap();
+        let again = small.tap_with(&phone, &pass, seconds("10:00")).unwrap_err();
+        assert_eq!(again.code(), "already_used");
         for (lock, more) in [(&small, json!({})), (&none, json!({})), (&none, kind)] {
             let (status, problem) = server.try_pass(&lock.id, "10:00", "11:00", more).await;
             assert_eq!((status, &problem["code"]), (422, &json!("not_taken")));

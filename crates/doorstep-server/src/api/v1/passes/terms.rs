@@ -27,7 +27,7 @@ pub(crate) enum AskedUses {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskedTerms {
-    /// `signed` (when left out), or `mac` under the lock's own key, which is shorter.
+    /// `signed` (when left out), `mac` under the lock's own key, or `encrypted` for the lock alone to read.
     #[serde(default)]
     pub(super) kind: Option<String>,
     /// Whose they are: `bearer` (when left out), `collect`, or a public key, as in `POST /v1/passes`.
@@ -57,9 +57,9 @@ impl AskedTerms {
             errors.push(FieldError { row: None, field, message: message.to_owned() });
         };
         let kind = match self.kind.as_deref().map_or(Ok(Kind::Signed), Kind::parse) {
-            Ok(kind @ (Kind::Signed | Kind::Mac)) => kind,
-            _ => {
-                note("kind", "is none of signed, mac");
+            Ok(kind) => kind,
+            Err(()) => {
+                note("kind", "is none of signed, mac, encrypted");
                 Kind::Signed
             }
         };

@@ -27,7 +27,7 @@ pub(crate) struct PassView {
     id: String,
     /// `waiting` for a phone to collect it, `issued`, `revoked`, or `expired`.
     state: &'static str,
-    /// `signed`, or `mac` under the lock's own key.
+    /// `signed`, `mac` or `encrypted` under the lock's own keys.
     kind: &'static str,
     /// The booking that it is of.
     booking: Option<String>,

@@ -162,3 +162,144 @@ fn invalid() -> Problem {
     Problem::new(Code::TicketInvalid, "the ticket is unknown, used or over")
         .hint("ask whoever gave it for another one")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::test_lock::seconds;
+    use crate::test_pass::TestPhone;
+    use crate::test_server::TestServer;
+    use serde_json::{Value, json};
+
+    /// Without an API key, as a phone asks.
+    async fn collect(server: &TestServer, ticket: &Value, phone: &TestPhone) -> (u16, Value) {
+        let body = json!({"ticket": ticket, "holder": phone.holder()});
+        server.ask_openly("/v1/wallet/collect", body).await
+    }
+
+    #[tokio::test]
+    async fn a_ticket_is_good_for_one_phone_and_a_lost_answer_loses_no_pass() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("Court 1", json!({"kind": "courts"})).await;
+        let more = json!({"holder": "collect", "uses": 3, "lasts_minutes": 30});
+        let made = server.pass(&lock.id, "10:00", "11:00", more).await;
+        assert_eq!((&made["state"], &made["holder"]), (&json!("waiting"), &Value::Null));
+        let ticket = &made["ticket"];
+        assert!(ticket.as_str().unwrap().starts_with("pas_test_"));
+        let (phone, thief) = (TestPhone::new(1), TestPhone::new(2));
+        let (status, got) = collect(&server, ticket, &phone).await;
+        assert_eq!(status, 201, "{got}");
+        let pass = &got["pass"];
+        assert_eq!((&pass["id"], &pass["uses"]), (&made["id"], &json!(3)));
+        assert_eq!((&pass["bearer"], &pass["lasts_seconds"]), (&json!(false), &json!(1800)));
+        let name = lock.door.reader().unwrap().name().as_str().to_owned();
+        assert_eq!(pass["lock"], json!({"name": name, "label": "Court 1"}));
+        let ten = seconds("10:00");
+        lock.tap_with(&phone, pass, ten).unwrap();
+        assert_eq!(lock.refuses_pass(pass, ten), Some("wrong_code"));
+        server.clock.advance(60);
+        let (status, again) = collect(&server, ticket, &phone).await;
+        assert_eq!((status, &again["token"]), (201, &got["token"]));
+        lock.tap_with(&phone, &again["pass"], ten).unwrap();
+        let (status, problem) = collect(&server, ticket, &thief).await;
+        assert_eq!((status, &problem["code"]), (401, &json!("ticket_invalid")));
+        let shown = server.shown_pass(&made).await;
+        assert_eq!((&shown["state"], &shown["holder"]), (&json!("issued"), &json!(phone.holder())));
+    }
+
+    #[tokio::test]
+    async fn unknown_used_revoked_and_old_tickets_are_answered_alike() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let waiting = json!({"holder": "collect"});
+        let mut tickets = vec![json!("pas_test_00000000000000000000000000"), json!(""), json!("x")];
+        let used = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        collect(&server, &used["ticket"], &TestPhone::new(1)).await;
+        let revoked = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        server.revoke_pass(&revoked).await;
+        let over = server.pass(&lock.id, "08:00", "08:30", waiting).await;
+        server.clock.set(seconds("08:30"));
+        tickets.extend([&used, &revoked, &over].map(|pass| pass["ticket"].clone()));
+        let mut answers = Vec::new();
+        for ticket in &tickets {
+            let (status, mut problem) = collect(&server, ticket, &TestPhone::new(2)).await;
+            assert_eq!(status, 401, "{problem}");
+            problem["request_id"] = Value::Null;
+            answers.push(problem);
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert_eq!(server.shown_pass(&over).await["state"], "expired");
+        assert_eq!(server.shown_pass(&over).await["holder"], Value::Null, "nothing was bound");
+        for holder in ["", "p256:", "bearer", "ed25519:AA"] {
+            let body = json!({"ticket": tickets[0], "holder": holder});
+            let (status, problem) = server.ask_openly("/v1/wallet/collect", body).await;
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("holder")));
+        }
+        let body = json!({"ticket": "x".repeat(5_000), "holder": ""});
+        assert_eq!(server.ask_openly("/v1/wallet/collect", body).await.0, 413);
+        for ticket in [json!(null), json!(5), json!(["pas_test_secret"])] {
+            let body = json!({"ticket": ticket, "holder": ""});
+            let (status, problem) = server.ask_openly("/v1/wallet/collect", body).await;
+            assert_eq!((status, problem.to_string().contains("secret")), (422, false));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_asks_all_the_time_is_told_to_wait() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let waiting = json!({"holder": "collect"});
+        let made = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        let other = server.pass(&lock.id, "10:00", "11:00", waiting).await;
+        let phone = TestPhone::new(1);
+        for _ in 0..20 {
+            assert_eq!(collect(&server, &made["ticket"], &phone).await.0, 201);
+        }
+        let (status, problem) = collect(&server, &made["ticket"], &phone).await;
+        assert_eq!((status, &problem["code"]), (429, &json!("throttled")));
+        assert_eq!(collect(&server, &other["ticket"], &phone).await.0, 201, "others go on");
+        server.clock.advance(6);
+        assert_eq!(collect(&server, &made["ticket"], &phone).await.0, 201);
+    }
+
+    /// Whoever copies the database has no ticket, no token and no key, and can make no pass.
+    #[tokio::test]
+    async fn the_database_and_its_log_hold_nothing_that_opens() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let made = server.pass(&lock.id, "10:00", "11:00", json!({"holder": "collect"})).await;
+        let waiting = server.pass(&lock.id, "10:00", "11:00", json!({"holder": "collect"})).await;
+        let (_, got) = collect(&server, &made["ticket"], &TestPhone::new(1)).await;
+        let bearer = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        let mac = server.pass(&lock.id, "10:00", "11:00", json!({"kind": "mac"})).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let mut secrets: Vec<Vec<u8>> = Vec::new();
+        for value in [&made["ticket"], &waiting["ticket"], &got["token"]] {
+            let value = text(value);
+            let (_, symbols) = value.rsplit_once('_').unwrap();
+            let number = crate::ids::value(symbols).unwrap();
+            secrets.extend([symbols.as_bytes().to_vec(), number.to_be_bytes().to_vec()]);
+        }
+        for document in [&bearer["document"], &mac["document"], &got["pass"]["document"]] {
+            let bytes = crate::test_pass::bytes(document);
+            secrets.extend([text(document).into_bytes(), bytes[bytes.len() - 8..].to_vec()]);
+        }
+        let mut scanned = 0;
+        for name in ["doorstep.db", "doorstep.db-wal"] {
+            let bytes = std::fs::read(server.dir.path().join(name)).unwrap();
+            scanned += bytes.len();
+            for secret in &secrets {
+                assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
+            }
+        }
+        assert!(scanned > 10_000);
+        // A key that was moved to another row signs nothing.
+        let (_, _) = server.post("/v1/pass_keys", json!({"algorithm": "ed25519"})).await;
+        server.execute(
+            "UPDATE pass_keys SET sealed_key = (SELECT sealed_key FROM pass_keys WHERE seq = 2)
+             WHERE seq = 1",
+        );
+        let (status, _) = server.try_pass(&lock.id, "10:00", "11:00", json!({})).await;
+        assert_eq!(status, 500);
+    }
+}

@@ -187,3 +187,164 @@ fn invalid() -> Problem {
     Problem::new(Code::TicketInvalid, "the pass or its token is not known")
         .hint("collect the pass again with its ticket, with the same key")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::hex;
+    use crate::http::base64url::write;
+    use crate::test_lock::{TestLock, at, seconds};
+    use crate::test_pass::{TestPhone, bytes};
+    use crate::test_server::TestServer;
+    use doorstep::door::sealed;
+    use doorstep::pass::proof::Challenge;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+    use serde_json::{Value, json};
+
+    /// A phone that collected a pass.
+    async fn collected(server: &TestServer, made: &Value, phone: &TestPhone) -> Value {
+        let body = json!({"ticket": made["ticket"], "holder": phone.holder()});
+        let (status, got) = server.ask_openly("/v1/wallet/collect", body).await;
+        assert_eq!(status, 201, "{got}");
+        got
+    }
+
+    async fn sync(server: &TestServer, got: &Value, more: Value) -> (u16, Value) {
+        let mut body = json!({"id": got["pass"]["id"], "token": got["token"]});
+        for (field, value) in more.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        server.ask_openly("/v1/wallet/sync", body).await
+    }
+
+    fn sealed_journal(lock: &TestLock) -> String {
+        let mut journal = lock.journal_from(0);
+        let (header, tag) = sealed::seal(&lock.door, [7; 12], &mut journal);
+        write(&[header.as_ref(), &journal, &tag].concat())
+    }
+
+    #[tokio::test]
+    async fn a_guests_phone_carries_news_there_and_the_journal_back() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let made = server.pass(&lock.id, "10:00", "11:00", json!({"holder": "collect"})).await;
+        let phone = TestPhone::new(1);
+        let got = collected(&server, &made, &phone).await;
+        assert_eq!(got["riders"], json!([]));
+        let other = server.pass(&lock.id, "10:00", "12:00", json!({})).await;
+        let revoked = server.revoke_pass(&other).await;
+        assert_eq!(revoked["revocation"]["takes_effect"], "when_list_delivered");
+        let (status, news) = sync(&server, &got, json!({})).await;
+        assert_eq!((status, &news["state"]), (200, &json!("issued")), "{news}");
+        assert_eq!((&news["time_token"], &news["journal"]), (&Value::Null, &Value::Null));
+        assert_eq!(news["server_time"], at("08:00"));
+        assert_eq!(lock.bring_riders(&news["riders"], seconds("10:00")), 1);
+        assert_eq!(lock.refuses_pass(&other, seconds("10:00")), Some("revoked"));
+        lock.tap_with(&phone, &got["pass"], seconds("10:00")).unwrap();
+        server.clock.set(seconds("10:05"));
+        let (_, news) = sync(&server, &got, json!({"journal": sealed_journal(&lock)})).await;
+        let records = lock.count();
+        assert_eq!(news["journal"], json!({"records": records, "new_records": records}));
+        assert_eq!(server.shown_pass(&made).await["uses_seen"], 1);
+        let said = server.shown_pass(&other).await["revocation"].clone();
+        assert_eq!((&said["takes_effect"], said["done_at"].is_string()), (&json!("now"), true));
+        let (_, again) = sync(&server, &got, json!({"journal": sealed_journal(&lock)})).await;
+        assert_eq!(again["journal"], json!({"records": records, "new_records": 0}));
+        // Where the power was off, it carries the time as well.
+        lock.without_power_until(server.now());
+        let challenge = Challenge::make(&mut ChaCha20Rng::seed_from_u64(1));
+        let asked = json!({"time_nonce": hex::encode(challenge.nonce())});
+        let (_, news) = sync(&server, &got, asked).await;
+        let token = bytes(&news["time_token"]);
+        lock.present(&token, Some(challenge), server.now()).unwrap();
+        lock.tap_with(&phone, &got["pass"], server.now()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn journals_that_are_none_change_nothing_and_the_news_come_all_the_same() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let other = server.lock("2", json!({"kind": "courts"})).await;
+        let made = server.pass(&lock.id, "10:00", "11:00", json!({"holder": "collect"})).await;
+        let got = collected(&server, &made, &TestPhone::new(1)).await;
+        lock.wait_until(server.now() + 60);
+        let good = sealed_journal(&lock);
+        let mut changed = bytes(&json!(good));
+        let last = changed.len() - 20;
+        changed[last] ^= 1;
+        for journal in [write(&changed), good[..40].to_owned(), sealed_journal(&other), write(b"")]
+        {
+            let (status, news) = sync(&server, &got, json!({"journal": journal})).await;
+            assert_eq!(status, 200, "{news}");
+            assert_eq!(news["journal"], json!({"problem": "journal_invalid"}));
+        }
+        assert_eq!(server.query("SELECT count(*) FROM locks WHERE state IS NOT NULL"), 0);
+        let (status, problem) = sync(&server, &got, json!({"journal": "!"})).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("journal")));
+    }
+
+    #[tokio::test]
+    async fn who_has_no_token_learns_nothing() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let waiting = json!({"holder": "collect"});
+        let made = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        let got = collected(&server, &made, &TestPhone::new(1)).await;
+        let other = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        let other = collected(&server, &other, &TestPhone::new(1)).await;
+        let not_yet = server.pass(&lock.id, "10:00", "11:00", waiting).await;
+        let bearer = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        let mut answers = Vec::new();
+        for (id, token) in [
+            (&got["pass"]["id"], &other["token"]),
+            (&got["pass"]["id"], &made["ticket"]),
+            (&got["pass"]["id"], &json!("")),
+            (&not_yet["id"], &got["token"]),
+            (&bearer["id"], &got["token"]),
+            (&json!("0011223344556677"), &got["token"]),
+            (&json!("zz"), &got["token"]),
+        ] {
+            let body = json!({"id": id, "token": token, "journal": "!"});
+            let (status, mut problem) = server.ask_openly("/v1/wallet/sync", body).await;
+            assert_eq!(status, 401, "{problem}");
+            problem["request_id"] = Value::Null;
+            answers.push(problem);
+        }
+        answers.dedup();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        server.revoke_pass(&made).await;
+        assert_eq!(sync(&server, &got, json!({})).await.1["state"], "revoked");
+        server.clock.set(seconds("11:00"));
+        assert_eq!(sync(&server, &other, json!({})).await.1["state"], "expired");
+    }
+
+    #[tokio::test]
+    async fn a_pass_of_a_group_says_before_which_lock_it_stands() {
+        let server = TestServer::new().await;
+        let body = |name: &str, groups: Value| {
+            json!({"site": "s", "name": name,
+            "profile": {"kind": "courts"}, "groups": groups})
+        };
+        let lock = server.lock_with(body("1", json!(["all"]))).await;
+        let outside = server.lock_with(body("2", json!([]))).await;
+        let asked = json!({"group": "all", "from": at("10:00"), "until": at("11:00"),
+            "holder": "collect"});
+        let (_, made) = server.post("/v1/passes", asked).await;
+        let got = collected(&server, &made, &TestPhone::new(1)).await;
+        assert_eq!((&got["pass"]["group"], &got["pass"]["lock"]), (&json!("all"), &Value::Null));
+        server.revoke_pass(&server.pass(&lock.id, "10:00", "11:00", json!({})).await).await;
+        let name = |lock: &TestLock| lock.door.reader().unwrap().name().as_str().to_owned();
+        assert_eq!(sync(&server, &got, json!({})).await.1["riders"], json!([]));
+        let (_, news) = sync(&server, &got, json!({"lock": name(&lock)})).await;
+        assert_eq!(news["riders"].as_array().unwrap().len(), 1);
+        for more in [
+            json!({"lock": name(&outside)}),
+            json!({"lock": "nowhere"}),
+            json!({"time_nonce": "0".repeat(32)}),
+            json!({"journal": sealed_journal(&lock)}),
+        ] {
+            let (status, problem) = sync(&server, &got, more).await;
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!("lock")));
+        }
+    }
+}
