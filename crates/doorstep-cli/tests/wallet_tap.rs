@@ -5,6 +5,8 @@
 mod support;
 
 use doorstep::pass::claims::{Audience, Pass};
+use doorstep::pass::document::Content;
+use doorstep::pass::issue::encrypted;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind,
     listen, recv, send, socket_with,
@@ -128,6 +130,44 @@ fn a_picture_opens_once_and_a_stale_one_not_at_all() {
     // The pass itself, without its holder.
     let bare = guest.path("pass.bin");
     assert_eq!(court.run(&["tap", bare.to_str().unwrap()]).status, 3);
+}
+
+#[test]
+fn a_pass_that_only_its_lock_can_read_opens_with_and_without_a_holder() {
+    let court = Court::new(bundle());
+    let guest = guest_with(&court, &[]);
+    let key = court.bundle.root.encryption(0);
+    let passes = [of(&guest, booking(&court, 1)), booking(&court, 2), {
+        let stranger = Guest::new();
+        of(&stranger, booking(&court, 3))
+    }];
+    for (place, pass) in passes.into_iter().enumerate() {
+        let iv = [u8::try_from(place).unwrap(); 12];
+        let document = encrypted(&Content::Pass(pass), 0, &key, iv).unwrap();
+        let added = guest.add(document.as_ref());
+        assert_eq!(added.status, 0, "{}", added.stderr);
+        assert!(added.stderr.contains("only its lock"), "{}", added.stderr);
+        assert_eq!(guest.add(document.as_ref()).outcome(), "duplicate");
+    }
+    let listed = guest.must(&["list"]).json["passes"][0].clone();
+    assert_eq!((&listed["kind"], &listed["standing"]), (&"encrypted".into(), &"unknown".into()));
+    for unknown in ["from", "lock", "uses", "bearer", "holder"] {
+        assert!(listed[unknown].is_null(), "{unknown}: {listed}");
+    }
+    let _lock = Listening::start(&court, &[]);
+    for (number, ends) in [("1", 0), ("2", 0), ("3", 3)] {
+        assert_eq!(tap(&guest, &court, &[number]).status, ends, "{number}");
+    }
+    // A picture of it is for a lock that the guest names, since nobody here can read which one it is.
+    for (number, options, ends) in
+        [("2", &[][..], 0), ("1", &[], 3), ("1", &["--lock", name(&court).as_str()], 0)]
+    {
+        let file = format!("{number}-{}.png", options.len());
+        guest.must(&[&["show", number, "--png", &file], options].concat());
+        let picture = guest.path(&file);
+        let held = court.run(&["tap", picture.to_str().unwrap()]);
+        assert_eq!(held.status, ends, "{file}: {} {}", held.json, held.stderr);
+    }
 }
 
 #[test]

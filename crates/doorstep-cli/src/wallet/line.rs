@@ -52,7 +52,12 @@ impl Line {
         };
         let socket = reach().map_err(|error: Errno| {
             CliError::new(format!("no lock answers at {}: {error}", path.display()))
-                .hint("is `doorstep lock listen` running there?")
+                .hint(match error {
+                    Errno::NAMETOOLONG => {
+                        "go nearer to the lock's directory, and name it from there"
+                    }
+                    _ => "is `doorstep lock listen` running there?",
+                })
                 .code("no_lock")
         })?;
         Ok(Self { socket, carrier, replies: Replies::default() })

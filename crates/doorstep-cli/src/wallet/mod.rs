@@ -91,7 +91,7 @@ impl Wallet {
     fn longest(&self) -> usize {
         let journals = self.carried.journals().iter();
         let journals: usize = journals.map(|one| 2 * one.sealed.as_ref().len()).sum();
-        (1 << 20) + 4096 * self.passes.len() + journals
+        (4 << 20) + 4096 * self.passes.len() + journals
     }
 
     /// Removes a pass, and what is carried for nobody then.

@@ -130,15 +130,17 @@ impl HeldPass {
 
     /// Takes the same pass as it was made anew; anything else is left.
     pub(crate) fn renew(&mut self, document: Zeroizing<Vec<u8>>) {
-        let same = |new: &Pass, old: &Pass| Pass { issued_at: old.issued_at, ..*new } == *old;
         let Ok(new) = Self::new(document, None) else { return };
-        let fits = match (&new.pass, &self.pass) {
-            (Some(new), Some(old)) => same(new, old),
-            (None, _) => new.kind == self.kind,
-            (Some(_), None) => false,
+        // One under a lock's key may name no lock, or be for its lock's eyes only.
+        let pass = match (new.pass, self.pass) {
+            (Some(new), Some(old)) => Some(Pass { audience: new.audience.or(old.audience), ..new }),
+            (None, old) => old,
+            (Some(_), None) => return,
         };
-        if fits {
-            (self.document, self.pass) = (new.document, new.pass.or(self.pass));
+        let fits = |new: &Pass, old: &Pass| Pass { issued_at: old.issued_at, ..*new } == *old;
+        let is_same = pass.iter().zip(&self.pass).all(|(new, old)| fits(new, old));
+        if is_same && new.kind == self.kind {
+            (self.document, self.pass) = (new.document, pass);
         }
     }
 

@@ -7,6 +7,7 @@ use super::{Wallet, key};
 use crate::client::Client;
 use crate::error::CliError;
 use crate::text::{base64url, from_base64url, parse_time, safe};
+use doorstep::pass::claims::Audience;
 use doorstep::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -119,7 +120,7 @@ pub(crate) enum Delivery {
 impl Question {
     /// The question about a pass at a lock, if anybody can be asked.
     pub(crate) fn about(held: &HeldPass, lock: Option<&str>) -> Option<Self> {
-        let lock = lock.or_else(|| held.lock().map(|lock| lock.as_str()));
+        let lock = lock.or_else(|| held.lock().map(Audience::as_str));
         Some(Self {
             id: held.id_text(),
             source: held.source()?.clone(),
@@ -190,13 +191,13 @@ pub(crate) fn questions(wallet: &Wallet, now: Timestamp) -> Vec<Question> {
     questions
 }
 
-/// The locks of a service that were met and that no pass of the wallet names.
+/// The locks of a service that were met and that no pass of its own for one lock asks about.
 fn met<'a>(wallet: &'a Wallet, server: &'a str) -> BTreeSet<&'a str> {
-    let named = |name: &str| {
-        let mut locks = wallet.passes.iter().filter_map(HeldPass::lock);
-        locks.any(|lock| lock.as_str() == name)
-    };
-    wallet.carried.names(server).filter(|name| !is_group(name) && !named(name)).collect()
+    let own = |held: &&HeldPass| held.source().is_some_and(|source| source.server == server);
+    let locks = wallet.passes.iter().filter(own).filter_map(HeldPass::lock);
+    let asked: BTreeSet<&str> = locks.map(Audience::as_str).collect();
+    let names = wallet.carried.names(server);
+    names.filter(|name| !is_group(name) && !asked.contains(name)).collect()
 }
 
 /// Keeps what the service said.

@@ -131,9 +131,14 @@ impl Shop {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_at("127.0.0.1:0");
+    }
+
+    /// Starts the server where it was before.
+    pub(crate) fn start_at(&mut self, address: &str) {
         let link = "https://shop.example/d";
         let seed = self.next_seed();
-        let serve = ["serve", "--listen", "127.0.0.1:0", "--link-base", link, "--seed", &seed];
+        let serve = ["serve", "--listen", address, "--link-base", link, "--seed", &seed];
         let mut command = self.command(&serve);
         self.listen(&mut command);
     }
