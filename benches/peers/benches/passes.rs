@@ -1,7 +1,8 @@
 //! Passes beside tokens of other libraries, in one run. First all of them must agree on which are right; only then
-//! are they measured.
+//! are they measured, in the time that they have a processor.
 
-use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
+use criterion::{BenchmarkGroup, Criterion, Throughput};
+use doorstep_peers::processor::ProcessorTime;
 use doorstep_peers::tokens::{BiscuitAuth, DOOR, Doorstep, Jwt, Paseto, Peer, Said, Time};
 use std::hint::black_box;
 use std::time::Duration;
@@ -20,6 +21,7 @@ const RIGHT: Said<'_> = Said { door: DOOR, from: BEGAN, until: ENDS };
 
 fn main() {
     let mut criterion = Criterion::default()
+        .with_measurement(ProcessorTime)
         .sample_size(50)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(3))
@@ -42,7 +44,7 @@ fn main() {
 /// A library's name, and the library with a key.
 type Named = (&'static str, Box<dyn Fn([u8; 32]) -> Box<dyn Peer>>);
 
-fn measure(criterion: &mut Criterion, kind: &str, peers: &[Named]) {
+fn measure(criterion: &mut Criterion<ProcessorTime>, kind: &str, peers: &[Named]) {
     let mut ready = Vec::new();
     for (name, peer) in peers {
         let (peer, stranger) = (peer(SEED), peer(OTHER_SEED));
@@ -64,7 +66,7 @@ fn measure(criterion: &mut Criterion, kind: &str, peers: &[Named]) {
     each("issued", &|peer, _| !peer.issue(black_box(&RIGHT)).is_empty());
 }
 
-fn one(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, run: impl Fn() -> bool) {
+fn one(group: &mut BenchmarkGroup<'_, ProcessorTime>, name: &str, run: impl Fn() -> bool) {
     group.bench_function(name, |b| b.iter(&run));
 }
 

@@ -1,6 +1,7 @@
 //! What a verification costs at least, and a C library as Rust calls it: the two ends between which
 //! the core is measured.
 
+pub mod processor;
 pub mod tokens;
 
 use sha1::block_api::compress;
