@@ -8,6 +8,7 @@ use super::encrypt::open;
 use super::key::EncryptionKey;
 use super::key::{PassKey, TrustedKeys};
 use super::proof::{Challenge, PROOF_LIFETIME, Proof, timed_transcript, timely, transcript};
+#[cfg(feature = "encrypt")]
 use super::reader::Names;
 use super::rider::Rider;
 use crate::clock::Interval;
@@ -57,6 +58,7 @@ impl Keys {
     }
 
     /// The pass in an encrypted document, if it is for this lock.
+    #[cfg_attr(not(feature = "encrypt"), expect(unused_variables, reason = "nothing is decrypted"))]
     fn open(&self, document: &Document<'_>) -> Option<Pass> {
         match self {
             #[cfg(feature = "encrypt")]
