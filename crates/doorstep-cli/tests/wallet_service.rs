@@ -113,7 +113,9 @@ fn a_ticket_becomes_a_pass_that_opens_and_the_journal_comes_home() {
 fn every_kind_of_pass_and_of_key_is_collected_and_opens() {
     let harbour = Harbour::open();
     let _lock = harbour.listen("court");
-    for (kind, algorithm) in [("signed", "ed25519"), ("mac", "p256"), ("mac", "ed25519")] {
+    for (kind, algorithm) in
+        [("signed", "ed25519"), ("mac", "p256"), ("encrypted", "ed25519"), ("encrypted", "p256")]
+    {
         let guest = harbour.guest();
         std::fs::remove_file(guest.path("wallet")).unwrap();
         guest.must(&["init", "--algorithm", algorithm]);
