@@ -234,6 +234,26 @@ mod tests {
     }
 
     #[test]
+    fn data_from_before_there_were_passes_gets_a_root_and_a_key_once() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path(), 1);
+        let database = rusqlite::Connection::open(dir.path().join(DATABASE)).unwrap();
+        database
+            .execute_batch("DELETE FROM meta WHERE key = 'pass_root'; DELETE FROM pass_keys;")
+            .unwrap();
+        let root = dir.path().join(KEYS).join(pass_root::FILE);
+        std::fs::remove_file(&root).unwrap();
+        let known = || open(dir.path()).unwrap().store.read_now(pass_keys::root).unwrap();
+        let first = known();
+        let kept = std::fs::read(&root).unwrap();
+        assert_eq!(known(), first);
+        assert_eq!(std::fs::read(&root).unwrap(), kept);
+        assert!(open(dir.path()).unwrap().read_root(&first).is_ok());
+        let count = "SELECT count(*) FROM pass_keys";
+        assert_eq!(database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+
+    #[test]
     fn a_database_without_its_keys_is_refused_with_the_issuer_named() {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path(), 1);
