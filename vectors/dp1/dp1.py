@@ -251,10 +251,11 @@ class Lock:
             raise Refused("wrong_code")
         if document.kind != "pass":
             return self.take(document, nonce, age)
-        self.used -= 1
         if IAT in document.claims:
             self.sign(document.claims[IAT])
-        return self.open(document, proof, nonce, age)
+        opened = self.open(document, proof, nonce, age)
+        self.used -= 1
+        return opened
 
     def is_meant(self, document):
         return document.claims.get(AUD, self.name) in self.names
@@ -303,7 +304,7 @@ class Lock:
             raise Refused("wrong_verifier")
         if cti[:4] in self.revoked:
             raise Refused("revoked")
-        if mark is None and remembered and claims[EXP] <= self.forgotten:
+        if mark is None and counted and claims[EXP] <= self.forgotten:
             raise Refused("expired")
         if mark and uses is not None and mark["uses"] >= uses:
             raise Refused("already_used")
@@ -315,7 +316,8 @@ class Lock:
             if not verify(algorithm, key, transcript(document, self.name, fresh), proof):
                 raise Refused("wrong_code")
         if time is not None:
-            if mark and mark["proven"] is not None and time <= mark["proven"]:
+            last = mark["proven"] if mark else self.forgotten or None
+            if last is not None and time <= last:
                 raise Refused("already_used")
             if now[1] < time - PHONE:
                 raise Refused("not_yet_valid")
@@ -325,9 +327,10 @@ class Lock:
             if mark is None and len(self.marks) >= self.room:
                 raise Refused("ledger_full")
             at = self.belief.status()["probable"]
-            mark = self.marks.setdefault(cti, {"uses": 0, "first": at, "until": claims[EXP], "proven": None})
+            until = claims[EXP] if counted else time
+            mark = self.marks.setdefault(cti, {"uses": 0, "first": at, "until": until, "proven": None})
             mark["uses"] += 1
-            mark["until"] = max(mark["until"], claims[EXP])
+            mark["until"] = max(mark["until"], until)
             mark["proven"] = mark["proven"] if time is None else time
         return {"opened": cti.hex()}
 
@@ -343,7 +346,10 @@ class Lock:
             self.used -= 1
             return {"taken": "token"}
         known = self.bulletin if document.kind == "bulletin" else self.rotation
-        newer = known < claims[SEQUENCE] <= known + ADVANCE
+        most = known + (ADVANCE if document.kind == "bulletin" else 1)
+        if document.kind == "rotation" and claims[SEQUENCE] > most:
+            raise Refused("not_yet_valid")
+        newer = known < claims[SEQUENCE] <= most
         before = dict(vars(self.belief))
         self.sign(claims[IAT])
         if not newer and vars(self.belief) == before:
@@ -361,7 +367,9 @@ class Lock:
         same = [key for key in self.keys if key["key"] == new["key"]]
         if same:
             self.keys.remove(same[0])
-        elif len(self.keys) >= 4:
+        if new["until"] <= claims[IAT]:
+            return
+        if len(self.keys) >= 4:
             self.keys.remove(min(self.keys, key=lambda key: key["sequence"]))
         self.keys.append(new)
 

@@ -422,6 +422,10 @@ def presented():
     broken = data[:-1] + bytes([data[-1] ^ 1])
     case("after four that failed", data, refused("throttled"), [shown(broken)] * 4)
     case("after four that failed, two seconds later", data, opened(body), [shown(broken)] * 4 + [wait(2)])
+    dull = shown(document(issuer, "pass", claims(nbf=NOW + DAY, exp=NOW + 2 * DAY)))
+    case("after four authentic ones that were refused", data, refused("throttled"), [dull] * 4)
+    case("after four authentic ones that were refused, two seconds later", data, opened(body), [dull] * 4 + [wait(2)])
+    case("after five that opened", data, opened(body), [shown(data)] * 5)
     reset = [shown(once), wait(2 * HOUR), shown(broken), {"event": "reset", "time": NOW, "age": 0}]
     case("a clock that was reset revives nothing", once, refused("expired"), reset)
 
@@ -505,9 +509,13 @@ def presented():
     held = [document(issuer, "pass", claims(cnf=phone.cose(), cti=bytes([n] * 8))) for n in range(1, 6)]
     filled = [shown(timed(phone, one)) for one in held[:4]]
     case("a proof by time takes room", timed(phone, held[4]), refused("ledger_full"), filled)
+    case("a proof by time gives its room back", timed(phone, held[4], NOW + 2 * HOUR), refused("expired"), [*filled, wait(2 * HOUR)])
+    season = [document(issuer, "pass", claims(cnf=phone.cose(), cti=bytes([n] * 8), exp=NOW + 30 * DAY)) for n in range(1, 6)]
+    filled_long = [shown(timed(phone, one)) for one in season[:4]]
+    case("a season of proofs by time takes room for a moment", timed(phone, season[4], NOW + 2 * HOUR), opened({CTI: bytes([5] * 8)}), [*filled_long, wait(2 * HOUR), shown(broken)])
     case("an answer to a challenge takes none", proven(phone, held[4]), opened({CTI: bytes([5] * 8)}), filled, nonce=seven)
     over = [shown(timed(phone, held[0])), wait(2 * HOUR), shown(broken), {"event": "reset", "time": NOW, "age": 0}]
-    case("a clock that was reset revives no proof by time", timed(phone, held[0]), refused("expired"), over)
+    case("a clock that was reset revives no proof by time", timed(phone, held[0]), refused("already_used"), over)
     slowly = document(issuer, "pass", claims(cnf=phone.cose(), exp=later + HOUR))
     case("a proof by time where the lock is uncertain", timed(phone, slowly, later + 300), opened(body), slow)
     case("a proof by time is no news to the clock", tomorrow, opened(body), [shown(timed(phone, held[0], NOW + 61))])
@@ -583,10 +591,19 @@ def presented():
     case("a key before its window", old, unproven, [shown(turned)])
     case("a key after its window", document(new, "pass", claims(exp=NOW + 40 * DAY)), unproven, [shown(turned), wait(31 * DAY)])
     ended = document(root, "rotation", rotation(issuer, 2, nbf=NOW - 9 * DAY, exp=NOW - HOUR))
-    case("an ended key", data, unproven, [shown(ended)])
+    case("an ended key", data, unproven, [shown(document(root, "rotation", rotation(issuer, 1, nbf=NOW - 9 * DAY, exp=NOW - HOUR)))])
     case("a rotation again", turned, refused("already_used"), [shown(turned)])
     case("an old rotation", turned, refused("already_used"), [shown(turned), shown(ended)])
-    case("a rotation too far ahead", document(root, "rotation", rotation(new, 1001)), refused("already_used"))
+    case("a rotation before which one is missing", document(root, "rotation", rotation(new, 2)), refused("not_yet_valid"))
+    case("a rotation at the end of its numbers", document(root, "rotation", rotation(new, 2**32 - 1)), refused("not_yet_valid"))
+    case("a rotation left out, after the next one was refused", turned, {"taken": "rotation"}, [shown(document(root, "rotation", rotation(new, 2)))])
+    far = dict(nbf=NOW - 9 * DAY, iat=NOW + 8 * DAY)
+    over = document(root, "rotation", rotation(issuer, exp=NOW + 8 * DAY, **far))
+    case("a key that is over by its statement, not by the floor", data, unproven, [shown(over)])
+    soon = document(root, "rotation", rotation(issuer, exp=NOW + 8 * DAY + 1, **far))
+    case("a key that will be over", data, opened(body), [shown(soon)])
+    unknown = document(root, "rotation", rotation(new, exp=NOW, iat=NOW))
+    case("an end of a key that the lock has not", data, opened(body), [shown(unknown)])
     for fault, one in (
         ("under the issuer's key", document(issuer, "rotation", rotation(new))),
         ("under another root", document(stranger, "rotation", rotation(new))),

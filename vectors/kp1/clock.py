@@ -110,10 +110,12 @@ class Belief:
         time = fine(time)
         if time > self.floor + 7 * 86_400 * SECOND:
             return
-        if time > self.ceiling:
+        if time > self.ceiling + 60 * SECOND:
             self.power_lost()
-        if time > self.ceiling:
-            self.ceiling = NEVER
+            if time > self.ceiling:
+                self.ceiling = NEVER
+        elif time > self.ceiling:
+            self.ceiling = time + 60 * SECOND
         self.floor = max(self.floor, time)
 
     def restart(self, earliest, latest):

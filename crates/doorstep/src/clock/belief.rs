@@ -10,6 +10,9 @@ pub const BELIEF_LENGTH: usize = 109;
 
 const VERSION: u8 = 1;
 
+/// By how much the clocks of those who told a lock the time may differ: an installer's phone, servers.
+const DISAGREEMENT: u64 = 60 * SECOND;
+
 /// How far a signed time of unknown age may raise the floor, in nanoseconds like all times here:
 /// 7 days. Beyond, only fresh time does.
 const SIGNED_JUMP: u64 = 7 * 86_400 * SECOND;
@@ -280,13 +283,15 @@ impl Belief {
         if time > self.floor.saturating_add(SIGNED_JUMP) {
             return;
         }
-        if time > self.ceiling {
+        if time > self.ceiling.saturating_add(DISAGREEMENT) {
             // Later than any oscillator of this class can be: it stood still and nobody noticed.
             self.power_lost();
-        }
-        if time > self.ceiling {
-            // Longer than the power is trusted to have been off at most, so nothing is known of how long.
-            self.ceiling = NEVER;
+            if time > self.ceiling {
+                // Longer than the power is trusted to have been off, so nothing is known of how long.
+                self.ceiling = NEVER;
+            }
+        } else if time > self.ceiling {
+            self.ceiling = time.saturating_add(DISAGREEMENT);
         }
         self.floor = self.floor.max(time);
     }

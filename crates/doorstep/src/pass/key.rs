@@ -122,6 +122,13 @@ impl TrustedKeys {
         Some(keys)
     }
 
+    /// Takes a key out.
+    pub(super) fn remove(&mut self, key: &Signer) {
+        for place in &mut self.0 {
+            *place = place.filter(|known| known.key != *key);
+        }
+    }
+
     /// Takes a key in: in its own place if it is known, so that its window can be ended, else in a free one,
     /// else in that of the oldest.
     pub(super) fn insert(&mut self, new: TrustedKey) {

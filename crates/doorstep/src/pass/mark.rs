@@ -19,7 +19,8 @@ pub struct Mark {
     pub first: Timestamp,
     /// When it opened last.
     pub last: Timestamp,
-    /// When its window ends.
+    /// When it can be forgotten, but for the grace: the end of the window, or, of a pass that is not counted, the
+    /// last proof by time.
     pub until: Timestamp,
     /// The phone's time in the last proof by time; the next one must be later.
     pub proven: Option<Timestamp>,
@@ -63,7 +64,7 @@ impl Mark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks<const N: usize> {
     marks: [Option<Mark>; N],
-    /// The latest end of a window whose mark was forgotten.
+    /// The latest end of a mark that was forgotten.
     forgotten: Timestamp,
 }
 
@@ -95,17 +96,18 @@ impl<const N: usize> Marks<N> {
         self.iter().find(|mark| mark.id == *id)
     }
 
-    /// When it was proven last by time; `None` when it never was.
+    /// When it was proven last by time, or may have been: of one without a mark the mark may be forgotten.
     pub(super) fn proven(&self, id: &PassId) -> Option<Timestamp> {
-        self.of(id)?.proven
+        let forgotten = Some(self.forgotten).filter(|at| at.seconds() > 0);
+        self.of(id).map_or(forgotten, |mark| mark.proven)
     }
 
-    /// Whether a pass has uses left. One that must be remembered and whose mark may have been forgotten has
+    /// Whether a pass has uses left. One that is counted and whose mark may have been forgotten has
     /// none, also after the clock was reset to a time before its end.
-    pub(super) fn allow(&self, pass: &Pass, remembered: bool) -> Result<(), Refusal> {
+    pub(super) fn allow(&self, pass: &Pass) -> Result<(), Refusal> {
         let Some(mark) = self.of(&pass.id) else {
             let until = pass.window.until();
-            let over = remembered && until <= self.forgotten;
+            let over = pass.is_counted() && until <= self.forgotten;
             return if over { Err(Refusal::Expired { until }) } else { Ok(()) };
         };
         match pass.scope.uses.most() {

@@ -10,7 +10,7 @@ use super::key::{PassKey, TrustedKeys, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
 use super::record::{Event, Record, Remembered};
-use super::rider::{Rider, advances};
+use super::rider::{Rider, advances, follows};
 use super::starts::Starting;
 use super::state::State;
 use super::verification::{Keys, UNPROVEN, Verification};
@@ -236,9 +236,9 @@ impl Reader {
     ) -> Result<(Spending<Pass>, Record), Refusal> {
         let matched = learned.0;
         let pass = matched.found();
-        let (until, proven) = (pass.window.until(), matched.method().proven_at(pass));
-        let remembered = pass.is_counted() || proven.is_some();
-        let remembered = remembered.then_some(Remembered { until, proven });
+        let proven = matched.method().proven_at(pass);
+        let until = if pass.is_counted() { Some(pass.window.until()) } else { proven };
+        let remembered = until.map(|until| Remembered { until, proven });
         let record = moment.record(Event::Opened { id: pass.id, remembered });
         let belief = moment.belief();
         let (verification, remembered) = (matched.method(), remembered.is_some());
@@ -251,8 +251,8 @@ impl Reader {
     /// Names the record by which an authentic rider takes effect.
     ///
     /// # Errors
-    /// [`Refusal::AlreadyUsed`] when the lock knows all that it says, [`Refusal::WrongCode`] when it answers
-    /// another challenge.
+    /// [`Refusal::AlreadyUsed`] when the lock knows all that it says, [`Refusal::NotYetValid`] when a rotation
+    /// before it is missing, [`Refusal::WrongCode`] when it answers another challenge.
     pub fn spend_rider<const N: usize>(
         &self,
         moment: &Moment,
@@ -388,7 +388,7 @@ impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
         if self.state.revoked.prefixes().contains(&pass.id.prefix()) {
             return Err(Refusal::Revoked);
         }
-        marks.allow(pass, self.remembered)?;
+        marks.allow(pass)?;
         let (own, last) = (self.reader.name(), marks.proven(&pass.id));
         self.verification.prove(pass, own, &now, last)?;
         let room = !self.remembered || marks.has_room(&pass.id);
@@ -412,7 +412,13 @@ impl<const N: usize> Ledgered<Rider> for Riders<'_, N> {
     fn still(&self, rider: &Rider, at: Timestamp) -> Result<(), Refusal> {
         let newer = match rider {
             Rider::Bulletin(bulletin) => advances(self.state.bulletin, bulletin.sequence),
-            Rider::Rotation(rotation) => advances(self.state.rotation, rotation.sequence),
+            Rider::Rotation(rotation) => {
+                let (known, new) = (self.state.rotation, rotation.sequence);
+                if new > known && !follows(known, new) {
+                    return Err(Refusal::NotYetValid { from: at });
+                }
+                follows(known, new)
+            }
             Rider::Token(token) => {
                 let answers = self.challenge.is_some_and(|sent| *sent.nonce() == token.nonce);
                 answers.then_some(false).ok_or(UNPROVEN)?

@@ -63,7 +63,8 @@ pub enum Event {
 /// What is remembered of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// When the window of the pass ends.
+    /// When the window of the pass ends; of one that is not counted, the phone's time in the proof, since an older
+    /// proof is none by then.
     pub until: Timestamp,
     /// The phone's time in the proof, if it was one by time. It tells the clock nothing.
     pub proven: Option<Timestamp>,

@@ -19,6 +19,12 @@ pub const fn advances(known: u32, new: u32) -> bool {
     new > known && new.saturating_sub(known) <= MAX_ADVANCE
 }
 
+/// Whether a rotation is the one after the last: whoever left one out would keep a key alive that it ends.
+#[must_use]
+pub const fn follows(known: u32, new: u32) -> bool {
+    new > known && new.saturating_sub(known) == 1
+}
+
 /// The first four bytes of the ids of revoked passes, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {
@@ -100,6 +106,15 @@ pub struct Rotation {
     pub key: Signer,
     /// Between which times documents are issued under it.
     pub window: Window,
+}
+
+impl Rotation {
+    /// Whether it says that the key is over. Then no lock waits until its own floor is there: that may be
+    /// far behind.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        self.window.until() <= self.issued_at
+    }
 }
 
 /// One of them.

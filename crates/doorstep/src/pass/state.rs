@@ -4,7 +4,7 @@
 use super::key::{TrustedKey, TrustedKeys};
 use super::mark::Marks;
 use super::record::{Event, Record};
-use super::rider::{Revoked, advances};
+use super::rider::{Revoked, advances, follows};
 use crate::bytes::{Reader, Writer};
 use crate::clock::Belief;
 use crate::throttle::{Bucket, Pace};
@@ -100,24 +100,30 @@ impl<const N: usize> State<N> {
         match record.event {
             Event::Tried => self.attempts = self.attempts.taken(belief.floor()),
             Event::Opened { id, remembered } => {
+                self.attempts = self.attempts.give_back();
                 if let Some(used) = &remembered {
                     self.marks.insert(id, used, belief.probable());
                 }
             }
             Event::Started => self.starts = self.starts.saturating_add(1),
-            Event::Verified { .. }
-            | Event::Token { .. }
-            | Event::Bulletin { .. }
-            | Event::Rotation(_) => self.attempts = self.attempts.give_back(),
+            // What is authentic and opens nothing costs as much as what is forged: it writes as much.
+            Event::Verified { .. } => {}
+            Event::Token { .. } | Event::Bulletin { .. } | Event::Rotation(_) => {
+                self.attempts = self.attempts.give_back();
+            }
         }
         match record.event {
             Event::Bulletin { sequence, revoked, .. } if advances(self.bulletin, sequence) => {
                 (self.bulletin, self.revoked) = (sequence, revoked);
             }
-            Event::Rotation(rotation) if advances(self.rotation, rotation.sequence) => {
+            Event::Rotation(rotation) if follows(self.rotation, rotation.sequence) => {
                 let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
                 self.rotation = sequence;
-                self.keys.insert(TrustedKey::new(key, window, sequence));
+                if rotation.is_end() {
+                    self.keys.remove(&key);
+                } else {
+                    self.keys.insert(TrustedKey::new(key, window, sequence));
+                }
             }
             _ => {}
         }

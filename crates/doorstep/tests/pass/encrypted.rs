@@ -47,6 +47,7 @@ fn its_holder_proves_it_in_either_way() {
     assert_eq!(lock.code(&pass), "wrong_code");
     // A proof is for one document: the same pass, signed or encrypted again, is another.
     let again = encrypted(&Content::Pass(bound()), 0, &root_key().encryption(0), [2; 12]).unwrap();
+    lock.wait(4);
     for other in [again.as_ref().to_vec(), issuer().pass(bound()), mac(Content::Pass(bound()), 0)] {
         let moved = [&[0x82], &other[..], &answered[answered.len() - 66..]].concat();
         assert_eq!(lock.answer(&moved, Some(challenge(7))), Err(UNPROVEN));

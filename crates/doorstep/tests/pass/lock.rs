@@ -138,6 +138,7 @@ fn a_holder_proves_to_have_the_key() {
             ("the proof of another key", &stranger, Some(challenge(7))),
         ] {
             assert_eq!(lock.answer(shown, sent), Err(UNPROVEN), "{fault}");
+            lock.wait(2);
         }
         assert!(lock.answer(&proven, Some(challenge(7).later(30))).is_ok());
     }

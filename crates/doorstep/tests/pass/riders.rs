@@ -149,7 +149,7 @@ fn the_root_brings_another_key_and_ends_one() {
     assert_eq!(lock.code(&issuer().pass(pass)), "opened");
     assert_eq!(lock.code(&issuer_root().rider(ended)), "opened");
     assert_eq!(lock.code(&issuer().pass(pass)), "wrong_code");
-    assert_eq!(lock.state.keys().iter().count(), 2, "in its own place");
+    assert_eq!(lock.state.keys().iter().count(), 1, "what is over has no place");
     let again = rotation(1, &issuer());
     assert_eq!(lock.code(&issuer_root().rider(again)), "already_used", "rolled back");
     assert_eq!(lock.state.rotation(), 2);
@@ -166,8 +166,47 @@ fn of_five_keys_the_oldest_makes_room() {
     for byte in 10..14 {
         assert_eq!(lock.code(&Key::ed25519(byte).pass(booking())), "opened", "{byte}");
     }
-    let far = issuer_root().rider(rotation(4 + MAX_ADVANCE + 1, &Key::ed25519(20)));
-    assert_eq!(lock.show(&far), Err(Refusal::AlreadyUsed { at: lock.belief.probable() }));
+    let far = issuer_root().rider(rotation(6, &Key::ed25519(20)));
+    assert_eq!(lock.show(&far), Err(Refusal::NotYetValid { from: lock.belief.probable() }));
+}
+
+/// Whoever leaves out the statement that a key is over, and brings the one after it, keeps nothing alive.
+#[test]
+fn no_rotation_can_be_left_out() {
+    let mut lock: Lock = Lock::new(NOW);
+    let ended = Rider::Rotation(Rotation {
+        issued_at: at(NOW),
+        sequence: 1,
+        key: issuer().public(),
+        window: window(NOW - 9 * DAY, NOW),
+    });
+    let next = issuer_root().rider(rotation(2, &Key::p256(5)));
+    let (before, floor) = (lock.state, lock.belief.floor());
+    assert_eq!(lock.code(&next), "not_yet_valid");
+    assert_eq!((lock.state.keys(), lock.state.rotation()), (before.keys(), 0));
+    assert_eq!(lock.belief.floor(), floor, "it had no effect at all");
+    assert_eq!(lock.code(&issuer_root().rider(ended)), "opened");
+    assert_eq!(lock.code(&next), "opened");
+    assert_eq!(lock.code(&issuer().pass(booking())), "wrong_code");
+    assert_eq!(lock.code(&Key::p256(5).pass(booking())), "opened");
+}
+
+/// The lock's floor may be far behind the day on which its issuer ended a key.
+#[test]
+fn a_key_that_is_over_is_over_at_a_lock_that_was_long_without_power() {
+    let mut lock: Lock = Lock::new(NOW);
+    let then = NOW + 30 * DAY;
+    let end = |until| {
+        let window = window(NOW - 9 * DAY, until);
+        let (key, issued_at) = (issuer().public(), at(then));
+        issuer_root().rider(Rider::Rotation(Rotation { issued_at, sequence: 1, key, window }))
+    };
+    let mut other = lock.clone();
+    assert_eq!(lock.code(&end(then)), "opened");
+    assert_eq!(lock.belief.floor(), at(NOW), "too far ahead to be believed alone");
+    assert_eq!(lock.code(&issuer().pass(booking())), "wrong_code");
+    assert_eq!(other.code(&end(then + 1)), "opened");
+    assert_eq!(other.code(&issuer().pass(booking())), "opened", "it has a second more");
 }
 
 #[test]

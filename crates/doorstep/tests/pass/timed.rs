@@ -58,6 +58,7 @@ fn a_copy_opens_nothing_once_it_or_a_newer_one_was_shown() {
     assert_eq!(lock.code(&third), "already_used");
     assert_eq!(lock.state.marks().iter().count(), 1);
     // Of another document with the same id, too.
+    lock.wait(4);
     let renewed = issuer().pass(Pass { window: window(NOW, NOW + DAY), ..bound() });
     assert_eq!(lock.code(&phone().prove_at(&renewed, NOW + 30)), "already_used");
     assert_eq!(lock.code(&phone().prove_at(&renewed, NOW + 31)), "opened");
@@ -202,6 +203,46 @@ fn the_phones_time_never_reaches_the_clock() {
     assert_eq!(lock.belief.now(), None);
 }
 
+/// Guests of a whole season show their screens, and none of them leaves a lock without room.
+#[test]
+fn a_proof_by_time_takes_room_for_a_quarter_of_an_hour_alone() {
+    let mut lock: Lock = Lock::new(NOW);
+    let season = |number| {
+        let until = window(NOW, NOW + 300 * DAY);
+        issuer().pass(Pass { id: id(number), window: until, ..bound() })
+    };
+    for number in 1..=4 {
+        assert_eq!(lock.code(&phone().prove_at(&season(number), NOW)), "opened");
+    }
+    assert_eq!(lock.code(&phone().prove_at(&season(5), NOW)), "ledger_full");
+    lock.wait(1000);
+    let now = lock.belief.probable().seconds();
+    assert_eq!(lock.code(&phone().prove_at(&season(5), now)), "opened");
+    assert_eq!(lock.state.marks().iter().count(), 1);
+    for (number, time) in [(1, NOW), (1, NOW + 10), (5, now)] {
+        assert_ne!(
+            lock.code(&phone().prove_at(&season(number), time)),
+            "opened",
+            "{number} {time}"
+        );
+    }
+}
+
+/// Whoever has a copy of a pass without its key can show it again and again, and each time is written down.
+#[test]
+fn an_authentic_pass_that_opens_nothing_costs_an_attempt() {
+    let mut lock: Lock = Lock::new(NOW);
+    let copy = issuer().pass(bound());
+    for _ in 0..4 {
+        assert_eq!(lock.code(&copy), "wrong_code");
+    }
+    let written = lock.journal.len();
+    assert!(matches!(lock.show(&copy), Err(Refusal::Throttled { .. })));
+    assert_eq!(lock.journal.len(), written);
+    lock.wait(2);
+    assert_eq!(lock.code(&phone().prove_at(&copy, NOW)), "opened");
+}
+
 #[test]
 fn a_clock_that_is_reset_revives_no_copy() {
     let mut lock: Lock = Lock::new(NOW);
@@ -215,7 +256,7 @@ fn a_clock_that_is_reset_revives_no_copy() {
     assert_eq!(lock.code(&copy), "expired");
     assert_eq!(lock.state.marks().iter().count(), 0, "forgotten by the floor");
     lock.clock(Event::Reset { time: at(NOW), age: 0 });
-    assert_eq!(lock.code(&copy), "expired", "though the clock would let it open");
+    assert_eq!(lock.code(&copy), "already_used", "though the clock would let it open");
     let answered = phone().prove(&pass, "lk-00042", &[7; 16]);
     assert!(lock.answer(&answered, Some(challenge(7))).is_ok(), "what needs no memory");
 }
