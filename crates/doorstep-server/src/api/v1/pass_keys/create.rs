@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(warnings(&after), &json!(["key_not_at_lock"]));
         assert_eq!(lock.refuses_pass(&after, seconds("10:00")), Some("wrong_code"), "on paper");
         let riders = server.riders(&lock.id).await;
-        assert_eq!(lock.bring_riders(&riders["documents"], server.now()), 3, "{riders}");
+        assert_eq!(lock.bring_riders(&riders["documents"], server.now()), 4, "{riders}");
         assert_eq!(lock.refuses_pass(&after, seconds("10:00")), None, "a phone brought the key");
         assert_eq!(lock.refuses_pass(&paper, seconds("10:00")), None);
         lock.bring_home(&server).await;
