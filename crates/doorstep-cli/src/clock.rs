@@ -4,6 +4,7 @@ use crate::error::CliError;
 use doorstep::time::Timestamp;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Where the time comes from.
 #[derive(Clone, Debug)]
@@ -37,6 +38,25 @@ fn system_now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     // A clock before 1970 is as good as none; every window is then still to come.
     Timestamp::from_seconds(since.map_or(0, |since| since.as_secs()))
+}
+
+/// By when something must be over, however the system's clock is set meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    began: Instant,
+    span: Duration,
+}
+
+impl Deadline {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    pub(crate) fn after(span: Duration) -> Self {
+        Self { began: Instant::now(), span }
+    }
+
+    /// What is left; `None` when it is over.
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.span.checked_sub(self.began.elapsed()).filter(|left| !left.is_zero())
+    }
 }
 
 fn read(path: &Path) -> Result<Timestamp, CliError> {

@@ -11,9 +11,11 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind,
     listen, recv, send, socket_with,
 };
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use support::court::{Court, HOUR, bundle, count};
 use support::guest::Guest;
 use support::meeting::Listening;
@@ -207,29 +209,76 @@ fn without_power_or_without_the_time_nothing_opens() {
     assert_eq!((nobody.status, nobody.outcome()), (1, "no_lock"));
 }
 
-/// Something at a lock's socket that is none: it takes as many packets as there are answers, then hangs up, or
-/// keeps silent.
-fn impostor(dir: &Path, answers: Vec<Vec<u8>>, hangs_up: bool) -> JoinHandle<()> {
+/// Something at a lock's socket that is none.
+fn impostor(
+    dir: &Path,
+    socket_file: &str,
+    act: impl FnOnce(OwnedFd) + Send + 'static,
+) -> JoinHandle<()> {
     std::fs::create_dir_all(dir).unwrap();
     let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
     let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
-    let path: PathBuf = dir.join("nfc.sock");
+    let path: PathBuf = dir.join(socket_file);
     bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
     listen(&socket, 4).unwrap();
-    std::thread::spawn(move || {
-        let phone = accept(&socket).unwrap();
+    std::thread::spawn(move || act(accept(&socket).unwrap()))
+}
+
+/// Until the phone gives up.
+fn keep_silent(phone: &OwnedFd) {
+    let mut buffer = [0; 512];
+    while recv(phone, &mut buffer[..], RecvFlags::empty()).is_ok_and(|(read, _)| read > 0) {}
+}
+
+/// One that takes as many packets as there are answers, then hangs up, or keeps silent.
+fn answering(dir: &Path, answers: Vec<Vec<u8>>, hangs_up: bool) -> JoinHandle<()> {
+    impostor(dir, "nfc.sock", move |phone| {
         let mut buffer = [0; 512];
         for answer in answers {
             let _ = recv(&phone, &mut buffer[..], RecvFlags::empty());
             let _ = send(&phone, &answer, SendFlags::NOSIGNAL);
         }
         if !hangs_up {
-            // Until the phone gives up.
-            while recv(&phone, &mut buffer[..], RecvFlags::empty()).is_ok_and(|(read, _)| read > 0)
-            {
-            }
+            keep_silent(&phone);
         }
     })
+}
+
+#[test]
+fn a_lock_that_comes_to_no_end_holds_no_phone() {
+    let court = Court::new(bundle());
+    let guest = guest_with(&court, &[booking(&court, 1)]);
+    let tap = |dir: &Path, wait| {
+        let tap = ["tap", "1", "--ble", "--lock", dir.to_str().unwrap(), "--wait", wait];
+        guest.run(&tap)
+    };
+    // It begins its reply again and again.
+    let dir = guest.path("again");
+    let thread = impostor(&dir, "ble.sock", |phone| {
+        for _ in 0..100_000 {
+            if send(&phone, &[0, 1], SendFlags::NOSIGNAL).is_err() {
+                break;
+            }
+        }
+    });
+    let told = tap(&dir, "10m");
+    assert_eq!((told.status, told.outcome()), (1, "lock_failed"), "{}", told.stderr);
+    thread.join().unwrap();
+    // It says a little of it at a time, and is never silent for as long as the phone waits.
+    let dir = guest.path("slow");
+    let thread = impostor(&dir, "ble.sock", |phone| {
+        for number in 0..60 {
+            std::thread::sleep(Duration::from_millis(200));
+            if send(&phone, &[number, 1], SendFlags::NOSIGNAL).is_err() {
+                return;
+            }
+        }
+        keep_silent(&phone);
+        panic!("it was heard to its end");
+    });
+    let told = tap(&dir, "1s");
+    assert_eq!((told.status, told.outcome()), (1, "lock_silent"), "{}", told.stderr);
+    thread.join().unwrap();
 }
 
 #[test]
@@ -265,7 +314,7 @@ fn whatever_stands_at_the_socket_the_phone_comes_back_and_tells() {
     ];
     for (place, (what, answers, hangs_up, why)) in cases.into_iter().enumerate() {
         let dir = guest.path(&format!("lock{place}"));
-        let thread = impostor(&dir, answers, hangs_up);
+        let thread = answering(&dir, answers, hangs_up);
         let told = guest.run(&["tap", "1", "--lock", dir.to_str().unwrap(), "--wait", "1s"]);
         assert_eq!(told.outcome(), why, "{what}: {} {}", told.json, told.stderr);
         assert_eq!(told.status, if why == "other_lock" { 3 } else { 1 }, "{what}");

@@ -115,10 +115,18 @@ impl Carried {
         push(&mut self.riders, riders, MAX_LOCKS);
     }
 
-    /// What a lock lacks whose name, and whose group's, are these, in the order in which it is to be held to the
-    /// lock: statements about keys, each after the one before, then the newest bulletin.
-    pub(crate) fn lacking(&self, names: &[&str], rotation: u32, bulletin: u32) -> Vec<Lacking> {
-        let known = || self.riders.iter().filter(|known| names.contains(&known.name.as_str()));
+    /// What a service's lock lacks whose name, and whose group's, are these, in the order in which it is to be held
+    /// to the lock: statements about keys, each after the one before, then the newest bulletin that it can take.
+    pub(crate) fn lacking(
+        &self,
+        server: &str,
+        names: &[&str],
+        rotation: u32,
+        bulletin: u32,
+    ) -> Vec<Lacking> {
+        let is_it =
+            |known: &&Riders| known.server == server && names.contains(&known.name.as_str());
+        let known = || self.riders.iter().filter(is_it);
         let rotations: BTreeMap<u32, &Bytes> = known()
             .flat_map(|known| &known.rotations)
             .map(|(number, one)| (*number, one))
@@ -132,11 +140,9 @@ impl Carried {
                 lacking.push(Lacking { kind: "rotation", sequence, document });
             }
         }
-        let newest = known().filter_map(|known| known.bulletin.as_ref());
-        let newest = newest.max_by_key(|(sequence, _)| *sequence);
-        if let Some((sequence, document)) =
-            newest.filter(|(sequence, _)| advances(bulletin, *sequence))
-        {
+        let lists = known().filter_map(|known| known.bulletin.as_ref());
+        let takeable = lists.filter(|(sequence, _)| advances(bulletin, *sequence));
+        if let Some((sequence, document)) = takeable.max_by_key(|(sequence, _)| *sequence) {
             let (sequence, document) = (*sequence, document.clone());
             lacking.push(Lacking { kind: "bulletin", sequence, document });
         }
@@ -178,10 +184,12 @@ impl Carried {
         }
     }
 
-    /// The answer to what a lock asks.
-    pub(crate) fn token(&self, lock: &str, nonce: &[u8; 16]) -> Option<&Bytes> {
+    /// A service's answer to what its lock asks.
+    pub(crate) fn token(&self, server: &str, lock: &str, nonce: &[u8; 16]) -> Option<&Bytes> {
         let mut times = self.times.iter();
-        let asked = |time: &&WantedTime| time.lock == lock && time.nonce.as_ref() == nonce;
+        let asked = |time: &&WantedTime| {
+            time.server == server && time.lock == lock && time.nonce.as_ref() == nonce
+        };
         times.find(asked).and_then(|time| time.token.as_ref())
     }
 

@@ -1,6 +1,7 @@
 //! The phone's end of the way to a lock: one of the sockets that a virtual lock listens at, which stand for NFC
 //! and BLE.
 
+use crate::clock::Deadline;
 use crate::error::CliError;
 use doorstep::pass::exchange::ble::{self, FragmentSize, Replies, fragments};
 use doorstep::pass::exchange::message::{Reply, Request, Status};
@@ -18,6 +19,9 @@ use std::time::Duration;
 /// No packet of a lock is longer.
 const LONGEST: usize = 512;
 
+/// No reply has more of them.
+const MOST_PACKETS: usize = 128;
+
 /// How the phone speaks to the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Carrier {
@@ -31,11 +35,12 @@ pub(crate) enum Carrier {
 pub(crate) struct Line {
     socket: OwnedFd,
     carrier: Carrier,
+    patience: Duration,
     replies: Replies,
 }
 
 impl Line {
-    /// Reaches for the lock in this directory; whatever it does not say within `patience` it never says.
+    /// Reaches for the lock in this directory; a reply that is not whole within `patience` never is.
     pub(crate) fn open(dir: &Path, carrier: Carrier, patience: Duration) -> Result<Self, CliError> {
         let path = dir.join(match carrier {
             Carrier::Nfc => "nfc.sock",
@@ -60,7 +65,7 @@ impl Line {
                 })
                 .code("no_lock")
         })?;
-        Ok(Self { socket, carrier, replies: Replies::default() })
+        Ok(Self { socket, carrier, patience, replies: Replies::default() })
     }
 
     /// Asks, and waits for the reply.
@@ -129,7 +134,10 @@ impl Line {
         mut read: impl FnMut(&[u8]) -> Option<Option<Reply>>,
     ) -> Result<Reply, CliError> {
         let mut buffer = [0; LONGEST];
-        loop {
+        let deadline = Deadline::after(self.patience);
+        for _ in 0..MOST_PACKETS {
+            let Some(left) = deadline.left() else { return Err(silent(Errno::TIMEDOUT)) };
+            set_socket_timeout(&self.socket, Timeout::Recv, Some(left)).map_err(silent)?;
             let received = recv(&self.socket, &mut buffer[..], RecvFlags::empty());
             let (length, _) = received.map_err(silent)?;
             let packet = buffer.get(..length).unwrap_or_default();
@@ -139,19 +147,24 @@ impl Line {
             match read(packet) {
                 Some(None) => {}
                 Some(Some(reply)) => return Ok(reply),
-                None => {
-                    return Err(CliError::new("what answers there does not speak as a lock does")
-                        .hint("hold the phone to the lock once more")
-                        .code("lock_failed"));
-                }
+                None => return Err(nonsense()),
             }
         }
+        // Parts that never make a whole.
+        Err(nonsense())
     }
+}
+
+/// What no lock says.
+pub(super) fn nonsense() -> CliError {
+    CliError::new("what answers there does not speak as a lock does")
+        .hint("hold the phone to the lock once more")
+        .code("lock_failed")
 }
 
 fn silent(error: Errno) -> CliError {
     let message = match error {
-        Errno::AGAIN | Errno::TIMEDOUT => "the lock says nothing".to_owned(),
+        Errno::AGAIN | Errno::TIMEDOUT => "the lock says nothing, or no end of it".to_owned(),
         Errno::CONNRESET | Errno::PIPE => "the lock hung up".to_owned(),
         other => format!("the way to the lock broke: {other}"),
     };

@@ -1,18 +1,23 @@
 //! A meeting of the phone with a lock: it brings what the lock lacks, shows the pass, and takes the lock's journal
 //! along.
 
-use super::carried::{Lacking, MAX_JOURNAL};
-use super::line::Line;
+use super::carried::{Carried, Lacking, MAX_JOURNAL};
+use super::line::{Line, nonsense};
 use super::pass::HeldPass;
 use super::{Wallet, present};
+use crate::clock::Deadline;
 use crate::error::CliError;
 use crate::refused::Refused;
 use doorstep::pass::exchange::answer::Answer;
 use doorstep::pass::exchange::greeting::Greeting;
 use doorstep::pass::exchange::message::{PART, Request};
+use std::time::Duration;
 
 /// After so many riders that the lock could not prove no more are brought: it counts them as it counts passes.
 const MAX_UNPROVEN: usize = 2;
+
+/// However slowly it speaks, a lock's journal is waited for no longer than this.
+const JOURNAL_TIME: Duration = Duration::from_secs(60);
 
 /// What the lock said of something that was brought.
 pub(crate) struct Brought {
@@ -56,16 +61,18 @@ impl Meeting {
         }
     }
 
-    /// Brings everything that the lock lacks and the wallet has, so that the pass meets a lock that knows the day.
+    /// Brings everything of its service that the lock lacks and the wallet has, so that the pass meets a lock that
+    /// knows the day.
     pub(crate) fn bring_riders(
         &mut self,
-        wallet: &Wallet,
+        carried: &Carried,
+        server: &str,
         held: &HeldPass,
     ) -> Result<(), CliError> {
         let Greeting { lock, rotation, bulletin, .. } = self.greeting;
         let names: Vec<&str> = std::iter::once(lock.as_str()).chain(held.names()).collect();
         for Lacking { kind, sequence, document } in
-            wallet.carried.lacking(&names, rotation, bulletin)
+            carried.lacking(server, &names, rotation, bulletin)
         {
             let unproven =
                 self.brought.iter().filter(|brought| brought.answer == Answer::WrongCode).count();
@@ -74,7 +81,7 @@ impl Meeting {
             }
         }
         if let Some(nonce) = &self.greeting.time_nonce
-            && let Some(token) = wallet.carried.token(lock.as_str(), nonce)
+            && let Some(token) = carried.token(server, lock.as_str(), nonce)
         {
             self.bring("time", None, token.as_ref())?;
         }
@@ -108,6 +115,7 @@ impl Meeting {
     /// Reads the lock's journal, which only its service can open.
     pub(crate) fn read_journal(&mut self) -> Result<Vec<u8>, CliError> {
         let mut journal = Vec::new();
+        let deadline = Deadline::after(JOURNAL_TIME);
         loop {
             let offset = u32::try_from(journal.len()).map_err(|_| nonsense())?;
             let reply = self.line.ask(&Request::ReadJournal { offset })?;
@@ -115,15 +123,9 @@ impl Meeting {
             if reply.data().len() < PART {
                 return Ok(journal);
             }
-            if journal.len() > MAX_JOURNAL {
+            if journal.len() > MAX_JOURNAL || deadline.left().is_none() {
                 return Err(CliError::new("the lock's journal has no end").code("lock_failed"));
             }
         }
     }
-}
-
-fn nonsense() -> CliError {
-    CliError::new("what answers there does not speak as a lock does")
-        .hint("hold the phone to the lock once more")
-        .code("lock_failed")
 }

@@ -77,9 +77,11 @@ pub(crate) fn run(args: &Args) -> Result<Said, Stop> {
     meeting.refuse_other_lock(&held)?;
     let lock = meeting.greeting().lock;
     let question = question(wallet.content(), &held, lock.as_str());
+    let server = question.as_ref().map(|question| question.source.server.clone());
+    let server = server.unwrap_or_default();
     let time = match (meeting.greeting().time_nonce, question.clone()) {
         (Some(nonce), Some(question))
-            if wallet.content().carried.token(lock.as_str(), &nonce).is_none() =>
+            if wallet.content().carried.token(&server, lock.as_str(), &nonce).is_none() =>
         {
             // Nobody else is kept waiting at the lock meanwhile; its question stays the same.
             drop(meeting);
@@ -91,7 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<Said, Stop> {
         (Some(_), None) => Some("no_service".to_owned()),
         _ => None,
     };
-    meeting.bring_riders(wallet.content(), &held)?;
+    meeting.bring_riders(&wallet.content().carried, &server, &held)?;
     let answer = meeting.show(wallet.content(), &held)?;
     let journal = question.map(|question| take_journal(&mut meeting, &mut wallet, &question));
     Ok(said(&held, &meeting, answer, time.as_deref(), journal))

@@ -37,7 +37,7 @@ fn rotation(sequence: u32) -> Vec<u8> {
 }
 
 fn brought(carried: &Carried, names: &[&str], known: (u32, u32)) -> Vec<(&'static str, u32)> {
-    let lacking = carried.lacking(names, known.0, known.1);
+    let lacking = carried.lacking(HOME, names, known.0, known.1);
     lacking.iter().map(|rider| (rider.kind, rider.sequence)).collect()
 }
 
@@ -78,6 +78,32 @@ fn a_group_and_its_lock_are_brought_both_and_the_newest_list() {
     let names = ["lk-1", "g-club"];
     let both = [("rotation", 1), ("rotation", 2), ("bulletin", 5)];
     assert_eq!(brought(&carried, &names, (0, 0)), both);
+}
+
+#[test]
+fn a_service_has_no_say_in_what_another_ones_lock_is_brought() {
+    let mut carried = Carried::default();
+    carried.take_riders(HOME, "lk-1", vec![rotation(1), bulletin(1, "lk-1")]);
+    let own = [("rotation", 1), ("bulletin", 1)];
+    for sequence in [1, 2, 5000] {
+        let strange = vec![rotation(sequence), bulletin(sequence, "lk-1")];
+        carried.take_riders(AWAY, "lk-1", strange);
+        assert_eq!(brought(&carried, &["lk-1"], (0, 0)), own, "{sequence}");
+    }
+    let newest = carried.lacking(HOME, &["lk-1"], 0, 0).remove(1).document;
+    assert_eq!(newest.as_ref(), bulletin(1, "lk-1"));
+    assert_eq!(carried.lacking("http://elsewhere", &["lk-1"], 0, 0).len(), 0);
+    carried.want_time(AWAY, "lk-1", &[1; 16], NOW);
+    carried.take_token(AWAY, "lk-1", &[1; 16], vec![9]);
+    assert!(carried.token(HOME, "lk-1", &[1; 16]).is_none());
+}
+
+#[test]
+fn a_list_that_the_lock_cannot_take_hides_none_that_it_can() {
+    let mut carried = Carried::default();
+    carried.take_riders(HOME, "lk-1", vec![bulletin(5, "lk-1")]);
+    carried.take_riders(HOME, "g-club", vec![bulletin(5000, "g-club")]);
+    assert_eq!(brought(&carried, &["lk-1", "g-club"], (0, 0)), [("bulletin", 5)]);
 }
 
 #[test]
@@ -133,11 +159,14 @@ fn a_question_for_the_time_waits_as_long_as_its_lock_does() {
     carried.want_time(HOME, "lk-1", &first, NOW.later(300));
     assert!(carried.wanted_time(HOME, "lk-1", NOW.later(601)).is_none(), "it asked before");
     carried.take_token(HOME, "lk-1", &second, vec![9]);
-    assert!(carried.token("lk-1", &second).is_none(), "an answer to nothing");
+    assert!(carried.token(HOME, "lk-1", &second).is_none(), "an answer to nothing");
     carried.take_token(HOME, "lk-1", &first, vec![8]);
-    assert_eq!(carried.token("lk-1", &first).unwrap().as_ref(), [8]);
-    assert!(carried.token("lk-1", &second).is_none() && carried.token("lk-2", &first).is_none());
+    assert_eq!(carried.token(HOME, "lk-1", &first).unwrap().as_ref(), [8]);
+    assert!(
+        carried.token(HOME, "lk-1", &second).is_none()
+            && carried.token(HOME, "lk-2", &first).is_none()
+    );
     assert!(carried.wanted_time(HOME, "lk-1", NOW).is_none(), "it is answered");
     carried.want_time(HOME, "lk-1", &second, NOW);
-    assert!(carried.token("lk-1", &first).is_none(), "the lock asks anew");
+    assert!(carried.token(HOME, "lk-1", &first).is_none(), "the lock asks anew");
 }
