@@ -261,6 +261,20 @@ fn a_lock_that_lost_the_time_is_told_it_by_a_phone() {
 }
 
 #[test]
+fn a_pass_that_was_renewed_on_the_way_to_the_time_opens_at_once() {
+    let harbour = Harbour::open();
+    let (guest, _) = harbour.guest_with(&["--once"]);
+    harbour.shop.must(&["lock", "pull-power", "--for", "0s", "--dir", "court"]);
+    let _lock = harbour.listen("court");
+    harbour.shop.must(&["pass", "rotate", "--ends-old", "now"]);
+    harbour.shop.advance("1m");
+    let tapped = harbour.tap(&guest, &[]);
+    opened(&tapped);
+    assert!(brought(&tapped).contains(&pair("time", "taken")), "{}", tapped.json);
+    assert!(brought(&tapped).contains(&pair("rotation", "taken")), "{}", tapped.json);
+}
+
+#[test]
 fn a_service_that_is_gone_stops_nothing_at_the_door() {
     let mut harbour = Harbour::open();
     let (guest, _) = harbour.guest_with(&[]);

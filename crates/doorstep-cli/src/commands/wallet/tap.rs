@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<Said, Stop> {
     let now = args.at.clock().now()?;
     let mut wallet = args.at.open()?;
     let place = find(&wallet.content().passes, &args.pass)?;
-    let Some(held) = wallet.content().passes.get(place).cloned() else {
+    let Some(mut held) = wallet.content().passes.get(place).cloned() else {
         return Err(CliError::new("the wallet is empty").into());
     };
     let mut meeting = args.meet()?;
@@ -86,6 +86,10 @@ pub(crate) fn run(args: &Args) -> Result<Said, Stop> {
             // Nobody else is kept waiting at the lock meanwhile; its question stays the same.
             drop(meeting);
             let asked = ask_time(&mut wallet, question, &nonce, args.offline, now)?;
+            // The service may have made the pass anew.
+            let id = held.id_text();
+            let known = wallet.content().passes.iter().find(|known| known.id_text() == id);
+            held = known.cloned().unwrap_or(held);
             meeting = args.meet()?;
             meeting.refuse_other_lock(&held)?;
             asked
