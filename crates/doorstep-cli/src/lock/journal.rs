@@ -27,6 +27,8 @@ pub(crate) struct Known {
     pub(crate) head: Head,
     /// What the counter said.
     pub(crate) counter: u64,
+    /// The number of the record with which it started last; before the oldest that is kept nobody knows.
+    pub(crate) started: u64,
 }
 
 impl Known {
@@ -45,21 +47,20 @@ impl Known {
     #[must_use]
     pub(crate) fn then(&self, door: &Door, record: &Record) -> Self {
         let mut counter = self.counter.saturating_add(u64::from(record.elapsed()));
+        let mut is_start = false;
         if let Record::Keypad(record) = record {
             match record.event {
                 Event::Clock(clock::Event::Elapsed { seconds }) => {
                     counter = counter.saturating_add(seconds);
                 }
                 // The counter began anew.
-                Event::Clock(clock::Event::PowerLost) => counter = 0,
+                Event::Clock(clock::Event::PowerLost) => (counter, is_start) = (0, true),
                 _ => {}
             }
         }
-        Self {
-            state: door.then(&self.state, record),
-            head: self.head.then(record.to_bytes().as_ref()),
-            counter,
-        }
+        let head = self.head.then(record.to_bytes().as_ref());
+        let started = if is_start { head.seq } else { self.started };
+        Self { state: door.then(&self.state, record), head, counter, started }
     }
 }
 
@@ -110,7 +111,8 @@ impl Ledger {
         }
         let head = Head { seq: u64::from_be_bytes(*seq), hash: hash.try_into().ok()? };
         let state = State::read(*door.clock(), snapshot)?;
-        let known = Known { state, head, counter: u64::from_be_bytes(*counter) };
+        let (counter, started) = (u64::from_be_bytes(*counter), head.seq);
+        let known = Known { state, head, counter, started };
         Some((Timestamp::from_seconds(u64::from_be_bytes(*installed)), known))
     }
 
@@ -149,7 +151,7 @@ pub(crate) fn exists(dir: &Path) -> bool {
 
 /// Begins a journal. It exists whole or not at all.
 pub(crate) fn create(dir: &Path, door: &Door, now: Timestamp) -> Result<(), CliError> {
-    let known = Known { state: door.install(now), head: Head::EMPTY, counter: 0 };
+    let known = Known { state: door.install(now), head: Head::EMPTY, counter: 0, started: 0 };
     let base = Ledger::write_base(door, now, &known);
     Journal::<Ledger>::create(&dir.join(FILE), &[base]).map_err(told)
 }

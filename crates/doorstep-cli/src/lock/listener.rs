@@ -245,7 +245,7 @@ impl Listener {
     ) -> Result<Option<Reply>, CliError> {
         let Woken::Awake(mut awake) = self.lock.wake()? else { return Ok(None) };
         let counter = awake.counter();
-        if awake.lost_power_since(self.records)? {
+        if awake.lost_power_since(self.records) {
             self.time.forget();
             self.starts = self.starts.wrapping_add(1);
         }

@@ -17,7 +17,6 @@ use doorstep::door::bundle::Bundle;
 use doorstep::door::record::Record;
 use doorstep::door::state::State;
 use doorstep::door::{Door, MARKS};
-use doorstep::keypad::record::Event;
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
 use doorstep_files::journal::{Journal, Session};
@@ -58,6 +57,8 @@ pub(crate) struct Awake<'a> {
     door: &'a Door,
     session: Session<'a, Ledger>,
     known: Known,
+    /// The lock's own memory of what is known.
+    folded: &'a mut Option<(Head, Known)>,
     counter: u64,
 }
 
@@ -154,8 +155,10 @@ impl VirtualLock {
             Power::Off { until } => return Ok(Woken::Dark { until }),
             Power::On(reading) => reading,
         };
-        let known = fold(session.state(), &self.door)?;
-        let mut awake = Awake { door: &self.door, session, known, counter: reading.counter };
+        let folded = &mut self.folded;
+        let known = fold(session.head(), session.state(), &self.door, folded)?;
+        let counter = reading.counter;
+        let mut awake = Awake { door: &self.door, session, known, folded, counter };
         if reading.power_was_lost {
             awake.append(clock_record(clock::Event::PowerLost))?;
             hardware.clear_reset_flag();
@@ -164,7 +167,6 @@ impl VirtualLock {
         // What a lock that is never switched off writes interval by interval, in one record.
         let interval = record_interval(self.door.clock());
         awake.note_elapsed(awake.elapsed() / interval * interval)?;
-        self.folded = Some((awake.session.head(), awake.known));
         Ok(Woken::Awake(Box::new(awake)))
     }
 
@@ -194,13 +196,7 @@ impl VirtualLock {
 
     fn known(&mut self) -> Result<Known, CliError> {
         self.journal.refresh().map_err(told)?;
-        let end = self.journal.head();
-        if let Some((_, known)) = self.folded.filter(|(folded, _)| *folded == end) {
-            return Ok(known);
-        }
-        let known = fold(self.journal.state(), &self.door)?;
-        self.folded = Some((end, known));
-        Ok(known)
+        fold(self.journal.head(), self.journal.state(), &self.door, &mut self.folded)
     }
 
     /// How many records there ever were.
@@ -225,9 +221,20 @@ impl VirtualLock {
     }
 }
 
-fn fold(ledger: &Ledger, door: &Door) -> Result<Known, CliError> {
+/// What is known at the end of the file: what was folded before, if nobody has written since.
+fn fold(
+    end: Head,
+    ledger: &Ledger,
+    door: &Door,
+    folded: &mut Option<(Head, Known)>,
+) -> Result<Known, CliError> {
+    if let Some((_, known)) = folded.filter(|(folded, _)| *folded == end) {
+        return Ok(known);
+    }
     let (_, base) = ledger.base(door).ok_or_else(journal::foreign)?;
-    Ok(ledger.steps(door, base).last().map_or(base, |(_, known)| known))
+    let known = ledger.steps(door, base).last().map_or(base, |(_, known)| known);
+    *folded = Some((end, known));
+    Ok(known)
 }
 
 impl Awake<'_> {
@@ -255,25 +262,16 @@ impl Awake<'_> {
     }
 
     /// Whether the power was lost since there were so many records, whoever found out.
-    pub(crate) fn lost_power_since(&self, records: u64) -> Result<bool, CliError> {
-        let ledger = self.session.state();
-        let (_, base) = ledger.base(self.door).ok_or_else(journal::foreign)?;
-        // Of records that are no longer kept nobody knows.
-        let Some(known) = records.checked_sub(base.head.seq) else { return Ok(true) };
-        let known = usize::try_from(known).unwrap_or(usize::MAX);
-        Ok(ledger.records.iter().skip(known).any(is_power_loss))
+    pub(crate) const fn lost_power_since(&self, records: u64) -> bool {
+        self.known.started > records
     }
 
     fn append(&mut self, record: Record) -> Result<(), CliError> {
         self.session.append(record.to_bytes().as_ref()).map_err(told)?;
         self.known = self.known.then(self.door, &record);
+        *self.folded = Some((self.session.head(), self.known));
         Ok(())
     }
-}
-
-fn is_power_loss(record: &Record) -> bool {
-    let lost = Event::Clock(clock::Event::PowerLost);
-    matches!(record, Record::Keypad(record) if record.event == lost)
 }
 
 /// Real locks run on real time.
