@@ -44,11 +44,7 @@ pub(super) fn run(args: &Riders) -> Result<Answer, CliError> {
         riders["bulletin"]["revoked"],
         documents.len(),
     );
-    if let Some(left_out) = riders["bulletin"]["left_out"].as_u64().filter(|count| *count > 0) {
-        text.push_str(&format!(
-            "{WARN}look{WARN:#}  {left_out} more have no room in it and open until their time is over; a new generation of the lock ends all: doorstep lock provision\n"
-        ));
-    }
+    text.push_str(&warnings(&riders));
     if let Some(dir) = &args.dir {
         std::fs::create_dir_all(dir)
             .map_err(|error| CliError::io("make the directory", dir, &error))?;
@@ -59,6 +55,25 @@ pub(super) fn run(args: &Riders) -> Result<Answer, CliError> {
         }
     }
     Ok(Answer::new(riders, text))
+}
+
+/// What no bulletin can do at the moment, and what helps.
+fn warnings(riders: &Value) -> String {
+    let mut text = String::new();
+    let left_out = &riders["bulletin"]["left_out"];
+    for warning in riders["warnings"].as_array().into_iter().flatten() {
+        let told = match warning.as_str() {
+            Some("list_full") => format!(
+                "{left_out} more have no room in it and open until they are over; signed ones end with their key (doorstep pass rotate --ends-old now), those under the lock's own with its epoch (doorstep lock epoch), and all others are to be handed out anew"
+            ),
+            Some("journal_needed") => format!(
+                "{left_out} more are not in it, and no newer one can be made before the lock's journal came home: doorstep lock take-journal"
+            ),
+            other => other.unwrap_or_default().to_owned(),
+        };
+        text.push_str(&format!("{WARN}look{WARN:#}  {told}\n"));
+    }
+    text
 }
 
 pub(super) fn time_token(args: &TimeToken) -> Result<Answer, CliError> {
@@ -80,4 +95,21 @@ pub(super) fn time_token(args: &TimeToken) -> Result<Answer, CliError> {
 
 fn fill(path: &std::path::Path, document: &Value) -> Result<(), CliError> {
     NewFile::make(path)?.fill(&from_base64url(document.as_str().unwrap_or_default())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::warnings;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_bulletin_cannot_do_is_told_with_what_helps() {
+        let riders = |warnings: &[&str]| json!({"bulletin": {"left_out": 3}, "warnings": warnings});
+        assert_eq!(warnings(&riders(&[])), "");
+        let full = warnings(&riders(&["list_full"]));
+        assert!(full.contains("3 more") && full.contains("pass rotate --ends-old now"), "{full}");
+        assert!(!full.contains("provision"), "signed passes outlive it: {full}");
+        let stuck = warnings(&riders(&["journal_needed"]));
+        assert!(stuck.contains("take-journal") && !stuck.contains("room"), "{stuck}");
+    }
 }

@@ -111,7 +111,7 @@ pub(in crate::commands) fn truth(revocation: &Value) -> String {
         }
         Some("when_provisioned") => "opens until the lock is given its new bundle".to_owned(),
         Some("at_expiry") => {
-            "opens until its time is over; its lock's bulletin has no room for it".to_owned()
+            "opens until its time is over; its lock's bulletin cannot take it (doorstep pass riders says why)".to_owned()
         }
         other => other.unwrap_or("unknown").to_owned(),
     }
