@@ -200,6 +200,39 @@ fn a_revoked_pass_is_stopped_by_the_list_that_the_next_guest_brought() {
 }
 
 #[test]
+fn a_booking_that_moves_takes_the_guests_pass_along() {
+    let harbour = Harbour::open();
+    let add = ["booking", "add", "Court 3", "--from", "+0m", "--for", "1h"];
+    let access = ["--access", "pass", "--collect"];
+    let booking = harbour.shop.must(&[&add[..], &access].concat()).json;
+    let guest = harbour.guest();
+    let collected = harbour.collect(&guest, booking["passes"][0]["ticket"].as_str().unwrap());
+    assert_eq!(collected.status, 0, "{}", collected.stderr);
+    let before = guest.ids();
+    let _lock = harbour.listen("court");
+    opened(&harbour.tap(&guest, &[]));
+    let id = booking["id"].as_str().unwrap();
+    let moved = ["booking", "change", id, "--from", "+5m", "--for", "2h"];
+    let moved = harbour.shop.must(&moved).json["passes"][1].clone();
+    // Its news, with the journal of that opening, still come under the old id.
+    let synced = guest.must(&["sync"]).json["servers"][0]["passes"][0].clone();
+    assert_eq!((&synced["state"], &synced["successor"]), (&json!("revoked"), &moved["id"]));
+    assert_eq!(guest.ids(), [moved["id"].as_str().unwrap()], "in its place");
+    assert_ne!(guest.ids(), before);
+    let held = guest.must(&["list"]).json["passes"][0].clone();
+    assert_eq!((&held["label"], &held["until"]), (&json!("Court 3"), &moved["until"]));
+    harbour.shop.advance("90m");
+    let tapped = harbour.tap(&guest, &[]);
+    opened(&tapped);
+    assert!(brought(&tapped).contains(&pair("bulletin", "taken")), "{}", tapped.json);
+    let synced = guest.must(&["sync"]).json["servers"][0]["passes"][0].clone();
+    assert_eq!((&synced["state"], &synced["successor"]), (&json!("issued"), &Value::Null));
+    harbour.shop.must(&["booking", "cancel", id]);
+    guest.must(&["sync"]);
+    assert_eq!(guest.must(&["list"]).json["passes"][0]["state"], "revoked");
+}
+
+#[test]
 fn keys_come_to_the_lock_with_the_pass_that_needs_them() {
     let harbour = Harbour::open();
     let _lock = harbour.listen("court");

@@ -175,6 +175,7 @@ pub(crate) fn issue(
         created_at: now,
         under: None,
         revoked_at: None,
+        successor: None,
     };
     if let Some(lock) = place.lock().filter(|_| pass.is_counted()) {
         require_room(connection, lock, &window)?;

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::http::problem::{Code, Problem};
 use crate::ids::{make_token, symbols};
 use crate::keys::Keys;
-use crate::store::passes::Pass;
+use crate::store::passes::{Pass, key_bytes};
 use crate::utc;
 use doorstep::throttle::{Bucket, Pace};
 use doorstep::time::Timestamp;
@@ -23,11 +23,16 @@ pub(crate) fn make_ticket(context: &Context) -> Zeroizing<String> {
     Zeroizing::new(context.with_rng(|rng| make_token(&prefix, rng)))
 }
 
-/// The token of a pass that was collected; `None` before.
+/// The token of a pass that is a phone's; `None` before one collected it, and of a bearer pass. It is handed
+/// out where a pass is collected, or took the place of one that was.
 pub(crate) fn token(keys: &Keys, pass: &Pass) -> Option<Zeroizing<String>> {
-    let (ticket, _) = (pass.ticket.as_ref()?, pass.collected_at?);
+    let holder = pass.holder.as_ref()?;
+    let secret = match &pass.ticket {
+        Some(ticket) => ticket.as_slice(),
+        None => key_bytes(holder),
+    };
     let mut bytes = Zeroizing::new([0; 16]);
-    let info = [b"doorstep/wallet-token/v1".as_slice(), pass.id.as_bytes(), ticket];
+    let info = [b"doorstep/wallet-token/v1".as_slice(), pass.id.as_bytes(), secret];
     let key = Hkdf::<Sha256>::new(None, keys.pepper().expose());
     // 16 bytes are less than one block, which HKDF never refuses.
     key.expand_multi_info(&info, bytes.as_mut()).ok()?;

@@ -7,7 +7,7 @@ use super::{Wallet, key};
 use crate::client::Client;
 use crate::error::CliError;
 use crate::text::{base64url, from_base64url, parse_time, safe};
-use doorstep::pass::claims::Audience;
+use doorstep::pass::claims::{Audience, HolderKey};
 use doorstep::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -51,20 +51,26 @@ pub(crate) fn collect(
     let holder = wallet.key.public();
     let body = json!({ "ticket": *ticket.0, "holder": key::text(&holder) });
     let answer = Client::anonymous(server).post("/v1/wallet/collect", &body)?;
+    let held = given(&answer, server, &holder)?;
+    Ok(Collected { held, riders: documents(&answer["riders"])? })
+}
+
+/// A pass for the phone with this key, and its token, as a service gives them.
+fn given(answer: &Value, server: &str, holder: &HolderKey) -> Result<HeldPass, CliError> {
     let pass = &answer["pass"];
     let document = Zeroizing::new(from_base64url(word(pass, "document")?)?);
     let label = pass["lock"]["label"].as_str().map(safe);
     let source = Source {
         server: server.trim_end_matches('/').to_owned(),
-        token: Zeroizing::new(word(&answer, "token")?.to_owned()),
+        token: Zeroizing::new(word(answer, "token")?.to_owned()),
     };
-    let told = told(pass, key::text(&holder))?;
+    let told = told(pass, key::text(holder))?;
     let held = HeldPass::collected(document, label, source, told);
     let held = held.map_err(|bad| unusable(&bad))?;
-    if held.id_text() != word(pass, "id")? || held.holder() != Some(&holder) {
+    if held.id_text() != word(pass, "id")? || held.holder() != Some(holder) {
         return Err(bad_answer("the pass is not the one that it says"));
     }
-    Ok(Collected { held, riders: documents(&answer["riders"])? })
+    Ok(held)
 }
 
 /// What the service says of a pass, since the phone cannot read every kind.
@@ -91,6 +97,8 @@ pub(crate) struct Question {
     /// The id of the pass.
     pub(crate) id: String,
     pub(crate) source: Source,
+    /// Whose the pass is, and what takes its place.
+    pub(crate) holder: Option<HolderKey>,
     /// The lock that it is about, and whether the service has to be told.
     pub(crate) lock: Option<String>,
     pub(crate) says_lock: bool,
@@ -104,6 +112,8 @@ pub(crate) struct News {
     pub(crate) state: String,
     /// The pass, made anew.
     pub(crate) document: Option<Zeroizing<Vec<u8>>>,
+    /// The pass that took its place.
+    pub(crate) successor: Option<HeldPass>,
     pub(crate) riders: Vec<Vec<u8>>,
     pub(crate) time_token: Option<Vec<u8>>,
     /// What became of the journal that was sent.
@@ -124,6 +134,7 @@ impl Question {
         Some(Self {
             id: held.id_text(),
             source: held.source()?.clone(),
+            holder: held.holder().copied(),
             lock: lock.map(str::to_owned),
             says_lock: held.group().is_some(),
             time_nonce: None,
@@ -149,10 +160,16 @@ impl Question {
         Ok(News {
             state: safe(word(&answer, "state")?),
             document: document.map(Zeroizing::new),
+            successor: self.successor(&answer["successor"])?,
             riders: documents(&answer["riders"])?,
             time_token: token,
             journal: delivery(&answer["journal"]),
         })
+    }
+
+    fn successor(&self, answer: &Value) -> Result<Option<HeldPass>, CliError> {
+        let holder = self.holder.as_ref().filter(|_| answer.is_object());
+        holder.map(|holder| given(answer, &self.source.server, holder)).transpose()
     }
 }
 
@@ -208,6 +225,9 @@ pub(crate) fn learn(wallet: &mut Wallet, question: &Question, news: News) {
         if let Some(document) = news.document {
             held.renew(document);
         }
+    }
+    if let Some(successor) = news.successor {
+        wallet.replace(&question.id, successor);
     }
     if let Some(lock) = &question.lock {
         wallet.carried.take_riders(server, lock, news.riders);

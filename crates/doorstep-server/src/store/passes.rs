@@ -60,6 +60,8 @@ pub(crate) struct Pass {
     pub(crate) created_at: Timestamp,
     pub(crate) under: Option<Under>,
     pub(crate) revoked_at: Option<Timestamp>,
+    /// The pass that took its place, by `seq`.
+    pub(crate) successor: Option<i64>,
 }
 
 impl Pass {
@@ -103,7 +105,8 @@ pub(crate) fn insert(connection: &Connection, new: &Pass) -> Result<i64, StoreEr
     Ok(connection.last_insert_rowid())
 }
 
-const fn key_bytes(key: &HolderKey) -> &[u8] {
+/// A holder's key as it is stored.
+pub(crate) const fn key_bytes(key: &HolderKey) -> &[u8] {
     match key {
         HolderKey::Ed25519(bytes) => bytes,
         HolderKey::P256(bytes) => bytes,
@@ -120,7 +123,7 @@ pub(crate) fn has_prefix(connection: &Connection, prefix: [u8; 4]) -> Result<boo
 const COLUMNS: &str =
     "seq, id, kind, lock, lock_group, booking, reference, from_at, until_at, holder,
      ticket, collected_at, uses, lasts, exact, passage, algorithm, created_at, pass_key,
-     lock_generation, epoch, revoked_at FROM passes";
+     lock_generation, epoch, revoked_at, successor FROM passes";
 
 pub(crate) fn find(connection: &Connection, id: &PassId) -> Result<Option<Pass>, StoreError> {
     let sql = format!("SELECT {COLUMNS} WHERE id = ?1");
@@ -258,6 +261,30 @@ pub(crate) fn revoke(connection: &Connection, seq: i64, now: Timestamp) -> Resul
     Ok(())
 }
 
+/// Another pass took the place of this one.
+pub(crate) fn replace(connection: &Connection, seq: i64, successor: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE passes SET successor = ?2 WHERE seq = ?1")?
+        .execute([seq, successor])?;
+    Ok(())
+}
+
+/// The last of the passes that took each other's place after this one; `None` if none did.
+pub(crate) fn last_successor(
+    connection: &Connection,
+    pass: &Pass,
+) -> Result<Option<Pass>, StoreError> {
+    let Some(mut next) = pass.successor else { return Ok(None) };
+    loop {
+        let successor = at(connection, next)?;
+        // Each was made after the one that it replaces.
+        match successor.successor.filter(|later| *later > next) {
+            Some(later) => next = later,
+            None => return Ok(Some(successor)),
+        }
+    }
+}
+
 fn select(
     connection: &Connection,
     sql: &str,
@@ -317,6 +344,7 @@ fn read(row: &Row<'_>) -> Result<Pass, StoreError> {
         created_at: row.get::<_, At>(17)?.0,
         under,
         revoked_at: row.get::<_, Option<At>>(21)?.map(|at| at.0),
+        successor: row.get(22)?,
     })
 }
 

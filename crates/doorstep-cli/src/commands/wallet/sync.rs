@@ -6,6 +6,7 @@ use crate::error::CliError;
 use crate::output::{Answer, GOOD, WARN};
 use crate::refused::Stop;
 use crate::wallet::Vault;
+use crate::wallet::pass::HeldPass;
 use crate::wallet::service::{Delivery, News, Question, learn, questions};
 use serde_json::{Value, json};
 
@@ -80,8 +81,12 @@ impl Synced {
         self.passes.push(json!({
             "id": question.id, "lock": question.lock, "state": news.state,
             "riders": news.riders.len(), "time": news.time_token.is_some(), "journal": journal,
+            "successor": news.successor.as_ref().map(HeldPass::id_text),
         }));
         let mut line = format!("{}: {}", question.id, news.state);
+        if let Some(successor) = &news.successor {
+            line.push_str(&format!("; {} takes its place", successor.id_text()));
+        }
         if news.time_token.is_some() {
             line.push_str("; the time for its lock");
         }

@@ -83,6 +83,8 @@ CREATE TABLE passes (
     lock_generation INTEGER,
     epoch           INTEGER,
     revoked_at      INTEGER,
+    -- The pass that took its place when its booking moved.
+    successor       INTEGER REFERENCES passes (seq),
     CHECK ((lock IS NULL) <> (lock_group IS NULL)),
     CHECK (collected_at IS NULL OR ticket IS NOT NULL)
 ) STRICT;

@@ -44,10 +44,16 @@ impl<'a> Passes<'a> {
         Ok(given.transpose()?.into_iter().collect())
     }
 
-    /// Revokes the passes of a booking that stand, and gives each of them anew for its window of now.
+    /// Revokes the passes of a booking that stand, and gives each of them anew for its window of now. Phones
+    /// that collected one are handed its successor as they sync.
     pub(super) fn move_to(&self, booking: &Booking) -> Result<Vec<Issued>, Problem> {
         let revoked = self.revoke(booking)?;
-        revoked.iter().map(|pass| self.give(booking, &Terms::of(pass))).collect()
+        let again = |pass: &stored::Pass| {
+            let issued = self.give(booking, &Terms::of(pass))?;
+            stored::replace(self.connection, pass.seq, issued.pass.seq)?;
+            Ok(issued)
+        };
+        revoked.iter().map(again).collect()
     }
 
     /// Revokes the passes of a booking that stand.

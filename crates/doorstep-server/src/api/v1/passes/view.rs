@@ -57,6 +57,8 @@ pub(crate) struct PassView {
     uses_seen: u64,
     /// What is true of a revoked pass.
     revocation: Option<PassRevocationView>,
+    /// The id of the pass that took its place when its booking was moved.
+    successor: Option<String>,
     /// Why it may not open. `clock_unset`, `after_fails_on`, `epoch_pending`, `epoch_behind`: as with bookings.
     /// `key_not_at_lock`: a lock is not known to have the key of this pass; a phone that brings it the riders opens
     /// with it. `key_ends_first`: the key ends before the pass. `hand_out_anew`: the document that was handed out
@@ -166,6 +168,7 @@ impl PassView {
             Some(at) => Some(pass_revocation::truth(connection, pass, at, place, now)?.into()),
             None => None,
         };
+        let successor = pass.successor.map(|next| passes::at(connection, next)).transpose()?;
         let warnings = match state {
             "waiting" | "issued" => warnings::of(connection, pass, place, now)?,
             _ => Vec::new(),
@@ -189,6 +192,7 @@ impl PassView {
             first_used_at: used.first.map(Utc),
             uses_seen: used.times,
             revocation,
+            successor: successor.map(|next| hex::encode(next.id.as_bytes())),
             warnings,
             document: None,
             text: None,

@@ -1,17 +1,15 @@
 //! Hands a pass to the phone that shows its ticket first.
 
 use super::documents;
-use crate::api::v1::passes::view::UsesView;
+use super::phone_pass::PhonePass;
 use crate::context::Context;
 use crate::http::auth::hash;
-use crate::http::base64url::write;
 use crate::http::extract::{ApiJson, secret_text};
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::passes::{self, Place};
-use crate::store::locks::Lock;
-use crate::store::passes as stored;
+use crate::store::passes::{self as stored, Pass};
 use crate::utc::Utc;
-use crate::{hex, holder_key, riders, wallet};
+use crate::{holder_key, riders, wallet};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -60,40 +58,6 @@ impl Drop for CollectedPass {
     }
 }
 
-/// A pass as a phone keeps it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct PhonePass {
-    id: String,
-    /// In base64url.
-    document: String,
-    kind: &'static str,
-    /// Always false: the pass is worth nothing without the phone's key.
-    bearer: bool,
-    from: Utc,
-    until: Utc,
-    uses: UsesView,
-    lasts_seconds: Option<u32>,
-    /// The lock that it opens.
-    lock: Option<PhoneLock>,
-    /// The group whose locks it opens.
-    group: Option<String>,
-}
-
-/// A lock as a phone finds it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct PhoneLock {
-    /// What it calls itself.
-    name: String,
-    /// What people call it.
-    label: String,
-}
-
-impl From<&Lock> for PhoneLock {
-    fn from(lock: &Lock) -> Self {
-        Self { name: lock.pass_name.as_str().to_owned(), label: lock.name.clone() }
-    }
-}
-
 /// Collects a pass. A ticket is good once, until the pass is over; shown again with the same key it is answered
 /// again, so that an answer that was lost loses no pass.
 #[utoipa::path(post, path = "/v1/wallet/collect", tag = "wallet", operation_id = "collect_pass",
@@ -112,7 +76,9 @@ pub(crate) async fn handler(
     let now = context.now();
     let known =
         context.store.read(move |connection| stored::by_ticket(connection, &ticket)).await?;
-    let known = known.ok_or_else(invalid)?;
+    // A ticket that is good for another phone alone, or for none any more, is answered as an unknown one, however
+    // often: nothing tells that it is real, and nobody else's requests are counted as those of the pass's phone.
+    let known = known.filter(|pass| is_for(pass, &holder, now)).ok_or_else(invalid)?;
     context.wallets.take(known.seq, now)?;
     let inner = Arc::clone(&context);
     let collected = context
@@ -131,8 +97,7 @@ fn collect(
 ) -> Result<CollectedPass, Problem> {
     stored::collect(connection, seq, holder, now)?;
     let pass = stored::at(connection, seq)?;
-    let is_over = pass.revoked_at.is_some() || pass.window.until() <= now;
-    if pass.holder != Some(*holder) || is_over {
+    if !is_for(&pass, holder, now) {
         return Err(invalid());
     }
     let place = Place::of(connection, pass.place)?;
@@ -142,19 +107,14 @@ fn collect(
         None => Vec::new(),
     };
     let token = wallet::token(&context.keys, &pass).ok_or_else(invalid)?;
-    let pass = PhonePass {
-        id: hex::encode(pass.id.as_bytes()),
-        document: write(&document),
-        kind: pass.kind.as_str(),
-        bearer: pass.is_bearer(),
-        from: Utc(pass.window.from()),
-        until: Utc(pass.window.until()),
-        uses: pass.scope.uses.into(),
-        lasts_seconds: pass.lasts.map(std::num::NonZeroU32::get),
-        lock: place.lock().map(PhoneLock::from),
-        group: place.group.as_ref().map(|group| group.name.clone()),
-    };
+    let pass = PhonePass::of(&pass, &place, &document);
     Ok(CollectedPass { pass, token: token.to_string(), riders, server_time: Utc(now) })
+}
+
+/// Whether the phone with this key may have a pass: the first that asks, until the pass is over.
+fn is_for(pass: &Pass, holder: &HolderKey, now: Timestamp) -> bool {
+    let is_over = pass.revoked_at.is_some() || pass.window.until() <= now;
+    !is_over && pass.holder.is_none_or(|of| of == *holder)
 }
 
 /// The same for unknown, used, revoked and old ones: who has no good ticket learns nothing.
@@ -259,6 +219,25 @@ mod tests {
         assert_eq!((status, &problem["code"]), (429, &json!("throttled")));
         assert_eq!(collect(&server, &other["ticket"], &phone).await.0, 201, "others go on");
         server.clock.advance(6);
+        assert_eq!(collect(&server, &made["ticket"], &phone).await.0, 201);
+    }
+
+    #[tokio::test]
+    async fn who_has_another_phones_ticket_learns_nothing_and_takes_nothing_from_it() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let waiting = json!({"holder": "collect"});
+        let made = server.pass(&lock.id, "10:00", "11:00", waiting.clone()).await;
+        let revoked = server.pass(&lock.id, "10:00", "11:00", waiting).await;
+        server.revoke_pass(&revoked).await;
+        let (phone, thief) = (TestPhone::new(1), TestPhone::new(2));
+        assert_eq!(collect(&server, &made["ticket"], &phone).await.0, 201);
+        for ticket in [&made["ticket"], &revoked["ticket"]] {
+            for _ in 0..25 {
+                let (status, problem) = collect(&server, ticket, &thief).await;
+                assert_eq!((status, &problem["code"]), (401, &json!("ticket_invalid")));
+            }
+        }
         assert_eq!(collect(&server, &made["ticket"], &phone).await.0, 201);
     }
 

@@ -1,6 +1,7 @@
 //! What phones without an account may ask for: the pass that a ticket stands for, and what to bring to its lock.
 
 pub(crate) mod collect;
+mod phone_pass;
 pub(crate) mod sync;
 
 use crate::http::base64url::write;

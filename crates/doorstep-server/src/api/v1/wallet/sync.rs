@@ -2,6 +2,7 @@
 //! journal, which the phone carried home.
 
 use super::documents;
+use super::phone_pass::PhonePass;
 use crate::api::v1::locks::{journal, time_token};
 use crate::api::v1::passes::{find, view::state};
 use crate::context::Context;
@@ -20,7 +21,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// A phone that asks for news of a pass.
 #[derive(Deserialize, ToSchema)]
@@ -50,19 +51,36 @@ impl Drop for SyncPass {
 }
 
 /// News of a pass.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SyncedPass {
     /// `issued`, `revoked` or `expired`.
     state: &'static str,
     /// The pass, made anew under the keys of now, in base64url; null when it should open no more, or no key
     /// is left to sign it.
     document: Option<String>,
+    /// The pass that took the place of this one, when its booking was moved.
+    successor: Option<SuccessorPass>,
     /// What to bring to the lock, in base64url, in this order.
     riders: Vec<String>,
     /// The answer to the lock's question, in base64url.
     time_token: Option<String>,
     journal: Option<SyncedJournal>,
     server_time: Utc,
+}
+
+/// A pass that took the place of another, for the same phone.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SuccessorPass {
+    pass: PhonePass,
+    /// With this the phone asks for news of it.
+    #[schema(example = "pst_...")]
+    token: String,
+}
+
+impl Drop for SuccessorPass {
+    fn drop(&mut self) {
+        self.token.zeroize();
+    }
 }
 
 /// What became of a journal.
@@ -121,23 +139,24 @@ pub(crate) async fn handler(
     let inner = Arc::clone(&context);
     let job = move |connection: &Connection| {
         let pass = stored::at(connection, seq)?;
-        let document = anew(connection, &inner, &pass, now)?;
-        let state = state(&pass, now);
-        let Some(at) = at else { return Ok((state, document, Vec::new(), None)) };
+        let mut news = SyncedPass {
+            state: state(&pass, now),
+            document: anew(connection, &inner, &pass, now)?.map(|document| write(&document)),
+            successor: successor(connection, &inner, &pass, now)?,
+            riders: Vec::new(),
+            time_token: None,
+            journal: None,
+            server_time: Utc(now),
+        };
+        let Some(at) = at else { return Ok(news) };
         let lock = crate::store::locks::at(connection, at)?;
-        let riders = riders::make(connection, &inner, &lock, now)?;
+        news.riders = documents(&riders::make(connection, &inner, &lock, now)?);
         let token = nonce.map(|nonce| riders::token(connection, &inner, &lock, nonce, now));
-        Ok::<_, Problem>((state, document, documents(&riders), token.transpose()?))
+        news.time_token = token.transpose()?.map(|token| write(&token));
+        Ok::<_, Problem>(news)
     };
-    let (state, document, riders, time_token) = context.store.write(job).await?;
-    Ok(Json(SyncedPass {
-        state,
-        document,
-        riders,
-        time_token: time_token.map(|token| write(&token)),
-        journal,
-        server_time: Utc(now),
-    }))
+    let news = context.store.write(job).await?;
+    Ok(Json(SyncedPass { journal, ..news }))
 }
 
 /// The pass, if it is to open, under the keys of now: those that it was collected under may have ended.
@@ -146,16 +165,35 @@ fn anew(
     context: &Context,
     pass: &Pass,
     now: Timestamp,
-) -> Result<Option<String>, Problem> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, Problem> {
     if state(pass, now) != "issued" {
         return Ok(None);
     }
     let place = Place::of(connection, pass.place)?;
     match passes::document(connection, context, pass, &place, now) {
-        Ok(document) => Ok(Some(write(&document))),
+        Ok(document) => Ok(Some(document)),
         Err(problem) if problem.code() == Code::NoSuchKey => Ok(None),
         Err(problem) => Err(problem),
     }
+}
+
+/// The pass that took the place of this one, if it is to open: it has the same holder, whose token was shown.
+fn successor(
+    connection: &Connection,
+    context: &Context,
+    pass: &Pass,
+    now: Timestamp,
+) -> Result<Option<SuccessorPass>, Problem> {
+    let Some(next) = stored::last_successor(connection, pass)? else { return Ok(None) };
+    if next.holder != pass.holder {
+        return Ok(None);
+    }
+    let document = anew(connection, context, &next, now)?;
+    let token = wallet::token(&context.keys, &next);
+    let (Some(document), Some(token)) = (document, token) else { return Ok(None) };
+    let place = Place::of(connection, next.place)?;
+    let pass = PhonePass::of(&next, &place, &document);
+    Ok(Some(SuccessorPass { pass, token: token.to_string() }))
 }
 
 /// The lock before which the phone stands.
@@ -316,6 +354,43 @@ mod tests {
         assert_eq!(sync(&server, &got, json!({})).await.1["state"], "revoked");
         server.clock.set(seconds("11:00"));
         assert_eq!(sync(&server, &other, json!({})).await.1["state"], "expired");
+    }
+
+    #[tokio::test]
+    async fn a_phone_is_handed_the_pass_that_its_booking_has_after_it_moved() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let terms = json!({"access": "pass", "holders": 2, "pass": {"holder": "collect"}});
+        let (_, booking) = server.try_book(&lock.id, "10:00", "11:00", terms).await;
+        let (phone, other) = (TestPhone::new(1), TestPhone::new(2));
+        let got = collected(&server, &booking["passes"][0], &phone).await;
+        assert_eq!(sync(&server, &got, json!({})).await.1["successor"], Value::Null);
+        // Moved twice while the phone asked nothing: it needs the last one alone.
+        for from in ["10:10", "10:20"] {
+            let to = json!({"from": at(from), "until": at("11:00")});
+            server.to_booking(&booking, "change", to).await;
+        }
+        let (status, news) = sync(&server, &got, json!({})).await;
+        assert_eq!((status, &news["state"]), (200, &json!("revoked")), "{news}");
+        let next = &news["successor"];
+        assert_eq!(next["pass"]["from"], at("10:20"), "{news}");
+        assert_eq!(next["pass"]["lock"], got["pass"]["lock"]);
+        lock.tap_with(&phone, &next["pass"], seconds("10:20")).unwrap();
+        assert!(lock.clone().tap_with(&other, &next["pass"], seconds("10:20")).is_err());
+        // Its token is its own, and hands on what follows.
+        assert_ne!(next["token"], got["token"]);
+        assert_eq!(sync(&server, next, json!({})).await.1["state"], "issued");
+        let mixed = json!({"pass": next["pass"], "token": got["token"]});
+        assert_eq!(sync(&server, &mixed, json!({})).await.0, 401);
+        let to = json!({"from": at("10:30"), "until": at("11:00")});
+        server.to_booking(&booking, "change", to).await;
+        for asked in [&got, next] {
+            let (_, news) = sync(&server, asked, json!({})).await;
+            assert_eq!(news["successor"]["pass"]["from"], at("10:30"));
+        }
+        server.to_booking(&booking, "cancel", json!({})).await;
+        let (_, news) = sync(&server, &got, json!({})).await;
+        assert_eq!((&news["state"], &news["successor"]), (&json!("revoked"), &Value::Null));
     }
 
     #[tokio::test]
