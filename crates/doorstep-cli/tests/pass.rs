@@ -178,6 +178,53 @@ fn a_booking_gives_a_pin_a_pass_or_both() {
 }
 
 #[test]
+fn guests_are_told_of_their_pass_as_of_their_pin() {
+    let shop = court(&[]);
+    let book = |hour: &str, words: &[&str]| {
+        let add = ["booking", "add", "Court 3", "--from", hour, "--for", "1h"];
+        shop.must(&[&add, words].concat()).json
+    };
+    let message = |booking: &str, holder: &str| {
+        told(&shop, &["booking", "message", booking, "--holder", holder])
+    };
+    let dp1 =
+        |message: &str| message.lines().find(|line| line.starts_with("DP1:")).map(str::to_owned);
+    let pass = book("12:00", &["--access", "pass", "--holders", "2"]);
+    let id = pass["id"].as_str().unwrap();
+    let (first, second) = (dp1(&message(id, "0")).unwrap(), dp1(&message(id, "1")).unwrap());
+    assert_ne!(first, second);
+    assert_eq!(tap(&shop, &first).outcome(), "granted");
+    // After a change each is told of the one that took the place of his own.
+    let change = ["booking", "change", id, "--from", "12:00", "--for", "2h"];
+    let moved = shop.must(&change).json;
+    shop.must(&["pass", "revoke", moved["passes"][2]["id"].as_str().unwrap()]);
+    let gone = shop.run(&["booking", "message", id]);
+    assert!(gone.status == 1 && gone.stderr.contains("revoked"), "{}", gone.stderr);
+    let again = dp1(&message(id, "1")).unwrap();
+    assert_eq!(tap(&shop, &again).outcome(), "granted");
+    assert!(![first, second].contains(&again));
+    let nobody = shop.run(&["booking", "message", id, "--holder", "2"]);
+    assert!(nobody.stderr.contains("no holder 2"), "{}", nobody.stderr);
+    let both = book("15:00", &["--access", "both"]);
+    let text = message(both["id"].as_str().unwrap(), "0");
+    assert!(text.contains("Your code: ") && dp1(&text).is_some(), "{text}");
+    // A ticket is not kept.
+    let waiting = book("16:00", &["--access", "both", "--collect"]);
+    let text = message(waiting["id"].as_str().unwrap(), "0");
+    assert!(text.contains("Your code: ") && text.contains("ticket"), "{text}");
+    assert!(!text.contains("pas_"), "{text}");
+    let waiting = book("17:00", &["--access", "pass", "--collect"]);
+    let id = waiting["id"].as_str().unwrap();
+    let refused = shop.run(&["booking", "message", id]);
+    assert_eq!(refused.status, 1);
+    let hint = format!("pass issue --booking {id} --collect");
+    assert!(refused.stderr.contains(&hint), "{}", refused.stderr);
+    // What the hint says works.
+    shop.must(&["pass", "revoke", waiting["passes"][0]["id"].as_str().unwrap()]);
+    assert!(shop.must(&["pass", "issue", "--booking", id, "--collect"]).json["ticket"].is_string());
+}
+
+#[test]
 fn one_pass_opens_all_locks_of_its_group() {
     let shop = Shop::open();
     for name in ["Gate", "Court 1"] {

@@ -1,5 +1,6 @@
 //! `doorstep booking`: who may open a lock and when, over the server's API.
 
+mod message;
 mod show;
 
 use super::Connection;
@@ -232,9 +233,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Message { of, holder } => {
             let client = of.place.connection.open()?;
             let booking = client.get(&of.path(""))?;
-            let lock = booking["lock"].as_str().unwrap_or_default();
-            let lock = client.get(&format!("/v1/locks/{}", escape(lock)))?;
-            show::message(&booking, &lock, *holder, &zone(of.place.zone.as_deref())?)
+            message::message(&client, &booking, *holder, &zone(of.place.zone.as_deref())?)
         }
     }
 }

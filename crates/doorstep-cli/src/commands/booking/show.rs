@@ -1,4 +1,4 @@
-//! A booking as staff read it, and as its guest does.
+//! A booking as staff read it.
 
 use super::Place;
 use crate::commands::pass::truth as pass_truth;
@@ -7,7 +7,7 @@ use crate::output::{Answer, BOLD, DIM, WARN};
 use crate::text::{span_face, time_of, zone};
 use doorstep::time::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(super) fn answer(booking: Value, place: &Place) -> Result<Answer, CliError> {
     answer_in(booking, &zone(place.zone.as_deref())?)
@@ -128,40 +128,4 @@ fn truth(revoked: &Value) -> String {
 /// The window in which its PINs open.
 pub(super) fn opens(booking: &Value) -> Result<(Timestamp, Timestamp), CliError> {
     Ok((time_of(&booking["opens_from"])?, time_of(&booking["opens_until"])?))
-}
-
-/// The message for one holder.
-pub(super) fn message(
-    booking: &Value,
-    lock: &Value,
-    number: u8,
-    zone: &TimeZone,
-) -> Result<Answer, CliError> {
-    if booking["state"] == "cancelled" {
-        return Err(CliError::new(
-            "this booking was cancelled, so there is nothing to tell its guest",
-        ));
-    }
-    let mut holders = booking["holders"].as_array().into_iter().flatten();
-    let holder = holders.find(|holder| holder["holder"] == number).ok_or_else(|| {
-        CliError::new(format!("this booking has no holder {number}"))
-            .hint("doorstep booking show lists them; doorstep booking friend adds one")
-    })?;
-    let (from, until) = (time_of(&booking["from"])?, time_of(&booking["until"])?);
-    let word = |name: &str| holder[name].as_str().unwrap_or_default();
-    let name = lock["name"].as_str().unwrap_or_default();
-    let once = if booking["once"] == true { " It opens once." } else { "" };
-    let before = booking["revocations"].as_array().into_iter().flatten();
-    let again = if before.into_iter().any(|old| old["holder"] == number) {
-        " It replaces the code that you were sent before."
-    } else {
-        ""
-    };
-    let text = format!(
-        "{name}: {}\nYour code: {}, then Enter.{once}{again}\nIf the keypad says wait, type this instead: {}\n",
-        span_face(from, until, zone),
-        word("pin_spaced"),
-        word("long_form_spaced"),
-    );
-    Ok(Answer::new(json!({ "booking": booking["id"], "holder": number, "text": text }), text))
 }
