@@ -96,12 +96,19 @@ fn granted_until(lock: &Lock, end: Timestamp) -> Option<Timestamp> {
     (!goes_on(lock)).then(|| end.later(MAX_UNCERTAINTY.saturating_mul(2)))
 }
 
-/// The earliest end of a pass that may not be over by now, by the time or by what the lock's journal told.
+/// The earliest end of a pass that may not be over by now, by the time, by what the lock's journal told, or by
+/// the bundle that it has or will have: no lock goes back behind the time of its bundle.
 pub(crate) fn pass_not_over(lock: &Lock, now: Timestamp) -> Result<Timestamp, StoreError> {
     let zero = Timestamp::from_seconds(0);
     let by_time = pass_over_at(lock, zero).map_or(zero, |after| now.earlier(after.seconds()));
-    let floor = last(lock)?.map_or(zero, |state| state.keypad.belief().floor());
+    let told = last(lock)?.map_or(zero, |state| state.keypad.belief().floor());
+    let floor = told.max(lock.provisioned_at);
     Ok(by_time.max(floor.earlier(GRACE)))
+}
+
+/// Whether the lock may still have the bundle before its last one: no journal showed that it has this one.
+pub(crate) const fn is_unconfirmed(lock: &Lock) -> bool {
+    lock.generation > 1 && lock.state.is_none()
 }
 
 /// The epochs in which a lock may be, that of its last journal first.

@@ -76,8 +76,12 @@ fn at_lock(
     }
     let until = pass.window.until();
     if until <= lock_state::pass_not_over(lock, now)? {
-        let over = lock_state::pass_over_at(lock, until);
-        return Ok(done(over.filter(|over| *over <= now).unwrap_or(now)));
+        let over = lock_state::pass_over_at(lock, until).filter(|over| *over <= now);
+        if over.is_none() && lock_state::is_unconfirmed(lock) {
+            // Over for the bundle that was made; the one before it may be at the door.
+            return Ok(Truth { takes_effect: TakesEffect::WhenProvisioned, done_at: None });
+        }
+        return Ok(done(over.unwrap_or(now)));
     }
     if !bulletins::may_open(connection, lock, pass)? {
         return Ok(done(revoked_at));
@@ -266,6 +270,44 @@ mod tests {
         ] {
             assert!(seen.get(what).is_some_and(|times| *times > 3), "{what}: {seen:?}");
         }
+    }
+
+    /// A lock that goes on without power may open late for what is over, but not before the time of its bundle.
+    #[tokio::test]
+    async fn what_was_over_before_the_bundle_was_made_takes_no_place_of_a_list() {
+        let server = TestServer::new().await;
+        let body = json!({"site": "s", "name": "1", "profile": {"kind": "courts"},
+            "after_power_loss": "trust_90min"});
+        let lock = server.lock_with(body).await;
+        let mut dead = Vec::new();
+        for _ in 0..48 {
+            dead.push(server.pass(&lock.id, "08:00", "09:00", json!({})).await);
+        }
+        let live = server.pass(&lock.id, "12:00", "13:00", json!({})).await;
+        for pass in &dead {
+            server.revoke_pass(pass).await;
+        }
+        server.clock.set(seconds("12:00"));
+        let full = server.riders(&lock.id).await;
+        assert_eq!(full["bulletin"]["revoked"], 48, "no journal, and the bundle is older");
+        let (_, made) = server.post(&format!("/v1/locks/{}/provision", lock.id), json!({})).await;
+        server.revoke_pass(&live).await;
+        let riders = server.riders(&lock.id).await;
+        assert_eq!(riders["bulletin"], json!({"sequence": 2, "revoked": 1, "left_out": 0}));
+        let said = server.shown_pass(&dead[0]).await["revocation"].clone();
+        assert_eq!(
+            (&said["takes_effect"], &said["done_at"]),
+            (&json!("when_provisioned"), &Value::Null)
+        );
+        assert_eq!(lock.refuses_pass(&dead[0], seconds("08:30")), None, "as late as that");
+        let mut new = TestLock::install(&made, server.now());
+        assert_eq!(new.refuses_pass(&dead[0], server.now()), Some("expired"));
+        new.without_power_until(server.now() + 3600);
+        assert_eq!(new.refuses_pass(&dead[0], server.now() + 3600), Some("expired"));
+        assert_eq!(new.bring_riders(&riders["documents"], server.now() + 3600), 1);
+        new.bring_home(&server).await;
+        let said = server.shown_pass(&dead[0]).await["revocation"].clone();
+        assert_eq!((&said["takes_effect"], said["done_at"].is_string()), (&json!("now"), true));
     }
 
     #[tokio::test]
