@@ -59,7 +59,8 @@ fn wanted(connection: &Connection, lock: &Lock, now: Timestamp) -> Result<Vec<Pa
     let since = lock_state::pass_not_over(lock, now)?;
     let mut all = passes::revoked(connection, lock.seq, since)?;
     // A lock that was provisioned anew has forgotten what was used up before.
-    all.extend(passes::spent_before(connection, lock, since)?);
+    let before = passes::used_before(connection, lock, since)?.into_iter();
+    all.extend(before.filter(|(pass, used)| used.is_up(pass, now)).map(|(pass, _)| pass));
     let mut wanted = Vec::new();
     for pass in all {
         if may_open(connection, lock, &pass)? {
@@ -67,6 +68,21 @@ fn wanted(connection: &Connection, lock: &Lock, now: Timestamp) -> Result<Vec<Pa
         }
     }
     Ok(wanted)
+}
+
+/// The passes whose uses a lock that was provisioned anew has forgotten, though they are not used up: no list can
+/// say that. The lock counts them from 0 again, and their time begins with their next use.
+pub(crate) fn forgotten(
+    connection: &Connection,
+    lock: &Lock,
+    now: Timestamp,
+) -> Result<Vec<Pass>, StoreError> {
+    let since = lock_state::pass_not_over(lock, now)?;
+    let before = passes::used_before(connection, lock, since)?.into_iter();
+    // Those under the lock's own keys ended with them.
+    let forgotten =
+        before.filter(|(pass, used)| pass.kind == Kind::Signed && !used.is_up(pass, now));
+    Ok(forgotten.map(|(pass, _)| pass).collect())
 }
 
 /// Whether a lock may open for a pass whose window is not over: it was handed out, is not used up there, and

@@ -310,6 +310,45 @@ mod tests {
         assert_eq!((&said["takes_effect"], said["done_at"].is_string()), (&json!("now"), true));
     }
 
+    /// Of several uses and of time from the first use, a list can only say that they are over.
+    #[tokio::test]
+    async fn a_pass_whose_time_ran_out_before_is_named_and_one_used_in_part_is_told_of() {
+        let server = TestServer::new().await;
+        let mut old = server.lock("1", json!({"kind": "courts"})).await;
+        let hour = server.pass(&old.id, "10:00", "18:00", json!({"lasts_minutes": 60})).await;
+        let day = server.pass(&old.id, "10:00", "18:00", json!({"lasts_minutes": 240})).await;
+        let thrice = server.pass(&old.id, "10:00", "18:00", json!({"uses": 3})).await;
+        let once = server.pass(&old.id, "10:00", "18:00", json!({"uses": "once"})).await;
+        let fresh = server.pass(&old.id, "10:00", "18:00", json!({"uses": 3})).await;
+        let ten = seconds("10:00");
+        server.clock.set(ten);
+        for pass in [&hour, &day, &thrice, &thrice, &once] {
+            old.tap(pass, ten).unwrap();
+        }
+        server.clock.set(seconds("12:00"));
+        assert_eq!(old.refuses_pass(&hour, server.now()), Some("expired"));
+        old.bring_home(&server).await;
+        let (_, made) = server.post(&format!("/v1/locks/{}/provision", old.id), json!({})).await;
+        let anew = json!([day["id"], thrice["id"]]);
+        assert_eq!(made["passes_begin_anew"], anew, "what was up, or not used at all, is not told");
+        let mut new = TestLock::install(&made, server.now());
+        let riders = server.riders(&new.id).await;
+        assert_eq!(riders["bulletin"]["revoked"], 2, "the one of an hour, and the single use");
+        assert_eq!(new.refuses_pass(&hour, server.now()), None, "it forgot");
+        assert_eq!(new.bring_riders(&riders["documents"], server.now()), 1);
+        let now = server.now() + 2;
+        assert_eq!(new.refuses_pass(&hour, now), Some("revoked"));
+        assert_eq!(new.refuses_pass(&once, now), Some("revoked"));
+        for pass in [&day, &thrice, &fresh] {
+            assert_eq!(new.refuses_pass(pass, now), None);
+        }
+        // A quarter of an hour after four hours from its first use.
+        server.clock.set(seconds("14:14"));
+        assert_eq!(server.riders(&new.id).await["bulletin"]["revoked"], 2);
+        server.clock.set(seconds("14:15"));
+        assert_eq!(server.riders(&new.id).await["bulletin"]["revoked"], 3, "now the other one too");
+    }
+
     #[tokio::test]
     async fn a_lock_that_was_provisioned_anew_is_told_what_was_used_up_before() {
         let server = TestServer::new().await;

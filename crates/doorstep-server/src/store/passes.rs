@@ -7,7 +7,7 @@ use super::pass_keys::Algorithm;
 use super::value::{At, named, parsed};
 use doorstep::pass::claims::{HolderKey, PassId, Scope, Uses};
 use doorstep::time::{Timestamp, Window};
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 use std::num::NonZeroU32;
 
 named! {
@@ -181,22 +181,32 @@ pub(crate) fn revoked(
     select(connection, &sql, params![lock, At(since)])
 }
 
-/// Counted passes of a lock that opened it before it was provisioned last, and whose windows end after
-/// `since`. They were used up if they opened as often as they may.
-pub(crate) fn spent_before(
+/// Counted passes of a lock that opened it before its present bundle, with how often, and whose windows end
+/// after `since`.
+pub(crate) fn used_before(
     connection: &Connection,
     lock: &Lock,
     since: Timestamp,
-) -> Result<Vec<Pass>, StoreError> {
-    select(connection, &spent_before_sql(), params![lock.seq, At(since), lock.generation])
+) -> Result<Vec<(Pass, Used)>, StoreError> {
+    let values = params![lock.seq, At(since), lock.generation];
+    let mut statement = connection.prepare_cached(
+        "SELECT min(at), count(*) FROM lock_events INDEXED BY lock_events_by_pass
+         WHERE pass_id = ?1 AND lock = ?2 AND lock_generation < ?3",
+    )?;
+    let passes = select(connection, &used_before_sql(), values)?.into_iter().map(|pass| {
+        let values = params![pass.id.as_bytes(), lock.seq, lock.generation];
+        let used = statement.query_row(values, read_used)?;
+        Ok((pass, used))
+    });
+    passes.collect()
 }
 
 /// It asks for the openings of each pass, which are few, and never reads those of a whole lock.
-fn spent_before_sql() -> String {
+fn used_before_sql() -> String {
     format!(
         "SELECT {COLUMNS} INDEXED BY passes_by_lock WHERE lock = ?1 AND until_at > ?2
-             AND revoked_at IS NULL AND uses <= (SELECT count(*)
-                 FROM lock_events INDEXED BY lock_events_by_pass
+             AND revoked_at IS NULL AND (uses IS NOT NULL OR lasts IS NOT NULL)
+             AND EXISTS (SELECT 1 FROM lock_events INDEXED BY lock_events_by_pass
                  WHERE pass_id = passes.id AND lock = ?1 AND lock_generation < ?3)
          ORDER BY seq"
     )
@@ -361,6 +371,17 @@ pub(crate) struct Used {
     pub(crate) times: u64,
 }
 
+impl Used {
+    /// Whether a lock that remembers this lets nobody in for the pass any more.
+    pub(crate) fn is_up(&self, pass: &Pass, now: Timestamp) -> bool {
+        let most = pass.scope.uses.most();
+        let end = pass.lasts.zip(self.first).map(|(lasts, first)| {
+            first.later(u64::from(lasts.get())).later(doorstep::pass::reader::GRACE)
+        });
+        most.is_some_and(|most| u64::from(most) <= self.times) || end.is_some_and(|end| end <= now)
+    }
+}
+
 pub(crate) fn used(
     connection: &Connection,
     id: &PassId,
@@ -372,13 +393,13 @@ pub(crate) fn used(
             "SELECT min(at), count(*) FROM lock_events WHERE pass_id = ?1
                  AND (?2 IS NULL OR lock = ?2) AND (?3 IS NULL OR lock_generation = ?3)",
         )?
-        .query_row(params![id.as_bytes(), lock, generation], |row| {
-            let first: Option<At> = row.get(0)?;
-            let times = row.get::<_, super::value::Count>(1)?.0;
-            Ok(Used { first: first.map(|at| at.0), times })
-        })
-        .optional()?
-        .unwrap_or_default())
+        .query_row(params![id.as_bytes(), lock, generation], read_used)?)
+}
+
+fn read_used(row: &Row<'_>) -> rusqlite::Result<Used> {
+    let first: Option<At> = row.get(0)?;
+    let times = row.get::<_, super::value::Count>(1)?.0;
+    Ok(Used { first: first.map(|at| at.0), times })
 }
 
 #[cfg(test)]
@@ -398,9 +419,9 @@ mod tests {
 
     /// The writer asks this at each sync of a phone, of locks with a hundred thousand events.
     #[test]
-    fn what_was_spent_before_is_found_by_pass_and_not_by_reading_the_lock_s_journal() {
-        let plan = plan(&spent_before_sql());
-        let by_pass = "lock_events USING INDEX lock_events_by_pass (pass_id=? AND lock=?)";
+    fn what_was_used_before_is_found_by_pass_and_not_by_reading_the_lock_s_journal() {
+        let plan = plan(&used_before_sql());
+        let by_pass = "INDEX lock_events_by_pass (pass_id=? AND lock=?)";
         assert!(plan.contains(by_pass), "{plan}");
         assert_eq!(plan.matches("lock_events_by_").count(), 1, "{plan}");
         assert!(

@@ -1,7 +1,9 @@
 //! Provisions a lock anew: with other keys, so that whoever had the old ones has nothing.
 
 use super::{LockView, ProvisionedLock, find, passes};
+use crate::bulletins;
 use crate::context::Context;
+use crate::hex;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::issuing::{self, Reissued};
 use crate::lock_keys;
@@ -24,6 +26,9 @@ pub(crate) struct ReprovisionedLock {
     /// PINs that could not be made anew, since all that were left equal others. Give their bookings another
     /// holder.
     pins_lost: usize,
+    /// The ids of passes that were used in part, by the journals that came home: the lock forgot that, and counts
+    /// their uses, and their time from the first use, from the beginning. Revoke them, and hand out others.
+    passes_begin_anew: Vec<String>,
 }
 
 /// Provisions a lock anew, as when it was opened, stolen, reset, or its bundle was lost. It gets other keys
@@ -58,11 +63,14 @@ pub(crate) async fn handler(
             let lock = find(connection, &id)?;
             let passes = lock_keys::passes(connection, &lock)?;
             let bundle = lock_keys::bundle(keys, inner.mode(), &lock, passes)?;
+            let begin_anew = bulletins::forgotten(connection, &lock, now)?.into_iter();
+            let begin_anew = begin_anew.map(|pass| hex::encode(pass.id.as_bytes())).collect();
             let provisioned = ProvisionedLock::new(LockView::new(connection, &lock, now)?, &bundle);
             Ok::<_, Problem>(ReprovisionedLock {
                 provisioned,
                 bookings_changed: bookings,
                 pins_lost: lost,
+                passes_begin_anew: begin_anew,
             })
         })
         .await?;
