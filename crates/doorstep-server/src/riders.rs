@@ -37,7 +37,6 @@ pub(crate) fn make(
     now: Timestamp,
 ) -> Result<Riders, Problem> {
     require_taken(lock)?;
-    signed_time::tell(connection, now)?;
     let plan = bulletins::plan(connection, lock, now)?;
     if plan.is_new {
         stored::put(connection, lock.seq, &plan.list, now)?;
@@ -49,6 +48,7 @@ pub(crate) fn make(
     }
     let sequence = plan.list.sequence;
     if sequence > 0 {
+        signed_time::tell(connection, now)?;
         let revoked = Revoked::from_prefixes(&plan.list.revoked);
         let revoked = revoked.ok_or(StoreError::Corrupt { column: "bulletins.revoked" })?;
         let audience = lock.pass_name;

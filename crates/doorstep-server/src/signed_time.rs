@@ -10,7 +10,8 @@ use rusqlite::Connection;
 /// By how many seconds the server's clock may be behind what it told a lock before.
 pub(crate) const TOLERANCE: u64 = 60;
 
-/// Notes that a lock will be told this time.
+/// Notes that a lock will be told this time. Only where something is signed: a clock that was ahead for a moment
+/// must not stop what comes after.
 ///
 /// # Errors
 /// [`Code::ClockDisagrees`] when a lock was told a later one.
@@ -26,5 +27,8 @@ pub(crate) fn tell(connection: &Connection, now: Timestamp) -> Result<(), Proble
         utc::write(told)
     );
     Err(Problem::new(Code::ClockDisagrees, detail)
-        .hint("set the server's clock; a lock that is set to a wrong time opens at the wrong time"))
+        .hint(
+            "set the server's clock if it is behind; if it was ahead then, locks may have taken that time, and \
+             nothing is signed before it",
+        ))
 }

@@ -188,6 +188,27 @@ mod tests {
         assert_eq!(lock.refuses_pass(&second, seconds("10:00")), Some("revoked"));
     }
 
+    /// A clock that was ahead for a moment holds nothing up, unless something was signed then.
+    #[tokio::test]
+    async fn a_time_at_which_nothing_was_signed_is_no_lock_s() {
+        let server = TestServer::new().await;
+        let lock = server.lock("1", json!({"kind": "courts"})).await;
+        let now = server.now();
+        server.clock.set(now + 6 * 86_400);
+        assert_eq!(server.riders(&lock.id).await["documents"], json!([]));
+        server.clock.set(now);
+        let pass = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        server.revoke_pass(&pass).await;
+        server.riders(&lock.id).await;
+        server.clock.set(now + 6 * 86_400);
+        assert_eq!(server.riders(&lock.id).await["documents"].as_array().unwrap().len(), 1);
+        server.clock.set(now);
+        let (status, problem) = server.try_pass(&lock.id, "10:00", "11:00", json!({})).await;
+        assert_eq!((status, &problem["code"]), (503, &json!("clock_disagrees")));
+        let hint = problem["hint"].as_str().unwrap();
+        assert!(hint.contains("ahead then"), "{hint}");
+    }
+
     #[tokio::test]
     async fn locks_of_a_group_hear_of_its_passes_and_small_locks_by_their_own_key() {
         let server = TestServer::new().await;

@@ -423,13 +423,15 @@ mod tests {
         let server = TestServer::new().await;
         let lock = server.lock("1", json!({"kind": "courts"})).await;
         let pass = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        let revoked = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        server.revoke_pass(&revoked).await;
         server.clock.set(server.now() - 61);
         let (status, problem) = server.try_pass(&lock.id, "10:00", "11:00", json!({})).await;
         assert_eq!((status, &problem["code"]), (503, &json!("clock_disagrees")));
         let path = format!("/v1/passes/{}?document=true", pass["id"].as_str().unwrap());
         assert_eq!(server.get(&path).await.0, 503);
         assert_eq!(server.get(&format!("/v1/locks/{}/riders", lock.id)).await.0, 503);
-        assert_eq!(server.query("SELECT count(*) FROM passes"), 1);
+        assert_eq!(server.query("SELECT count(*) FROM passes"), 2);
         server.clock.advance(1);
         server.pass(&lock.id, "10:00", "11:00", json!({})).await;
     }
