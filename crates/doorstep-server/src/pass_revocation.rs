@@ -373,7 +373,8 @@ mod tests {
         let (_, made) = server.post(&format!("/v1/locks/{}/provision", old.id), json!({})).await;
         let said = server.shown_pass(&gone).await;
         assert_eq!(said["revocation"]["takes_effect"], "when_list_delivered", "it forgot");
-        assert_eq!(server.shown_pass(&mac).await["warnings"], json!(["hand_out_anew"]));
+        let warnings = json!(["bundle_not_confirmed", "hand_out_anew"]);
+        assert_eq!(server.shown_pass(&mac).await["warnings"], warnings);
         let said = server.revoke_pass(&mac).await;
         assert_eq!(said["revocation"]["takes_effect"], "when_provisioned");
         let mut new = TestLock::install(&made, server.now());

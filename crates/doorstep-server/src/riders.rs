@@ -25,6 +25,8 @@ pub(crate) struct Riders {
     pub(crate) left_out: usize,
     /// Whether a journal must come before a newer list can be made.
     pub(crate) is_stuck: bool,
+    /// Whether the lock may still have the bundle before its last one.
+    pub(crate) is_unconfirmed: bool,
     /// The newest statement about keys.
     pub(crate) rotation: u32,
 }
@@ -61,6 +63,7 @@ pub(crate) fn make(
         revoked: plan.list.revoked.len(),
         left_out: plan.left_out,
         is_stuck: plan.is_stuck,
+        is_unconfirmed: lock_state::is_unconfirmed(lock),
         rotation: rotations::latest(connection)?,
     })
 }

@@ -247,6 +247,12 @@ fn told(mut made: Value, places: Places<'_>) -> Result<Answer, CliError> {
         ));
     }
     text.push_str(&show::pins_lost(&made));
+    let anew = made["passes_begin_anew"].as_array().map_or(&[][..], Vec::as_slice);
+    for pass in anew.iter().filter_map(Value::as_str) {
+        text.push_str(&format!(
+            "{WARN}pass {pass} was used in part, which the lock forgot: revoke it, and hand out another{WARN:#}\n"
+        ));
+    }
     text.push_str(&format!(
         "next: {BOLD}doorstep booking add {} --from +10m --for 1h{BOLD:#}",
         word("id")

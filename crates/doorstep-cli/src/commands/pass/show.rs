@@ -94,6 +94,9 @@ fn warning_text(warning: &str) -> &str {
         "hand_out_anew" => {
             "what was handed out was made under keys that are gone: hand it out again"
         }
+        "bundle_not_confirmed" => {
+            "a lock was provisioned anew, and no journal shows that it has the new bundle: install it"
+        }
         other => other,
     }
 }

@@ -21,7 +21,9 @@ pub(crate) struct RidersView {
     rotation: u32,
     /// What no list can do at the moment. `list_full`: more passes are revoked than the 48 that a list names; the
     /// others open until they are over, or the list has a place again. `journal_needed`: no newer list can be made
-    /// before a journal says how far the lock is.
+    /// before a journal says how far the lock is; one that says it is more than 1,000 lists ahead is to be
+    /// provisioned anew. `bundle_not_confirmed`: the lock was provisioned anew, and no journal shows that it has its
+    /// new bundle; one without takes nothing under the lock's own keys.
     warnings: Vec<&'static str>,
 }
 
@@ -41,6 +43,7 @@ impl From<riders::Riders> for RidersView {
         let all = [
             (riders.left_out > 0 && !riders.is_stuck, "list_full"),
             (riders.is_stuck, "journal_needed"),
+            (riders.is_unconfirmed, "bundle_not_confirmed"),
         ];
         Self {
             documents: riders.documents.iter().map(|document| write(document)).collect(),

@@ -128,6 +128,32 @@ mod tests {
         assert_eq!(states, ["ended", "ended", "signing"]);
     }
 
+    /// Whoever holds the old bundle has neither the keys nor the root of the new one.
+    #[tokio::test]
+    async fn a_bundle_that_may_not_be_at_its_lock_is_told_of_until_a_journal_comes() {
+        let server = TestServer::new().await;
+        let old = server.lock("1", json!({"kind": "courts"})).await;
+        let ten = seconds("10:00");
+        rotate(&server, json!({"algorithm": "ed25519"})).await;
+        let (_, made) = server.post(&format!("/v1/locks/{}/provision", old.id), json!({})).await;
+        let new = crate::test_lock::TestLock::install(&made, server.now());
+        let mut passes = Vec::new();
+        for kind in ["signed", "mac", "encrypted"] {
+            let pass = server.pass(&old.id, "10:00", "11:00", json!({"kind": kind})).await;
+            assert_eq!(warnings(&pass), &json!(["bundle_not_confirmed"]), "{kind}");
+            assert_eq!(old.refuses_pass(&pass, ten), Some("wrong_code"), "{kind}");
+            assert_eq!(new.refuses_pass(&pass, ten), None, "{kind}");
+            passes.push(pass);
+        }
+        let said = server.riders(&old.id).await;
+        assert_eq!(said["warnings"], json!(["bundle_not_confirmed"]));
+        new.bring_home(&server).await;
+        for pass in &passes {
+            assert_eq!(warnings(&server.shown_pass(pass).await), &json!([]));
+        }
+        assert_eq!(server.riders(&old.id).await["warnings"], json!([]));
+    }
+
     #[tokio::test]
     async fn a_key_that_is_ended_now_ends_its_passes_where_it_is_heard() {
         let server = TestServer::new().await;

@@ -62,7 +62,8 @@ pub(crate) struct PassView {
     /// Why it may not open. `clock_unset`, `after_fails_on`, `epoch_pending`, `epoch_behind`: as with bookings.
     /// `key_not_at_lock`: a lock is not known to have the key of this pass; a phone that brings it the riders opens
     /// with it. `key_ends_first`: the key ends before the pass. `hand_out_anew`: the document that was handed out
-    /// was made under keys that are gone.
+    /// was made under keys that are gone. `bundle_not_confirmed`: a lock was provisioned anew, and no journal shows
+    /// that it has its new bundle.
     warnings: Vec<Warning>,
     /// The document, in base64url.
     #[serde(skip_serializing_if = "Option::is_none")]

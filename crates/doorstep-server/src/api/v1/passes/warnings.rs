@@ -31,6 +31,9 @@ pub(crate) enum Warning {
     KeyEndsFirst,
     /// The document that was handed out was made under keys that are gone. Hand it out anew.
     HandOutAnew,
+    /// A lock was provisioned anew, and no journal shows that it has its new bundle: with the old one it opens for
+    /// nothing that was made since.
+    BundleNotConfirmed,
 }
 
 /// What is to be known of a pass that is to open.
@@ -51,6 +54,7 @@ pub(super) fn of(
         let seconds = pass.window.until().since(now);
         let unset = belief.now().is_none();
         let fails = !unset && belief.then(&Event::Elapsed { seconds }).now().is_none();
+        add(lock_state::is_unconfirmed(lock), Warning::BundleNotConfirmed);
         add(unset, Warning::ClockUnset);
         add(fails, Warning::AfterFailsOn);
     }
