@@ -113,7 +113,7 @@ pub(crate) fn may_open(
         }
     }
     let Some(most) = pass.scope.uses.most() else { return Ok(true) };
-    let used = passes::used(connection, &pass.id, Some((lock.seq, lock.generation)))?;
+    let used = passes::used(connection, &pass.id, (lock.seq, lock.generation))?;
     Ok(used.times < u64::from(most))
 }
 

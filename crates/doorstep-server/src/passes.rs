@@ -209,7 +209,7 @@ fn require_room(connection: &Connection, lock: &Lock, window: &Window) -> Result
     let wide = Window::new(from.earlier(margin), until.later(margin)).unwrap_or(*window);
     let mut others = 0_usize;
     for pass in passes::counted(connection, lock.seq, &wide)? {
-        let here = Some((lock.seq, lock.generation));
+        let here = (lock.seq, lock.generation);
         let may_be = pass.revoked_at.is_none()
             || pass.under.is_some()
             || passes::used(connection, &pass.id, here)?.times > 0;

@@ -363,8 +363,7 @@ fn read(row: &Row<'_>) -> Result<Pass, StoreError> {
     })
 }
 
-/// How often a pass opened, and when first, by a lock's journal; by all of them without a lock. `generation`
-/// is that of the lock, since one that was provisioned anew counts anew.
+/// How often a pass opened, and when first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     pub(crate) first: Option<Timestamp>,
@@ -382,18 +381,33 @@ impl Used {
     }
 }
 
+/// By the journal of a lock of this generation: one that was provisioned anew counts anew.
 pub(crate) fn used(
     connection: &Connection,
     id: &PassId,
-    at_lock: Option<(i64, u32)>,
+    (lock, generation): (i64, u32),
 ) -> Result<Used, StoreError> {
-    let (lock, generation) = at_lock.unzip();
     Ok(connection
         .prepare_cached(
-            "SELECT min(at), count(*) FROM lock_events WHERE pass_id = ?1
-                 AND (?2 IS NULL OR lock = ?2) AND (?3 IS NULL OR lock_generation = ?3)",
+            "SELECT min(at), count(*) FROM lock_events
+             WHERE pass_id = ?1 AND lock = ?2 AND lock_generation = ?3",
         )?
         .query_row(params![id.as_bytes(), lock, generation], read_used)?)
+}
+
+/// By all journals of the locks that it is for. Another lock that opened for its id did so for a forged one.
+pub(crate) fn used_at_its_place(connection: &Connection, pass: &Pass) -> Result<Used, StoreError> {
+    let (lock, group) = match pass.place {
+        Where::Lock(lock) => (Some(lock), None),
+        Where::Group(group) => (None, Some(group)),
+    };
+    Ok(connection
+        .prepare_cached(
+            "SELECT min(at), count(*) FROM lock_events INDEXED BY lock_events_by_pass
+             WHERE pass_id = ?1 AND (lock = ?2
+                 OR lock IN (SELECT lock FROM lock_group_members WHERE lock_group = ?3))",
+        )?
+        .query_row(params![pass.id.as_bytes(), lock, group], read_used)?)
 }
 
 fn read_used(row: &Row<'_>) -> rusqlite::Result<Used> {

@@ -56,11 +56,12 @@ pub(crate) async fn handler(
 
 #[cfg(test)]
 mod tests {
-    use crate::test_lock::seconds;
+    use crate::test_lock::{at, seconds};
     use crate::test_pass::{bytes, content};
     use crate::test_server::TestServer;
+    use doorstep::pass::claims::Pass;
     use doorstep::pass::document::Content;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[tokio::test]
     async fn a_document_is_made_anew_and_counts_under_the_same_id() {
@@ -100,5 +101,39 @@ mod tests {
         }
         let shown = server.shown_pass(&waiting).await;
         assert!(shown.get("ticket").is_none(), "it is shown once");
+    }
+
+    /// Whoever has the key that passes are signed with may take any id, for any lock.
+    #[tokio::test]
+    async fn openings_of_other_locks_under_its_id_are_no_uses_of_a_pass() {
+        let server = TestServer::new().await;
+        let body = |name| json!({"site": "s", "name": name, "profile": {"kind": "courts"}, "groups": ["all"]});
+        let mut own = server.lock_with(body("1")).await;
+        let mut other = server.lock_with(body("2")).await;
+        let pass = server.pass(&own.id, "10:00", "11:00", json!({})).await;
+        let group = json!({"group": "all", "from": at("10:00"), "until": at("11:00")});
+        let (_, shared) = server.post("/v1/passes", group).await;
+        let keys = server.context.store.read(crate::store::pass_keys::all).await.unwrap();
+        let key = crate::pass_keys::open(&server.context.keys, &keys[0]).unwrap();
+        let Content::Pass(said) = content(&pass["document"]) else { panic!("a rider") };
+        let audience = Some(*other.door.reader().unwrap().name());
+        let forged = key.sign(&Content::Pass(Pass { audience, ..said })).unwrap();
+        let (ten, later) = (seconds("10:00"), seconds("10:10"));
+        server.clock.set(later);
+        other.present(forged.as_ref(), None, ten).unwrap();
+        other.tap(&shared, later).unwrap();
+        other.bring_home(&server).await;
+        let shown = server.shown_pass(&pass).await;
+        assert_eq!((&shown["uses_seen"], &shown["first_used_at"]), (&json!(0), &Value::Null));
+        own.tap(&pass, later).unwrap();
+        own.tap(&shared, later + 1).unwrap();
+        server.clock.set(later + 1);
+        own.bring_home(&server).await;
+        let shown = server.shown_pass(&pass).await;
+        assert_eq!(
+            (&shown["uses_seen"], &shown["first_used_at"]),
+            (&json!(1), &json!(at("10:10")))
+        );
+        assert_eq!(server.shown_pass(&shared).await["uses_seen"], 2, "both are of the group");
     }
 }

@@ -164,7 +164,7 @@ impl PassView {
             Some(booking) => Some(bookings::id_of(connection, booking)?),
             None => None,
         };
-        let used = passes::used(connection, &pass.id, None)?;
+        let used = passes::used_at_its_place(connection, pass)?;
         let revocation = match pass.revoked_at {
             Some(at) => Some(pass_revocation::truth(connection, pass, at, place, now)?.into()),
             None => None,
