@@ -5,6 +5,7 @@ use super::locks::Lock;
 use super::value::{At, Count, named, parsed};
 use doorstep::ledger::Head;
 use doorstep::pass::claims::PassId;
+use doorstep::pass::reader::GRACE;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, Row, named_params, params};
 
@@ -73,6 +74,8 @@ pub(crate) struct Listed {
     pub(crate) was_ended: bool,
     /// Whether the pass was issued.
     pub(crate) pass_is_known: bool,
+    /// Whether a pass that was issued was for this lock, around this time, and that often.
+    pub(crate) pass_fits: bool,
 }
 
 /// How often a PIN opened, and when first.
@@ -133,6 +136,9 @@ pub(crate) fn used(connection: &Connection, pin: i64) -> Result<Used, StoreError
         })?)
 }
 
+/// How far from its window a pass may open: a lock's grace, and a day by which the lock's clock may be wrong.
+const FAR: u64 = GRACE + 86_400;
+
 /// Up to `limit` events of a lock after `after`, in the order in which they came home.
 pub(crate) fn page(
     connection: &Connection,
@@ -143,13 +149,20 @@ pub(crate) fn page(
     let mut statement = connection.prepare_cached(
         "SELECT e.seq, e.kind, e.at, e.form, e.epoch, e.pin, e.lock_generation, e.record,
              e.received_at, bookings.id, bookings.reference, pins.holder, pins.generation,
-             coalesce(pins.ended_at, passes.revoked_at) <= e.at, e.pass_id, passes.seq
+             coalesce(pins.ended_at, passes.revoked_at) <= e.at, e.pass_id, passes.seq,
+             (passes.lock IS e.lock OR passes.lock_group IN
+                 (SELECT lock_group FROM lock_group_members WHERE lock = e.lock))
+             AND e.at BETWEEN passes.from_at - ?4 AND passes.until_at + ?4
+             AND (passes.uses IS NULL OR passes.uses >= (SELECT count(*)
+                 FROM lock_events AS b INDEXED BY lock_events_by_pass
+                 WHERE b.pass_id = e.pass_id AND b.lock = e.lock
+                     AND b.lock_generation = e.lock_generation AND b.seq <= e.seq))
          FROM lock_events AS e LEFT JOIN pins ON pins.seq = e.pin
              LEFT JOIN passes ON passes.id = e.pass_id
              LEFT JOIN bookings ON bookings.seq = coalesce(pins.booking, passes.booking)
          WHERE e.lock = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3",
     )?;
-    let mut rows = statement.query(params![lock, after, limit])?;
+    let mut rows = statement.query(params![lock, after, limit, Count(FAR)])?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
         page.push(read(row)?);
@@ -188,5 +201,6 @@ fn read(row: &Row<'_>) -> Result<Listed, StoreError> {
         holder: row.get::<_, Option<u8>>(11)?.zip(row.get(12)?),
         was_ended: row.get::<_, Option<bool>>(13)?.unwrap_or(false),
         pass_is_known: row.get::<_, Option<i64>>(15)?.is_some(),
+        pass_fits: row.get::<_, Option<bool>>(16)?.unwrap_or(false),
     })
 }

@@ -56,7 +56,8 @@ pub(crate) struct EventView {
     generation: Option<u8>,
     /// What is odd: `pin_ended`, it should have opened no more; `pin_never_given`, nobody was given this PIN, so
     /// somebody has the lock's key: provision it anew; `pass_revoked`, it opened after it was revoked;
-    /// `pass_never_issued`, somebody has the lock's key, or one that passes are signed with.
+    /// `pass_never_issued`, somebody has the lock's key, or one that passes are signed with; `pass_not_for_this`,
+    /// the same: a pass with this id was issued for another lock, another time, or fewer uses.
     warning: Option<&'static str>,
     /// Which provisioning of the lock told it, and the number of its record.
     lock_generation: u32,
@@ -72,6 +73,7 @@ impl From<Listed> for EventView {
             && !matches!(event.form, Some(Form::Totp | Form::Pass));
         let warning = match event.pin {
             _ if event.pass.is_some() && !listed.pass_is_known => Some("pass_never_issued"),
+            _ if event.pass.is_some() && !listed.pass_fits => Some("pass_not_for_this"),
             _ if event.pass.is_some() && listed.was_ended => Some("pass_revoked"),
             Some(_) if listed.was_ended && event.kind == Kind::Opened => Some("pin_ended"),
             None if of_pin => Some("pin_never_given"),
@@ -128,7 +130,7 @@ mod tests {
     use crate::test_server::TestServer;
     use doorstep::keypad::issue::Pin;
     use doorstep::keypad::tuple::Form;
-    use doorstep::pass::claims::{Pass, PassId};
+    use doorstep::pass::claims::{Pass, PassId, Scope};
     use doorstep::pass::document::Content;
     use doorstep::time::{Timestamp, Window};
     use serde_json::{Value, json};
@@ -224,5 +226,48 @@ mod tests {
         assert_eq!(events[2]["pass"], "0707070707070707");
         let (status, _) = server.get("/v1/passes/0707070707070707").await;
         assert_eq!(status, 404, "a journal makes no pass");
+    }
+
+    #[tokio::test]
+    async fn forged_passes_under_ids_that_were_issued_are_told() {
+        let server = TestServer::new().await;
+        let mut lock = server.lock("1", json!({"kind": "courts"})).await;
+        let other = server.lock("2", json!({"kind": "courts"})).await;
+        let good = server.pass(&lock.id, "10:00", "11:00", json!({"uses": 2})).await;
+        let elsewhere = server.pass(&other.id, "10:00", "11:00", json!({})).await;
+        let past = server.pass(&lock.id, "10:00", "11:00", json!({})).await;
+        // Somebody has the key that passes are signed with, and has seen ids.
+        let keys = server.context.store.read(crate::store::pass_keys::all).await.unwrap();
+        let key = crate::pass_keys::open(&server.context.keys, &keys[0]).unwrap();
+        let said = |pass: &Value| match content(&pass["document"]) {
+            Content::Pass(said) => said,
+            Content::Rider(_) => panic!("a rider"),
+        };
+        let forge = |pass: Pass| key.sign(&Content::Pass(pass)).unwrap();
+        let ten = seconds("10:00");
+        lock.tap(&good, ten).unwrap();
+        lock.tap(&past, ten).unwrap();
+        lock.tap(&good, ten + 60).unwrap();
+        let often = forge(Pass { scope: Scope::default(), ..said(&good) });
+        lock.present(often.as_ref(), None, ten + 60).unwrap();
+        let audience = said(&good).audience;
+        let here = forge(Pass { audience, ..said(&elsewhere) });
+        lock.present(here.as_ref(), None, ten + 60).unwrap();
+        let late = ten + 2 * 86_400;
+        let from = Timestamp::from_seconds(late);
+        let window = Window::new(from, from.later(3_600)).unwrap();
+        let later = forge(Pass { window, ..said(&past) });
+        server.clock.set(ten + 120);
+        lock.bring_home(&server).await;
+        lock.present(later.as_ref(), None, late + 60).unwrap();
+        server.clock.set(late + 120);
+        lock.bring_home(&server).await;
+        let (_, events) = server.get(&format!("/v1/locks/{}/events", lock.id)).await;
+        let opened = events["data"].as_array().unwrap().iter();
+        let opened = opened.filter(|event| event["kind"] == "opened");
+        let warnings: Vec<_> = opened.map(|event| event["warning"].clone()).collect();
+        let (fine, forged) = (Value::Null, json!("pass_not_for_this"));
+        let said = [&fine, &fine, &fine, &forged, &forged, &forged].map(Value::clone);
+        assert_eq!(warnings, said);
     }
 }
