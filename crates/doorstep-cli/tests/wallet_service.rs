@@ -22,6 +22,13 @@ impl Harbour {
         Self { shop }
     }
 
+    fn court_of_the_group(&self, name: &str) {
+        let bundle = format!("{name}.bundle");
+        let new = ["lock", "new", name, "--site", "harbour", "--group", "courts", "--bundle"];
+        self.shop.must(&[&new[..], &[&bundle]].concat());
+        self.shop.must(&["lock", "install", &bundle, "--dir", name]);
+    }
+
     fn guest(&self) -> Guest {
         Guest::at_clock(self.shop.path("data/clock"))
     }
@@ -335,13 +342,29 @@ fn a_service_that_is_gone_stops_nothing_at_the_door() {
 }
 
 #[test]
+fn keys_come_to_a_groups_lock_that_the_phone_has_not_met() {
+    let harbour = Harbour::open();
+    for name in ["one", "two"] {
+        harbour.court_of_the_group(name);
+    }
+    let (late, _) = harbour.guest_with(&["--group", "courts"]);
+    harbour.shop.must(&["pass", "rotate", "--ends-old", "now"]);
+    harbour.shop.advance("1m");
+    let (guest, _) = harbour.guest_with(&["--group", "courts"]);
+    late.must(&["sync"]);
+    for (guest, dir) in [(&guest, "one"), (&late, "two")] {
+        let _lock = harbour.listen(dir);
+        let tapped = harbour.tap_at(guest, dir, &[]);
+        opened(&tapped);
+        assert!(brought(&tapped).contains(&pair("rotation", "taken")), "{dir}: {}", tapped.json);
+    }
+}
+
+#[test]
 fn a_pass_for_a_group_is_told_of_each_lock_that_was_met() {
     let harbour = Harbour::open();
     for name in ["one", "two"] {
-        let bundle = format!("{name}.bundle");
-        let new = ["lock", "new", name, "--site", "harbour", "--group", "courts", "--bundle"];
-        harbour.shop.must(&[&new[..], &[&bundle]].concat());
-        harbour.shop.must(&["lock", "install", &bundle, "--dir", name]);
+        harbour.court_of_the_group(name);
     }
     let (guest, id) = harbour.guest_with(&["--group", "courts"]);
     assert_eq!(guest.must(&["list"]).json["passes"][0]["group"], "courts");

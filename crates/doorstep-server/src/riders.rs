@@ -4,6 +4,7 @@
 use crate::bulletins;
 use crate::context::Context;
 use crate::http::problem::{Code, Problem};
+use crate::passes::Place;
 use crate::store::StoreError;
 use crate::store::bulletins as stored;
 use crate::store::locks::{Lock, Takes};
@@ -66,6 +67,18 @@ pub(crate) fn make(
         is_unconfirmed: lock_state::is_unconfirmed(lock),
         rotation: rotations::latest(connection)?,
     })
+}
+
+/// The statements about keys that some lock of a place may lack, for a phone that has met none of them yet. They
+/// are the issuer's, and the same for all.
+pub(crate) fn keys(connection: &Connection, place: &Place) -> Result<Vec<Vec<u8>>, StoreError> {
+    let signed = place.locks.iter().filter(|lock| lock.takes == Takes::Signed);
+    let known = signed.map(|lock| passes::at_lock(lock).map(|(rotation, _)| rotation));
+    let known: Vec<u32> = known.collect::<Result<_, _>>()?;
+    match known.into_iter().min() {
+        Some(least) => rotations::after(connection, least),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Answers a lock that asked what time it is.

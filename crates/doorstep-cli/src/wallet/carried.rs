@@ -4,16 +4,17 @@
 use super::stored::Bytes;
 use doorstep::clock::NONCE_LIFETIME;
 use doorstep::pass::document::{Content, Document};
-use doorstep::pass::rider::{Rider, advances};
+use doorstep::pass::rider::{Rider, advances, follows};
 use doorstep::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The most locks and groups whose riders are kept.
+/// The most locks and groups whose lists of revoked passes are kept.
 const MAX_LOCKS: usize = 200;
 
-/// The most statements about keys that are kept for a lock; the newest stay.
-const MAX_ROTATIONS: usize = 32;
+/// The most services whose statements about keys are kept, and how many of each; the newest stay.
+const MAX_SERVICES: usize = 50;
+const MAX_ROTATIONS: usize = 100;
 
 /// The most questions of locks for the time.
 const MAX_TIMES: usize = 16;
@@ -32,22 +33,30 @@ const COVERED: u64 = 1_000;
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Carried {
-    riders: Vec<Riders>,
+    rotations: Vec<Rotations>,
+    bulletins: Vec<NewestBulletin>,
     times: Vec<WantedTime>,
     journals: Vec<Journal>,
 }
 
-/// Riders for the locks of one name.
+/// A service's statements about keys. They are for all of its locks, whether the phone has met them or not.
 #[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Riders {
+struct Rotations {
+    server: String,
+    /// By their numbers.
+    documents: BTreeMap<u32, Bytes>,
+}
+
+/// The newest list of revoked passes for the locks of one name.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct NewestBulletin {
     server: String,
     /// What the lock, or its group, is called in passes.
     name: String,
-    /// The newest.
-    bulletin: Option<(u32, Bytes)>,
-    /// Statements about keys, by their numbers.
-    rotations: BTreeMap<u32, Bytes>,
+    /// Its number and itself; none was needed so far.
+    newest: Option<(u32, Bytes)>,
 }
 
 /// The time that a lock asked for.
@@ -83,36 +92,57 @@ pub(crate) struct Lacking {
 }
 
 impl Carried {
-    /// Takes in what a service gave for a lock or a group. What is no rider for it is dropped.
-    pub(crate) fn take_riders(&mut self, server: &str, name: &str, documents: Vec<Vec<u8>>) {
-        let is_it = |known: &Riders| known.server == server && known.name == name;
-        let mut riders = match self.riders.iter().position(is_it) {
-            Some(place) => self.riders.remove(place),
-            None => Riders {
-                server: server.to_owned(),
-                name: name.to_owned(),
-                bulletin: None,
-                rotations: BTreeMap::new(),
-            },
-        };
+    /// Takes in what a service gave, for a lock or a group if it has a `name`. What is no rider for it is dropped.
+    pub(crate) fn take_riders(
+        &mut self,
+        server: &str,
+        name: Option<&str>,
+        documents: Vec<Vec<u8>>,
+    ) {
+        let mut rotations = self.take_out_rotations(server);
+        let mut list = name.map(|name| self.take_out_bulletin(server, name));
         for document in documents {
-            match read(&document) {
-                Some(Rider::Rotation(rotation)) => {
-                    riders.rotations.insert(rotation.sequence, document.into());
+            match (read(&document), &mut list) {
+                (Some(Rider::Rotation(rotation)), _) => {
+                    rotations.documents.insert(rotation.sequence, document.into());
                 }
-                Some(Rider::Bulletin(bulletin)) if bulletin.audience.as_str() == name => {
-                    let known = riders.bulletin.as_ref().map_or(0, |(sequence, _)| *sequence);
+                (Some(Rider::Bulletin(bulletin)), Some(list))
+                    if bulletin.audience.as_str() == list.name =>
+                {
+                    let known = list.newest.as_ref().map_or(0, |(sequence, _)| *sequence);
                     if bulletin.sequence >= known {
-                        riders.bulletin = Some((bulletin.sequence, document.into()));
+                        list.newest = Some((bulletin.sequence, document.into()));
                     }
                 }
                 _ => {}
             }
         }
-        while riders.rotations.len() > MAX_ROTATIONS {
-            riders.rotations.pop_first();
+        while rotations.documents.len() > MAX_ROTATIONS {
+            rotations.documents.pop_first();
         }
-        push(&mut self.riders, riders, MAX_LOCKS);
+        if !rotations.documents.is_empty() {
+            push(&mut self.rotations, rotations, MAX_SERVICES);
+        }
+        if let Some(list) = list {
+            push(&mut self.bulletins, list, MAX_LOCKS);
+        }
+    }
+
+    fn take_out_rotations(&mut self, server: &str) -> Rotations {
+        match self.rotations.iter().position(|known| known.server == server) {
+            Some(place) => self.rotations.remove(place),
+            None => Rotations { server: server.to_owned(), documents: BTreeMap::new() },
+        }
+    }
+
+    fn take_out_bulletin(&mut self, server: &str, name: &str) -> NewestBulletin {
+        let is_it = |known: &NewestBulletin| known.server == server && known.name == name;
+        match self.bulletins.iter().position(is_it) {
+            Some(place) => self.bulletins.remove(place),
+            None => {
+                NewestBulletin { server: server.to_owned(), name: name.to_owned(), newest: None }
+            }
+        }
     }
 
     /// What a service's lock lacks whose name, and whose group's, are these, in the order in which it is to be held
@@ -124,23 +154,20 @@ impl Carried {
         rotation: u32,
         bulletin: u32,
     ) -> Vec<Lacking> {
-        let is_it =
-            |known: &&Riders| known.server == server && names.contains(&known.name.as_str());
-        let known = || self.riders.iter().filter(is_it);
-        let rotations: BTreeMap<u32, &Bytes> = known()
-            .flat_map(|known| &known.rotations)
-            .map(|(number, one)| (*number, one))
-            .collect();
         let mut last = rotation;
         let mut lacking = Vec::new();
-        for (sequence, document) in rotations {
-            if advances(last, sequence) {
-                last = sequence;
-                let document = document.clone();
+        let rotations = self.rotations.iter().filter(|known| known.server == server);
+        for (sequence, document) in rotations.flat_map(|known| &known.documents) {
+            if follows(last, *sequence) {
+                last = *sequence;
+                let (sequence, document) = (last, document.clone());
                 lacking.push(Lacking { kind: "rotation", sequence, document });
             }
         }
-        let lists = known().filter_map(|known| known.bulletin.as_ref());
+        let is_it = |known: &&NewestBulletin| {
+            known.server == server && names.contains(&known.name.as_str())
+        };
+        let lists = self.bulletins.iter().filter(is_it).filter_map(|known| known.newest.as_ref());
         let takeable = lists.filter(|(sequence, _)| advances(bulletin, *sequence));
         if let Some((sequence, document)) = takeable.max_by_key(|(sequence, _)| *sequence) {
             let (sequence, document) = (*sequence, document.clone());
@@ -214,19 +241,20 @@ impl Carried {
         self.journals.retain(|kept| kept != journal);
     }
 
-    /// Forgets everything of the locks for which `keeps` says no.
-    pub(crate) fn retain(&mut self, keeps: impl Fn(&str, &str) -> bool) {
-        self.riders.retain(|known| keeps(&known.server, &known.name));
-        self.times.retain(|known| keeps(&known.server, &known.lock));
-        self.journals.retain(|known| keeps(&known.server, &known.lock));
+    /// Forgets everything of the services, and of their locks, for which `keeps` says no.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&str, Option<&str>) -> bool) {
+        self.rotations.retain(|known| keeps(&known.server, None));
+        self.bulletins.retain(|known| keeps(&known.server, Some(&known.name)));
+        self.times.retain(|known| keeps(&known.server, Some(&known.lock)));
+        self.journals.retain(|known| keeps(&known.server, Some(&known.lock)));
     }
 
     /// The names of a service's locks that were met, and of groups.
     pub(crate) fn names<'a>(&'a self, server: &'a str) -> impl Iterator<Item = &'a str> {
-        let riders = self.riders.iter().map(|known| (&known.server, &known.name));
+        let lists = self.bulletins.iter().map(|known| (&known.server, &known.name));
         let times = self.times.iter().map(|known| (&known.server, &known.lock));
         let journals = self.journals.iter().map(|known| (&known.server, &known.lock));
-        let all = riders.chain(times).chain(journals);
+        let all = lists.chain(times).chain(journals);
         all.filter(move |(of, _)| *of == server).map(|(_, name)| name.as_str())
     }
 }

@@ -17,6 +17,7 @@ use carried::Carried;
 use key::HolderKey;
 use pass::HeldPass;
 use serde::{Deserialize, Serialize};
+use std::io;
 use zeroize::Zeroizing;
 
 /// The most passes of a wallet.
@@ -81,8 +82,8 @@ impl Wallet {
             .retain(|known| known.id_text() != held.id_text() || server(known) != server(&held));
         let (name, server) = (held.names().map(str::to_owned), server(&held));
         self.add(held)?;
-        if let (Some(name), Some(server)) = (name, server) {
-            self.carried.take_riders(&server, &name, riders);
+        if let Some(server) = server {
+            self.carried.take_riders(&server, name.as_deref(), riders);
         }
         Ok(())
     }
@@ -101,13 +102,6 @@ impl Wallet {
         }
     }
 
-    /// More bytes than its content takes as it is sealed.
-    fn longest(&self) -> usize {
-        let journals = self.carried.journals().iter();
-        let journals: usize = journals.map(|one| 2 * one.sealed.as_ref().len()).sum();
-        (4 << 20) + 4096 * self.passes.len() + journals
-    }
-
     /// Removes a pass, and what is carried for nobody then.
     pub(crate) fn remove(&mut self, id: &str) {
         self.passes.retain(|pass| pass.id_text() != id);
@@ -116,7 +110,7 @@ impl Wallet {
             let of = |pass: &&HeldPass| pass.source().is_some_and(|source| source.server == server);
             let opens = |pass: &HeldPass| {
                 // Which locks are in a group only the service knows.
-                pass.group().is_some() || pass.names() == Some(name)
+                pass.group().is_some() || name.is_none_or(|name| pass.names() == Some(name))
             };
             passes.iter().filter(of).any(opens)
         });
@@ -132,13 +126,29 @@ impl Content for Wallet {
     };
 
     fn write(&self) -> Zeroizing<Vec<u8>> {
-        // Room enough that the buffer does not move, and leave a copy of the key behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(self.longest()));
+        // Counted first, so that the buffer does not move, and leave a copy of the key behind.
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, self).expect("text is counted");
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
         serde_json::to_writer(&mut *bytes, self).expect("text is written into memory");
         bytes
     }
 
     fn read(content: &[u8]) -> Option<Self> {
         serde_json::from_slice(content).ok()
+    }
+}
+
+/// Counts what is written, and keeps nothing of it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -229,11 +229,11 @@ pub(crate) fn learn(wallet: &mut Wallet, question: &Question, news: News) {
     if let Some(successor) = news.successor {
         wallet.replace(&question.id, successor);
     }
-    if let Some(lock) = &question.lock {
-        wallet.carried.take_riders(server, lock, news.riders);
-        if let (Some(nonce), Some(token)) = (&question.time_nonce, news.time_token) {
-            wallet.carried.take_token(server, lock, nonce, token);
-        }
+    wallet.carried.take_riders(server, question.lock.as_deref(), news.riders);
+    if let (Some(lock), Some(nonce), Some(token)) =
+        (&question.lock, &question.time_nonce, news.time_token)
+    {
+        wallet.carried.take_token(server, lock, nonce, token);
     }
     if let (Some(journal), Some(_)) = (&question.journal, &news.journal) {
         wallet.carried.delivered(journal);

@@ -47,7 +47,7 @@ pub(crate) struct CollectedPass {
     /// With this the phone asks for news of the pass: `POST /v1/wallet/sync`.
     #[schema(example = "pst_...")]
     token: String,
-    /// What to bring to the lock, in base64url, in this order. None for a group: name the lock and sync.
+    /// What to bring to the lock, in base64url, in this order. For a group only keys: name the lock and sync.
     riders: Vec<String>,
     server_time: Utc,
 }
@@ -103,8 +103,8 @@ fn collect(
     let place = Place::of(connection, pass.place)?;
     let document = passes::document(connection, context, &pass, &place, now)?;
     let riders = match place.lock() {
-        Some(lock) => documents(&riders::make(connection, context, lock, now)?),
-        None => Vec::new(),
+        Some(lock) => documents(&riders::make(connection, context, lock, now)?.documents),
+        None => documents(&riders::keys(connection, &place)?),
     };
     let token = wallet::token(&context.keys, &pass).ok_or_else(invalid)?;
     let pass = PhonePass::of(&pass, &place, &document);

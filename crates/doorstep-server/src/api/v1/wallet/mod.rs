@@ -5,9 +5,8 @@ mod phone_pass;
 pub(crate) mod sync;
 
 use crate::http::base64url::write;
-use crate::riders::Riders;
 
 /// Riders as they go out.
-fn documents(riders: &Riders) -> Vec<String> {
-    riders.documents.iter().map(|document| write(document)).collect()
+fn documents(riders: &[Vec<u8>]) -> Vec<String> {
+    riders.iter().map(|document| write(document)).collect()
 }

@@ -148,9 +148,12 @@ pub(crate) async fn handler(
             journal: None,
             server_time: Utc(now),
         };
-        let Some(at) = at else { return Ok(news) };
+        let Some(at) = at else {
+            news.riders = documents(&riders::keys(connection, &place)?);
+            return Ok(news);
+        };
         let lock = crate::store::locks::at(connection, at)?;
-        news.riders = documents(&riders::make(connection, &inner, &lock, now)?);
+        news.riders = documents(&riders::make(connection, &inner, &lock, now)?.documents);
         let token = nonce.map(|nonce| riders::token(connection, &inner, &lock, nonce, now));
         news.time_token = token.transpose()?.map(|token| write(&token));
         Ok::<_, Problem>(news)
