@@ -134,7 +134,8 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<String>, 
         .map_err(|error| CliError::io(&format!("read the {what} from"), path, &error))?;
     let trimmed = text.trim();
     if trimmed.is_empty() || !trimmed.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(CliError::new(format!("{} does not hold one {what}", path.display())));
+        let told = CliError::new(format!("{} does not hold one {what}", path.display()));
+        return Err(told.hint(format!("the {what} stands there alone, on one line")));
     }
     Ok(Zeroizing::new(trimmed.to_owned()))
 }

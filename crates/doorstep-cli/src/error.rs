@@ -1,6 +1,7 @@
 //! What went wrong, and what to do next, as every command tells it.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Exit status of a malfunction.
@@ -51,7 +52,17 @@ impl CliError {
     }
 
     pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
-        Self::new(format!("cannot {doing} {}: {error}", path.display()))
+        let told = Self::new(format!("cannot {doing} {}: {error}", path.display()));
+        match error.kind() {
+            ErrorKind::NotFound => {
+                told.hint("check the path; a relative one begins in the directory you are in")
+            }
+            ErrorKind::IsADirectory => told.hint("name a file, not a directory"),
+            ErrorKind::PermissionDenied => {
+                told.hint("this user may not; ls -l says whose it is, and who may")
+            }
+            _ => told,
+        }
     }
 
     #[must_use]

@@ -183,6 +183,16 @@ fn a_code_on_a_phones_screen_opens_and_its_copy_does_not() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_told_with_what_to_do() {
+    let court = Court::new(bundle());
+    for file in [".", "missing.png"] {
+        let told = court.run(&["tap", file]);
+        assert_eq!(told.status, 1, "{file}");
+        assert!(told.json["error"]["hint"].is_string(), "{file}: {}", told.json);
+    }
+}
+
+#[test]
 fn bulletins_and_rotations_take_effect_and_are_never_taken_back() {
     let court = Court::new(bundle());
     let (one, other) = (booking(&court, 1), booking(&court, 2));
@@ -206,6 +216,18 @@ fn bulletins_and_rotations_take_effect_and_are_never_taken_back() {
     assert_eq!(said(&court, &rotation(&court, 1)), "taken");
     assert_eq!(said(&court, &next), "opened");
     assert_eq!(said(&court, &rotation(&court, 1)), "already_used");
+
+    // Nobody is sent for another pass because of a rider.
+    let early = rotation(&court, 3);
+    for (rider, answer, hint) in [
+        (&newer, "already_used", "the lock knows this"),
+        (&rotation(&court, 1), "already_used", "the lock knows this"),
+        (&early, "not_yet_valid", "one before it is missing"),
+    ] {
+        let refused = tap(&court, rider);
+        assert_eq!(refused.text("shown"), answer);
+        assert!(refused.text("hint").contains(hint), "{}", refused.json);
+    }
 
     let passes = court.status()["passes"].clone();
     assert_eq!((&passes["rotation"], &passes["bulletin"]["sequence"]), (&1.into(), &2.into()));

@@ -9,6 +9,7 @@ use crate::output::{Answer, BAD, GOOD, WARN};
 use crate::pass_file;
 use crate::text::rfc3339;
 use doorstep::clock::Belief;
+use doorstep::pass::document::Content;
 use doorstep::pass::exchange::answer::Answer as Told;
 use doorstep::refusal::Refusal;
 use serde_json::{Value, json};
@@ -80,6 +81,20 @@ fn wait(judged: &Judged, belief: &Belief) -> Option<u64> {
     }
 }
 
+/// What to do about a refusal. What is said of passes would mislead about riders, which open nothing.
+fn hint(judged: &Judged) -> &'static str {
+    let is_rider = matches!(judged, Judged::Refused { found: Some(Content::Rider(_)), .. });
+    match judged.answer() {
+        Told::AlreadyUsed if is_rider => {
+            "the lock knows this, or newer, and lacks nothing of it; doorstep pass riders gives what is newest"
+        }
+        Told::NotYetValid if is_rider => {
+            "one before it is missing; bring all that doorstep pass riders gives, in their order"
+        }
+        told => told.hint(),
+    }
+}
+
 /// All that the inside knows, for machines.
 pub(super) fn json(judged: &Judged, belief: &Belief) -> Value {
     let told = judged.answer();
@@ -97,7 +112,7 @@ pub(super) fn json(judged: &Judged, belief: &Belief) -> Value {
     {
         json.insert("reason".to_owned(), json!(told.name()));
         json.insert("message".to_owned(), json!(told.to_string()));
-        json.insert("hint".to_owned(), json!(told.hint()));
+        json.insert("hint".to_owned(), json!(hint(judged)));
     }
     json
 }
@@ -110,7 +125,7 @@ pub(super) fn why_text(judged: &Judged, belief: &Belief) -> String {
         Judged::Refused { refusal, found } => {
             let (told, when) = (judged.answer(), when_text(refusal, now));
             let found = found.as_ref().map(|found| format!("; it is {}", content_text(found, now)));
-            format!("why: {told}{when}{}\nhint: {}", found.unwrap_or_default(), told.hint())
+            format!("why: {told}{when}{}\nhint: {}", found.unwrap_or_default(), hint(judged))
         }
     }
 }
