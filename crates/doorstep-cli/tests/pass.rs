@@ -142,7 +142,7 @@ fn keys_are_listed_and_rotated_and_the_old_one_ends_at_the_lock() {
     let riders = shop.must(&["pass", "riders", "Court 3", "--dir", "riders"]).json;
     for number in 1..=riders["documents"].as_array().unwrap().len() {
         shop.advance("2s");
-        assert_eq!(tap(&shop, &format!("riders/{number}.bin")).outcome(), "granted");
+        assert_eq!(tap(&shop, &format!("riders/{number:02}.bin")).outcome(), "granted");
     }
     assert_eq!(tap(&shop, "old.bin").outcome(), "wrong_code");
     issue(&shop, &["--bin", "new.bin"]);

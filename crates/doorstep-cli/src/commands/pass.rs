@@ -72,7 +72,7 @@ pub(crate) enum Command {
     },
     /// What somebody's phone should bring to a lock: the bulletin of revoked passes, new keys of the issuer
     #[command(
-        after_help = "Examples:\n  doorstep pass riders \"Court 3\"\n  doorstep pass riders \"Court 3\" --dir for-court-3 && doorstep lock tap for-court-3/1.bin"
+        after_help = "Examples:\n  doorstep pass riders \"Court 3\"\n  doorstep pass riders \"Court 3\" --dir for-court-3 && doorstep lock tap for-court-3/01.bin"
     )]
     Riders(riders::Riders),
     /// The answer to a lock that asked for the time

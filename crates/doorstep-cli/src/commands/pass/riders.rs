@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(crate) struct Riders {
     /// The lock: its id or its name
     lock: String,
-    /// Write them to this directory, as 1.bin, 2.bin, in the order in which they are held to the lock
+    /// Write them to this directory, as 01.bin, 02.bin, in the order in which they are held to the lock, which takes no other
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Riders) -> Result<Answer, CliError> {
     let riders = client.get(&path)?;
     let documents = riders["documents"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut text = format!(
-        "bulletin {}: {} passes are revoked\n{} documents for the lock\n",
+        "bulletin {}, revoked passes: {}\ndocuments for the lock: {}\n",
         riders["bulletin"]["sequence"],
         riders["bulletin"]["revoked"],
         documents.len(),
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Riders) -> Result<Answer, CliError> {
         std::fs::create_dir_all(dir)
             .map_err(|error| CliError::io("make the directory", dir, &error))?;
         for (number, document) in (1..).zip(documents) {
-            let file = dir.join(format!("{number}.bin"));
+            let file = dir.join(format!("{number:02}.bin"));
             fill(&file, document)?;
             text.push_str(&format!("written to {}\n", file.display()));
         }
@@ -69,6 +69,7 @@ fn warnings(riders: &Value) -> String {
             Some("journal_needed") => format!(
                 "{left_out} more are not in it, and no newer one can be made before the lock's journal came home: doorstep lock take-journal"
             ),
+            Some("bundle_not_confirmed") => "the lock was provisioned anew, and no journal came home since: until its new bundle is installed it takes none of them".to_owned(),
             other => other.unwrap_or_default().to_owned(),
         };
         text.push_str(&format!("{WARN}look{WARN:#}  {told}\n"));
