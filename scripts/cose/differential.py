@@ -210,8 +210,9 @@ def rider_of(rng, kind, lock, nonce):
         said = {"audience": claims[3], "issued_at": made, "revoked": claims[-65537].hex(), "sequence": sequence}
         return {"bulletin": said}, claims
     key, end = Key(rng, rng.choice([ED25519, ESP256])), rng.randrange(NOW, 2**32)
-    claims = {4: end, 5: made, 6: made, 8: cose_key(key), -65538: sequence}
-    said = {"issued_at": made, "key": key.point.hex(), "sequence": sequence, "window": [made, end]}
+    # A lock takes no statement about a key but the next one.
+    claims = {4: end, 5: made, 6: made, 8: cose_key(key), -65538: 1}
+    said = {"issued_at": made, "key": key.point.hex(), "sequence": 1, "window": [made, end]}
     return {"rotation": said}, claims
 
 
