@@ -3,7 +3,7 @@
 //!
 //! [`bundle::Bundle`] is what it is provisioned with, [`Door`] decides, [`state::State`] is what it
 //! remembers, and [`journal`] is how that goes home. PINs, long forms and control codes are judged by
-//! [`keypad::lock`], the codes of a TOTP door by [`otp::verify`], passes by [`pass::reader`];
+//! [`keypad::lock`], the codes of a TOTP door by [`otp::verify`], passes by [`reader`];
 //! all speak to one belief about the time.
 
 pub mod bundle;
