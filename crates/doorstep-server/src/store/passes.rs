@@ -305,13 +305,7 @@ fn select(
     sql: &str,
     values: &[&dyn rusqlite::ToSql],
 ) -> Result<Vec<Pass>, StoreError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(values)?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        all.push(read(row)?);
-    }
-    Ok(all)
+    super::value::all(connection, sql, values, read)
 }
 
 fn read(row: &Row<'_>) -> Result<Pass, StoreError> {

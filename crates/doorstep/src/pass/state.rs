@@ -10,8 +10,8 @@ use crate::clock::Belief;
 use crate::throttle::{Bucket, Pace};
 use crate::time::Timestamp;
 
-/// Verifications that fail: four at once, and one back each counted second. A signature is not guessed; this is
-/// for the battery.
+/// Verifications that open nothing: four at once, and one back each counted second. A signature is not guessed;
+/// this is for the battery and the journal.
 pub const PACE: Pace = Pace { burst: 4, refill: 1 };
 
 /// Bytes of a snapshot before its marks.
