@@ -45,6 +45,9 @@ enum Command {
     Init(commands::init::Args),
     /// Run the server
     Serve(commands::serve::Args),
+    /// Settings of the server, and who set them
+    #[command(subcommand)]
+    Config(commands::config::Command),
     /// API keys of the server
     #[command(subcommand)]
     Key(commands::key::Command),
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args, cli.json),
         Command::Init(args) => commands::init::run(&args),
         Command::Serve(args) => commands::serve::run(args, cli.json),
+        Command::Config(command) => commands::config::run(&command),
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Driver(command) => commands::driver::run(command),

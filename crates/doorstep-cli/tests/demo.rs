@@ -332,7 +332,7 @@ fn the_lines_to_type_by_hand_do_what_they_say() {
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(dir.path())
-        .env("DOORSTEP_LISTEN", port.to_string())
+        .env("DOORSTEP_SERVER_LISTEN", port.to_string())
         .env("DOORSTEP_SERVER", format!("http://{port}"))
         .output()
         .unwrap();

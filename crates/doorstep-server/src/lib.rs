@@ -9,7 +9,7 @@
 mod api;
 mod authenticators;
 mod bulletins;
-mod config;
+pub mod config;
 mod context;
 mod epochs;
 mod export;

@@ -68,7 +68,7 @@ pub async fn serve(
     let jobs = tokio::spawn(jobs::run(Arc::clone(&context), stopped));
     let connections = answer(&context, listener, shutdown).await;
     stop.send_replace(true);
-    let patience = context.config.shutdown_timeout;
+    let patience = context.config.server.shutdown_timeout;
     if tokio::time::timeout(patience, connections.shutdown()).await.is_err() {
         tracing::warn!("requests that did not end in time are cut off");
     }
@@ -86,7 +86,7 @@ async fn answer(
     let mut http = http1::Builder::new();
     // A request's own time begins when its head is read; this bounds the head, and idle
     // connections with it.
-    http.timer(TokioTimer::new()).header_read_timeout(context.config.request_timeout);
+    http.timer(TokioTimer::new()).header_read_timeout(context.config.server.request_timeout);
     let connections = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);
     loop {
@@ -160,7 +160,8 @@ mod tests {
     #[tokio::test]
     async fn a_head_that_never_ends_is_hung_up_on() {
         let server =
-            TestServer::with(|config| config.request_timeout = Duration::from_millis(200)).await;
+            TestServer::with(|config| config.server.request_timeout = Duration::from_millis(200))
+                .await;
         let (address, stop, task) = running(&server.context).await;
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 pub(crate) mod booking;
 pub(crate) mod clock;
 pub(crate) mod code;
+pub(crate) mod config;
 pub(crate) mod confirm;
 pub(crate) mod delivery;
 pub(crate) mod demo;

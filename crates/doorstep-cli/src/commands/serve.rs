@@ -1,13 +1,13 @@
 //! `doorstep serve`: the server, with the clock and randomness wired in.
 
+use super::config::Settings;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{Answer, GOOD};
 use crate::randomness;
-use clap::ValueEnum;
-use doorstep::code::Shape;
 use doorstep::time::Timestamp;
-use doorstep_server::{Config, Context, Mode, serve};
+use doorstep_server::config::layers::Flag;
+use doorstep_server::{Context, Mode, serve};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,36 +15,22 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum CodeShape {
-    /// Eight digits
-    #[value(name = "digits-8")]
-    Digits8,
-    /// Ten digits
-    #[value(name = "digits-10")]
-    Digits10,
-    /// Eight symbols of Crockford's base 32
-    #[value(name = "crockford-8")]
-    Crockford8,
-}
-
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  doorstep serve --data /var/lib/doorstep --listen 127.0.0.1:7070\n  doorstep serve --data doorstep-data --clock doorstep-data/clock\n\nThe address is printed once connections are taken. SIGTERM or Ctrl-C stops in order.\nTLS is the task of a proxy in front. Log level: DOORSTEP_LOG=debug."
+    after_help = "Examples:\n  doorstep serve --data /var/lib/doorstep --listen 127.0.0.1:7070\n  doorstep serve --data doorstep-data --clock doorstep-data/clock\n\nThe address is printed once connections are taken. SIGTERM or Ctrl-C stops in order.\nSettings: doorstep config show. TLS is the task of a proxy in front. Log level: DOORSTEP_LOG=debug."
 )]
 pub(crate) struct Args {
-    /// The issuer's directory, made by `doorstep init`
-    #[arg(long, env = "DOORSTEP_DATA", default_value = "doorstep-data", value_name = "DIR")]
-    data: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, env = "DOORSTEP_LISTEN", default_value = "127.0.0.1:7070", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
     /// File that the provider `log` appends messages to; DIR/messages.jsonl by default
     #[arg(long, value_name = "FILE")]
-    messages: Option<PathBuf>,
-    /// Shape of delivery codes
-    #[arg(long, value_enum, default_value = "digits-8")]
-    code: CodeShape,
+    messages: Option<String>,
+    /// Shape of delivery codes: digits-8, digits-10 or crockford-8
+    #[arg(long, value_name = "SHAPE")]
+    code: Option<String>,
     /// Put a link in the messages: this address, then # and a text to scan
     #[arg(long, value_name = "URL")]
     link_base: Option<String>,
@@ -54,6 +40,22 @@ pub(crate) struct Args {
     /// Seed of all randomness (test data only)
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
+}
+
+impl Args {
+    /// What was said by flags, which is stronger than variables and the file.
+    fn flags(&self) -> Vec<Flag> {
+        let said = [
+            ("--listen", "server", "listen", &self.listen),
+            ("--messages", "messages", "file", &self.messages),
+            ("--code", "deliveries", "code", &self.code),
+            ("--link-base", "messages", "link_base", &self.link_base),
+        ];
+        let said = said.into_iter().filter_map(|(flag, section, name, value)| {
+            Some(Flag { flag, section, name, value: Value::from(value.clone()?) })
+        });
+        said.collect()
+    }
 }
 
 impl doorstep_server::Clock for Clock {
@@ -69,16 +71,8 @@ impl doorstep_server::Clock for Clock {
 pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
     let log = EnvFilter::try_from_env("DOORSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
-    let mut config = Config::new(args.data);
-    config.code_shape = match args.code {
-        CodeShape::Digits8 => Shape::DIGITS_8,
-        CodeShape::Digits10 => Shape::DIGITS_10,
-        CodeShape::Crockford8 => Shape::CROCKFORD_8,
-    };
-    config.link_base = args.link_base;
-    if let Some(file) = args.messages {
-        config.messages_file = file;
-    }
+    let config = args.settings.load(&args.flags())?.config;
+    let address = config.server.listen;
     let clock = Clock::new(args.clock);
     // A clock file that cannot be read is better known now than in the log.
     clock.now()?;
@@ -115,7 +109,7 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
                 anstream::println!("{GOOD}listening{GOOD:#} on http://{address} for {issuer}");
             }
         };
-        serve(Arc::new(context), args.listen, bound, shutdown)
+        serve(Arc::new(context), address, bound, shutdown)
             .await
             .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))
     })?;

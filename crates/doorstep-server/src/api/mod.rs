@@ -184,7 +184,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_that_takes_too_long_is_given_up() {
         let server =
-            TestServer::with(|config| config.request_timeout = Duration::from_millis(10)).await;
+            TestServer::with(|config| config.server.request_timeout = Duration::from_millis(10))
+                .await;
         // A disk that does not answer: the one thread that writes waits until the test lets go.
         let (let_go, held) = std::sync::mpsc::channel::<()>();
         let context = Arc::clone(&server.context);

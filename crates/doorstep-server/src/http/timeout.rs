@@ -12,7 +12,7 @@ pub(crate) async fn limit(
     request: Request,
     next: Next,
 ) -> Response {
-    match tokio::time::timeout(context.config.request_timeout, next.run(request)).await {
+    match tokio::time::timeout(context.config.server.request_timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(Code::Timeout, "the request was not finished in time")
             .hint("it may have been carried out: look before you repeat it")

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub(crate) async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     loop {
         once(&context).await;
-        let pause = tokio::time::sleep(context.config.job_interval);
+        let pause = tokio::time::sleep(context.config.server.job_interval);
         tokio::select! {
             () = pause => {}
             _ = stop.wait_for(|stopped| *stopped) => return,

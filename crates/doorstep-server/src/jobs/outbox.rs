@@ -56,7 +56,7 @@ async fn send(context: &Arc<Context>, due: Vec<Due>) -> Result<(), Problem> {
     if worded.is_empty() {
         return Ok(());
     }
-    let path = context.config.messages_file.clone();
+    let path = context.config.messages_file();
     let taken = tokio::task::spawn_blocking(move || messages::append(&path, &lines)).await;
     match taken {
         Ok(Ok(())) => {}
@@ -96,7 +96,7 @@ fn line(context: &Context, message: &Due) -> Result<Zeroizing<Vec<u8>>, StoreErr
         slot: message.slot,
         replaces: message.replaces,
     };
-    let text = messages::text(&subject, &content, context.config.link_base.as_deref());
+    let text = messages::text(&subject, &content, context.config.messages.link_base.as_deref());
     let line = Line {
         id: &message.id,
         at: utc::write(context.now()),

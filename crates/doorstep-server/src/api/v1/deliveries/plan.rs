@@ -211,7 +211,7 @@ fn carry_out(
         delivery: delivery.id,
         generation: number,
         window: plan.window,
-        shape: context.config.code_shape,
+        shape: context.config.deliveries.code,
         label: label(delivery),
         slots,
         device: fingerprint,
