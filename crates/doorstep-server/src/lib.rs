@@ -25,6 +25,8 @@ mod lock_journal;
 mod lock_keys;
 mod lock_state;
 mod messages;
+#[cfg_attr(not(test), expect(dead_code, reason = "messages and webhooks go out by it"))]
+mod outgoing;
 mod pass_keys;
 mod pass_revocation;
 mod pass_root;
@@ -34,6 +36,8 @@ mod revocation;
 mod riders;
 mod serve;
 mod signed_time;
+#[cfg_attr(not(test), expect(dead_code, reason = "messages and webhooks are signed by it"))]
+mod standard_webhooks;
 mod store;
 #[cfg(test)]
 mod test_authenticator;
