@@ -74,6 +74,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Cancel a delivery: its codes are void, and its driver is told at the next sync
+    #[command(
+        after_help = "Example:\n  doorstep delivery cancel A-17\n\nA driver who is offline can still hand it over; that is disputed when it comes in."
+    )]
+    Cancel {
+        /// Its id, or your reference
+        delivery: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Check a code of a delivery in online mode
     Verify {
         /// Its id, or your reference
@@ -178,6 +188,10 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             let client = connection.open()?;
             let path = find::path(&client, delivery, "/send")?;
             show(client.post(&path, &Value::Object(body))?)
+        }
+        Command::Cancel { delivery, connection } => {
+            let client = connection.open()?;
+            show(client.post(&find::path(&client, delivery, "/cancel")?, &json!({}))?)
         }
         Command::Verify { delivery, code, connection } => {
             let client = connection.open()?;

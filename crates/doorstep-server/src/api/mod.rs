@@ -38,6 +38,7 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         )
         .route("/v1/deliveries/{id}", get(deliveries::show::handler))
         .route("/v1/deliveries/{id}/plan", post(deliveries::plan::handler))
+        .route("/v1/deliveries/{id}/cancel", post(deliveries::cancel::handler))
         .route("/v1/deliveries/{id}/send", post(deliveries::send::handler))
         .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
         .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
@@ -207,6 +208,7 @@ mod tests {
             ("POST", "/v1/deliveries/import"),
             ("GET", "/v1/deliveries/dlv_1"),
             ("POST", "/v1/deliveries/dlv_1/plan"),
+            ("POST", "/v1/deliveries/dlv_1/cancel"),
             ("POST", "/v1/deliveries/dlv_1/send"),
             ("POST", "/v1/deliveries/dlv_1/verify"),
             ("POST", "/v1/devices"),

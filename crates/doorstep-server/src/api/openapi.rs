@@ -21,6 +21,7 @@ use utoipa::{Modify, OpenApi};
     ),
     paths(
         super::healthz,
+        deliveries::cancel::handler,
         deliveries::create::handler,
         deliveries::import::handler,
         deliveries::list::handler,

@@ -203,7 +203,7 @@ fn decide(
     generation: &Generation,
 ) -> Result<Verdict, StoreError> {
     let open = &examined.open;
-    if generation.state == GenerationState::Superseded {
+    if matches!(generation.state, GenerationState::Superseded | GenerationState::Cancelled) {
         return Ok(Verdict::Superseded);
     }
     let compared = claims::compared(connection, &open.delivery, &open.device)?;

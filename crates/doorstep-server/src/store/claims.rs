@@ -24,7 +24,7 @@ named! {
         /// Not checked, because two generations of this driver were, or because what is stored of it is
         /// damaged.
         Unchecked = "unchecked",
-        /// A newer generation had been made: the claim is void, and kept as evidence.
+        /// A newer generation had been made, or the delivery was cancelled: the claim is void, and kept as evidence.
         Superseded = "superseded",
         /// The generation never was this device's, so the claim says nothing about the delivery.
         Void = "void",

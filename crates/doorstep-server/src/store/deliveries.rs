@@ -17,8 +17,35 @@ named! {
         Reported = "reported",
         Delivered = "delivered",
         Disputed = "disputed",
+        Failed = "failed",
         Expired = "expired",
+        Cancelled = "cancelled",
     }
+}
+
+named! {
+    /// Why an attempt failed: what a driver may say, and one that only an operator can.
+    enum FailureReason {
+        Absent = "absent",
+        RefusedByRecipient = "refused_by_recipient",
+        WrongAddress = "wrong_address",
+        Damaged = "damaged",
+        NoAccess = "no_access",
+        Other = "other",
+        /// A dispute was resolved this way.
+        NotDelivered = "not_delivered",
+    }
+}
+
+/// An attempt that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: FailureReason,
+    /// In the driver's words, or the operator's.
+    pub(crate) note: Option<String>,
+    pub(crate) at: Timestamp,
+    /// Whose device said so; `None` when an operator did.
+    pub(crate) device: Option<String>,
 }
 
 impl fmt::Display for State {
@@ -44,6 +71,8 @@ pub(crate) struct Delivery {
     pub(crate) state: State,
     /// The newest generation; 0 until planned.
     pub(crate) generation: u32,
+    /// The last attempt that failed, also after it was planned again.
+    pub(crate) failure: Option<Failure>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     /// In order of their slots.
@@ -99,7 +128,8 @@ pub(crate) fn insert(
 }
 
 const COLUMNS: &str =
-    "seq, id, reference, address, note, state, generation, created_at, updated_at";
+    "seq, id, reference, address, note, state, generation, created_at, updated_at,
+     failure_reason, failure_note, failed_at, failed_by";
 
 pub(crate) fn find(
     connection: &Connection,
@@ -145,6 +175,15 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> 
         .prepare_cached("SELECT name, phone FROM recipients WHERE delivery = ?1 ORDER BY slot")?
         .query_map([id.as_str()], |row| Ok(Recipient { name: row.get(0)?, phone: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
+    let failure = match row.get_ref(9)?.as_str_or_null().map_err(rusqlite::Error::from)? {
+        Some(reason) => Some(Failure {
+            reason: parsed("deliveries.failure_reason", reason, FailureReason::parse)?,
+            note: row.get(10)?,
+            at: row.get::<_, At>(11)?.0,
+            device: row.get(12)?,
+        }),
+        None => None,
+    };
     Ok(Delivery {
         seq: row.get(0)?,
         id,
@@ -153,6 +192,7 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> 
         note: row.get(4)?,
         state,
         generation: row.get(6)?,
+        failure,
         created_at: row.get::<_, At>(7)?.0,
         updated_at: row.get::<_, At>(8)?.0,
         recipients,

@@ -31,6 +31,8 @@ named! {
         Closed = "closed",
         /// Its time passed.
         Expired = "expired",
+        /// The delivery was cancelled.
+        Cancelled = "cancelled",
     }
 }
 
@@ -204,7 +206,7 @@ pub(crate) fn to_withdraw(
 ) -> Result<Vec<(DeliveryId, u32)>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT delivery, generation FROM generations
-         WHERE device = ?1 AND state = 'superseded' AND route_version IS NOT NULL AND withdrawn = 0
+         WHERE device = ?1 AND state IN ('superseded', 'cancelled') AND route_version IS NOT NULL AND withdrawn = 0
          ORDER BY delivery, generation",
     )?;
     let mut rows = statement.query([device.as_str()])?;

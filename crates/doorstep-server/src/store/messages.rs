@@ -25,6 +25,8 @@ named! {
         Closed = "closed",
         /// Its time passed first.
         Expired = "expired",
+        /// The delivery was cancelled first.
+        Cancelled = "cancelled",
     }
 }
 

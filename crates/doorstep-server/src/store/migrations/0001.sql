@@ -23,11 +23,20 @@ CREATE TABLE deliveries (
     address    TEXT    NOT NULL,
     note       TEXT,
     state      TEXT    NOT NULL CHECK (state IN ('created', 'planned', 'handed_out', 'notified',
-                                                 'reported', 'delivered', 'disputed', 'expired')),
+                                                 'reported', 'delivered', 'disputed', 'failed',
+                                                 'expired', 'cancelled')),
     -- The newest generation; 0 until the delivery is planned.
     generation INTEGER NOT NULL DEFAULT 0,
+    -- The last attempt that failed; the claim, or the resolution, that says so is kept besides.
+    failure_reason TEXT CHECK (failure_reason IN ('absent', 'refused_by_recipient', 'wrong_address',
+                                                  'damaged', 'no_access', 'other', 'not_delivered')),
+    failure_note   TEXT,
+    failed_at      INTEGER,
+    -- Whose device said so; null when an operator did.
+    failed_by      TEXT REFERENCES devices (id),
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL,
+    CHECK ((failure_reason IS NULL) = (failed_at IS NULL))
 ) STRICT;
 CREATE INDEX deliveries_by_state ON deliveries (state, seq);
 
@@ -79,7 +88,8 @@ CREATE TABLE generations (
     code_length   INTEGER NOT NULL,
     slots         INTEGER NOT NULL,
     created_at    INTEGER NOT NULL,
-    state         TEXT    NOT NULL CHECK (state IN ('planned', 'handed_out', 'superseded', 'closed', 'expired')),
+    state         TEXT    NOT NULL CHECK (state IN ('planned', 'handed_out', 'superseded', 'closed', 'expired',
+                                                    'cancelled')),
     -- What the device is to be handed; gone once it is in a route.
     sealed_stop   BLOB,
     route_version INTEGER,
@@ -116,7 +126,8 @@ CREATE TABLE messages (
     phone      TEXT,
     send_at    INTEGER NOT NULL,
     state      TEXT    NOT NULL CHECK (state IN ('waiting', 'spare', 'sending', 'sent',
-                                                 'failed', 'superseded', 'closed', 'expired')),
+                                                 'failed', 'superseded', 'closed', 'expired',
+                                                 'cancelled')),
     -- The code and the scanned secret; gone once the provider has the message, or nobody needs it.
     sealed     BLOB,
     sent_at    INTEGER,

@@ -194,7 +194,9 @@ fn report(
         DeliveryState::Planned,
         DeliveryState::HandedOut,
         DeliveryState::Notified,
+        DeliveryState::Failed,
         DeliveryState::Expired,
+        DeliveryState::Cancelled,
     ];
     deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
 }

@@ -50,7 +50,7 @@ pub(crate) async fn handler(
     let after = cursor::read(query.cursor.as_deref())?;
     let state = query.state.as_deref().map(DeliveryState::parse).transpose().map_err(|_| {
         Problem::new(Code::InvalidQuery, "state: not a state of deliveries").hint(
-            "one of created, planned, handed_out, notified, reported, delivered, disputed, expired",
+            "one of created, planned, handed_out, notified, reported, delivered, disputed, failed, expired, cancelled",
         )
     })?;
     let page = context

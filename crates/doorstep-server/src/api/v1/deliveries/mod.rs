@@ -1,5 +1,6 @@
 //! Deliveries: one parcel, one door, one handover each.
 
+pub(crate) mod cancel;
 pub(crate) mod create;
 pub(crate) mod import;
 pub(crate) mod list;
@@ -9,7 +10,7 @@ pub(crate) mod show;
 pub(crate) mod verify;
 
 use crate::http::problem::{Code, Problem};
-use crate::store::deliveries::{self, Delivery};
+use crate::store::deliveries::{self, Delivery, Failure};
 use crate::store::{StoreError, claims, devices, generations, messages};
 use crate::utc::Utc;
 use doorstep::id::{DeliveryId, DeviceId};
@@ -32,13 +33,40 @@ pub(crate) struct DeliveryView {
     /// Who may take it, each with a code of their own.
     recipients: Vec<RecipientView>,
     /// How far it has come: created, planned, handed_out, notified, reported, delivered, disputed,
-    /// expired.
+    /// failed, expired, cancelled.
     #[schema(example = "created")]
     state: &'static str,
     /// Counts the times it was planned; codes of an earlier generation are void.
     generation: u32,
+    /// The last attempt that failed, also after it was planned again.
+    failure: Option<FailureView>,
     created_at: Utc,
     updated_at: Utc,
+}
+
+/// An attempt that failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FailureView {
+    /// `absent`, `refused_by_recipient`, `wrong_address`, `damaged`, `no_access`, `other`, or, after a
+    /// dispute, `not_delivered`.
+    #[schema(example = "absent")]
+    reason: &'static str,
+    /// In the driver's words, or the operator's.
+    note: Option<String>,
+    at: Utc,
+    /// Whose device said so; null when an operator did.
+    device: Option<String>,
+}
+
+impl From<Failure> for FailureView {
+    fn from(failure: Failure) -> Self {
+        Self {
+            reason: failure.reason.as_str(),
+            note: failure.note,
+            at: Utc(failure.at),
+            device: failure.device,
+        }
+    }
 }
 
 /// Who may take a delivery.
@@ -65,6 +93,7 @@ impl From<Delivery> for DeliveryView {
                 .collect(),
             state: delivery.state.as_str(),
             generation: delivery.generation,
+            failure: delivery.failure.map(FailureView::from),
             created_at: Utc(delivery.created_at),
             updated_at: Utc(delivery.updated_at),
         }
@@ -107,7 +136,8 @@ pub(crate) struct PlanView {
 pub(crate) struct MessageView {
     /// The recipient's slot; the last one is the spare.
     slot: u8,
-    /// `waiting`, `spare`, `sending`, `sent`, `failed`, `superseded`, `closed` or `expired`.
+    /// `waiting`, `spare`, `sending`, `sent`, `failed`, `superseded`, `closed`, `expired` or
+    /// `cancelled`.
     #[schema(example = "waiting")]
     state: &'static str,
     /// Not before this; for offline codes also not before the driver's device has its route.
@@ -210,4 +240,11 @@ pub(crate) fn id_in_path(text: &str) -> Result<DeliveryId, Problem> {
 pub(crate) fn not_found() -> Problem {
     Problem::new(Code::DeliveryNotFound, "no delivery has this id")
         .hint("GET /v1/deliveries?reference=... finds one by the business's own name")
+}
+
+/// The problem of a delivery that has an end already.
+pub(crate) fn closed(delivery: &Delivery, not: &str) -> Problem {
+    let detail = format!("the delivery is {}, so it cannot be {not}", delivery.state);
+    Problem::new(Code::DeliveryClosed, detail)
+        .hint("make a new delivery if something else has to be brought")
 }

@@ -3,7 +3,7 @@
 //! Planning again makes a new generation; everything of the one before is void at once, except on
 //! a device that has it already and is offline.
 
-use super::{DeliveryDetail, detail, id_in_path, not_found};
+use super::{DeliveryDetail, closed, detail, id_in_path, not_found};
 use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
@@ -175,8 +175,8 @@ fn carry_out(
     plan: Plan,
     now: Timestamp,
 ) -> Result<(), Problem> {
-    let closed = match delivery.state {
-        DeliveryState::Reported | DeliveryState::Delivered => true,
+    let is_closed = match delivery.state {
+        DeliveryState::Reported | DeliveryState::Delivered | DeliveryState::Cancelled => true,
         // What an old device said about a stop that it had lost decides nothing, or it would keep
         // every later driver out.
         DeliveryState::Disputed => claims::any_of_weight(connection, &delivery.id)?,
@@ -184,14 +184,11 @@ fn carry_out(
         | DeliveryState::Planned
         | DeliveryState::HandedOut
         | DeliveryState::Notified
+        | DeliveryState::Failed
         | DeliveryState::Expired => false,
     };
-    if closed {
-        return Err(Problem::new(
-            Code::DeliveryClosed,
-            format!("the delivery is {}, so it cannot be planned", delivery.state),
-        )
-        .hint("make a new delivery if something else has to be brought"));
+    if is_closed {
+        return Err(closed(delivery, "planned"));
     }
     let fingerprint = match &plan.device {
         Some(device) => fingerprint_of(connection, device)?,

@@ -172,6 +172,10 @@ fn refuse_unready(generation: &Generation, now: Timestamp) -> Result<(), Problem
         (GenerationState::Closed, _) => {
             Err(Problem::new(Code::DeliveryClosed, "the delivery was handed over already"))
         }
+        (GenerationState::Cancelled, _) => Err(Problem::new(
+            Code::DeliveryClosed,
+            "the delivery was cancelled, and its code with it",
+        )),
         (GenerationState::Expired | GenerationState::Superseded, _) => {
             Err(Problem::new(Code::NotPlanned, "the delivery's time passed, and its code with it")
                 .hint("plan it again; a new code will be made"))

@@ -171,6 +171,9 @@ fn present(
     if generation.mode == Mode::Offline {
         return Ok(Err(Refusal::IssuedForOfflineUse));
     }
+    if generation.state == GenerationState::Cancelled {
+        return Ok(Err(Refusal::Revoked));
+    }
     let Ok(code) = Code::parse(typed, generation.shape) else {
         return Ok(Err(Refusal::Mistyped));
     };
