@@ -34,6 +34,7 @@ mod passes;
 mod presentation;
 mod revocation;
 mod riders;
+pub mod scope;
 mod serve;
 mod signed_time;
 #[cfg_attr(not(test), expect(dead_code, reason = "messages and webhooks are signed by it"))]
@@ -53,6 +54,7 @@ mod utc;
 mod wallet;
 
 use doorstep_files::seal;
+use scope::Scopes;
 
 pub use api::openapi::openapi_json;
 pub use config::Config;
@@ -72,13 +74,21 @@ pub struct CreatedKey {
 }
 
 /// Makes an API key without asking for one: for who can open the data directory anyway. It may
-/// run beside a server on the same directory.
+/// run beside a server on the same directory. Without a `lifetime` in seconds it lives until it is
+/// revoked.
 ///
 /// # Errors
 /// [`CreateKeyError`]: a name that is empty, too long or not printable, or the store's.
-pub async fn create_api_key(context: &Context, name: &str) -> Result<CreatedKey, CreateKeyError> {
+pub async fn create_api_key(
+    context: &Context,
+    name: &str,
+    scopes: Scopes,
+    lifetime: Option<u64>,
+) -> Result<CreatedKey, CreateKeyError> {
     text::name(name).map_err(|error| CreateKeyError::Name(error.to_string()))?;
-    let (key, secret) = api::v1::keys::create::make(context, name.to_owned()).await?;
+    let expires_at = lifetime.map(|seconds| context.now().later(seconds));
+    let (key, secret) =
+        api::v1::keys::create::make(context, name.to_owned(), scopes, expires_at).await?;
     Ok(CreatedKey { id: key.id, secret })
 }
 

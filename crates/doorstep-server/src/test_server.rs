@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::context::{Clock, Context};
 use crate::http::base64url::{read, write};
 use crate::init::{Mode, init};
+use crate::scope::Scopes;
 use crate::ticket::Ticket;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -86,7 +87,7 @@ impl TestServer {
         change(&mut config);
         let context = Context::open(config, clock.clone(), Box::new(rng)).unwrap();
         let context = Arc::new(context);
-        let key = crate::create_api_key(&context, "test").await.unwrap();
+        let key = crate::create_api_key(&context, "test", Scopes::admin(), None).await.unwrap();
         let router = router_of(&context);
         Self { dir, clock, context, router, bearer: format!("Bearer {}", key.secret) }
     }

@@ -79,6 +79,7 @@ use utoipa::{Modify, OpenApi};
         wallet::sync::handler,
         keys::create::handler,
         keys::list::handler,
+        keys::rotate::handler,
         keys::revoke::handler,
         routes::fetch::handler,
         handler,

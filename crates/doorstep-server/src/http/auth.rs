@@ -1,11 +1,14 @@
-//! Who calls: programs of the business show an API key. Only hashes of keys are stored, so the
-//! lookup is by hash and needs no comparison of secrets.
+//! Who calls, and whether it may: programs of the business show an API key. Only hashes of keys are
+//! stored, so the lookup is by hash and needs no comparison of secrets.
 
+use super::key_cache::Valid;
 use super::problem::{Code, Problem};
+use crate::api::access::{self, Access};
 use crate::context::Context;
 use crate::ids::make_token;
-use crate::store::api_keys;
-use axum::extract::{Request, State};
+use crate::scope::{Scope, Scopes};
+use crate::store::api_keys::{self, Shown};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -27,13 +30,53 @@ pub(crate) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// Lets only requests with a valid API key through.
-pub(crate) async fn require_key(
+/// The API key of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The key's id.
+    pub(crate) key: Arc<str>,
+    scopes: Arc<Scopes>,
+}
+
+impl Caller {
+    pub(crate) fn new(key: &str, scopes: Scopes) -> Self {
+        Self { key: key.into(), scopes: Arc::new(scopes) }
+    }
+
+    fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.scopes.allow(scope) {
+            return Ok(());
+        }
+        let detail = format!("the API key {} does not have the scope {scope}", self.key);
+        Err(Problem::new(Code::MissingScope, detail).hint(format!(
+            "use a key that has it, or make one with: doorstep key create --scopes {scope}"
+        )))
+    }
+}
+
+/// Lets a request through to its endpoint if it shows what that asks for. The endpoint's row and the
+/// caller go with it.
+pub(crate) async fn admit(
     State(context): State<Arc<Context>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let secret = bearer(request.headers())?;
+    let path = request.extensions().get::<MatchedPath>();
+    let Some(route) = path.and_then(|path| access::find(request.method(), path.as_str())) else {
+        tracing::error!(path = path.map(MatchedPath::as_str), "an endpoint has no row of access");
+        return Err(Problem::new(Code::Internal, "who may call this is not said"));
+    };
+    if let Access::Key(scope) = route.access {
+        let caller = authenticate(&context, request.headers()).await?;
+        caller.require(scope)?;
+        request.extensions_mut().insert(caller);
+    }
+    request.extensions_mut().insert(route);
+    Ok(next.run(request).await)
+}
+
+async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let secret = bearer(headers)?;
     let foreign = match context.mode() {
         crate::Mode::Test => "ds_live_",
         crate::Mode::Live => "ds_test_",
@@ -47,38 +90,56 @@ pub(crate) async fn require_key(
     }
     let hash = hash(secret);
     let now = context.now();
-    let due = match context.key_cache.find(&hash, now, TOUCH_EVERY) {
-        Some(due) => due,
-        None => look_up(&context, hash, now).await?,
+    let (caller, due) = match context.key_cache.find(&hash, now, TOUCH_EVERY) {
+        Some(found) => found,
+        None => look_up(context, hash, now).await?,
     };
     if due {
+        let id = caller.key.to_string();
         context
             .store
-            .write(move |connection| api_keys::touch(connection, &hash, now))
+            .write(move |connection| api_keys::touch(connection, &id, now))
             .await
             .map_err(Problem::from)?;
     }
-    Ok(next.run(request).await)
+    Ok(caller)
 }
 
 /// Looks a key up, and says whether its use is to be noted.
-async fn look_up(context: &Context, hash: [u8; 32], now: Timestamp) -> Result<bool, Problem> {
+async fn look_up(
+    context: &Context,
+    hash: [u8; 32],
+    now: Timestamp,
+) -> Result<(Caller, bool), Problem> {
     let moment = context.key_cache.moment();
     let found = context.store.read(move |connection| api_keys::by_hash(connection, &hash)).await;
-    match found.map_err(Problem::from)? {
-        None => Err(Problem::new(Code::Unauthorized, "the API key is not known")
-            .hint("make one with: doorstep key create")),
-        Some(key) if key.revoked_at.is_some() => {
-            Err(Problem::new(Code::Unauthorized, format!("the API key {} is revoked", key.id))
-                .hint("use another key, or make one with: doorstep key create"))
-        }
-        Some(key) => {
-            let due = key.last_used_at.is_none_or(|last| now.since(last) >= TOUCH_EVERY);
-            let noted = if due { Some(now) } else { key.last_used_at };
-            context.key_cache.keep(hash, noted, moment);
-            Ok(due)
-        }
+    let refused = |detail: String| {
+        Problem::new(Code::Unauthorized, detail)
+            .hint("use another key, or make one with: doorstep key create")
+    };
+    let Some((key, shown)) = found.map_err(Problem::from)? else {
+        return Err(Problem::new(Code::Unauthorized, "the API key is not known")
+            .hint("make one with: doorstep key create"));
+    };
+    if key.revoked_at.is_some() {
+        return Err(refused(format!("the API key {} is revoked", key.id)));
     }
+    if key.is_over(now) {
+        return Err(refused(format!("the API key {} has expired", key.id)));
+    }
+    let until = match shown {
+        Shown::Current => key.expires_at,
+        Shown::Previous if key.previous_until.is_none_or(|until| now >= until) => {
+            return Err(refused(format!("the API key {} has another secret by now", key.id))
+                .hint("use the secret that its last rotation gave"));
+        }
+        Shown::Previous => key.previous_until.min(key.expires_at.or(key.previous_until)),
+    };
+    let due = key.last_used_at.is_none_or(|last| now.since(last) >= TOUCH_EVERY);
+    let noted = if due { Some(now) } else { key.last_used_at };
+    let caller = Caller::new(&key.id, key.scopes);
+    context.key_cache.keep(hash, Valid { caller: caller.clone(), until, noted }, moment);
+    Ok((caller, due))
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {

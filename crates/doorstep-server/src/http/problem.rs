@@ -94,6 +94,8 @@ codes! {
     InvalidQuery = "invalid_query", BAD_REQUEST, "the query is not valid";
     /// A journal is not of this lock as it was provisioned last, or not whole.
     JournalInvalid = "journal_invalid", UNPROCESSABLE_ENTITY, "not a journal of this lock";
+    /// The API key was revoked or has expired.
+    KeyOver = "key_over", CONFLICT, "the API key is over";
     /// No API key has this id.
     KeyNotFound = "key_not_found", NOT_FOUND, "no such API key";
     /// The lock has no place to remember the uses of another PIN or pass.
@@ -102,6 +104,8 @@ codes! {
     MalformedBody = "malformed_body", BAD_REQUEST, "the body cannot be read";
     /// The path exists, with other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "the method is not allowed here";
+    /// The API key may not do this.
+    MissingScope = "missing_scope", FORBIDDEN, "the API key may not do this";
     /// No such path.
     NotFound = "not_found", NOT_FOUND, "no such path";
     /// All PINs of the window were given.

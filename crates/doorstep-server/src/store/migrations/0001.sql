@@ -11,9 +11,15 @@ CREATE TABLE api_keys (
     id           TEXT    NOT NULL UNIQUE,
     name         TEXT    NOT NULL,
     hash         BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
+    scopes       TEXT    NOT NULL,
     created_at   INTEGER NOT NULL,
+    expires_at   INTEGER,
     last_used_at INTEGER,
-    revoked_at   INTEGER
+    revoked_at   INTEGER,
+    -- After a rotation: the secret before, and until when it is still taken.
+    previous_hash  BLOB UNIQUE CHECK (length(previous_hash) = 32),
+    previous_until INTEGER,
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL))
 ) STRICT;
 
 CREATE TABLE deliveries (

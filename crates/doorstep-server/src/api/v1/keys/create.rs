@@ -6,12 +6,14 @@ use crate::http::auth::{hash, make_key};
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::ids::make_id;
+use crate::scope::{Scope, Scopes};
 use crate::store::StoreError;
 use crate::store::api_keys::{self, ApiKey};
-use crate::text;
+use crate::{text, utc};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use doorstep::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -23,16 +25,23 @@ pub(crate) struct CreateKey {
     /// 1 to 120 characters.
     #[schema(example = "shop", min_length = 1, max_length = 120)]
     name: String,
+    /// What it may do; everything (`admin`) if nothing is said.
+    #[serde(default)]
+    scopes: Option<Vec<Scope>>,
+    /// From when on it is not taken any more; never if nothing is said.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default)]
+    expires_at: Option<String>,
 }
 
-/// A new API key.
+/// A new API key, or an old one with a new secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CreatedKey {
     #[serde(flatten)]
-    key: KeyView,
+    pub(super) key: KeyView,
     /// The key itself. It is stored nowhere and never shown again.
     #[schema(example = "ds_live_...")]
-    secret: String,
+    pub(super) secret: String,
 }
 
 /// Makes an API key.
@@ -45,27 +54,44 @@ pub(crate) async fn handler(
     ApiJson(request): ApiJson<CreateKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>), Problem> {
     text::name(&request.name).map_err(|error| Problem::field("name", error))?;
-    let (key, secret) = make(&context, request.name).await?;
+    let scopes = match request.scopes {
+        None => Scopes::admin(),
+        Some(scopes) => Scopes::new(scopes)
+            .ok_or_else(|| Problem::field("scopes", "a key without any could do nothing"))?,
+    };
+    let expires_at = match request.expires_at.as_deref().map(utc::read).transpose() {
+        Ok(Some(at)) if at <= context.now() => {
+            return Err(Problem::field("expires_at", "is over already"));
+        }
+        Ok(at) => at,
+        Err(error) => return Err(Problem::field("expires_at", error)),
+    };
+    let (key, secret) = make(&context, request.name, scopes, expires_at).await?;
     Ok((StatusCode::CREATED, Json(CreatedKey { key: key.into(), secret })))
 }
 
 /// Makes a key named `name`; its secret is the second part.
-pub(crate) async fn make(context: &Context, name: String) -> Result<(ApiKey, String), StoreError> {
+pub(crate) async fn make(
+    context: &Context,
+    name: String,
+    scopes: Scopes,
+    expires_at: Option<Timestamp>,
+) -> Result<(ApiKey, String), StoreError> {
     let now = context.now();
     let secret = make_key(context);
     let key = ApiKey {
         id: context.with_rng(|rng| make_id("key", now, rng)),
         name,
+        scopes,
         created_at: now,
+        expires_at,
         last_used_at: None,
         revoked_at: None,
+        previous_until: None,
     };
     let hash = hash(&secret);
     let stored = key.clone();
-    context
-        .store
-        .write(move |connection| api_keys::insert(connection, &stored.id, &stored.name, &hash, now))
-        .await?;
+    context.store.write(move |connection| api_keys::insert(connection, &stored, &hash)).await?;
     Ok((key, secret))
 }
 
@@ -87,6 +113,23 @@ mod tests {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.json["data"].as_array().unwrap().len(), 2);
         assert!(!answer.json.to_string().contains(secret), "it is not shown again");
+    }
+
+    #[tokio::test]
+    async fn a_key_ends_when_it_was_said_to() {
+        let server = TestServer::new().await;
+        let body = json!({"name": "audit", "scopes": ["admin"], "expires_at": "2027-01-15T09:00:00+00:30"});
+        let (status, made) = server.post("/v1/keys", body).await;
+        assert_eq!((status, &made["expires_at"]), (201, &json!("2027-01-15T08:30:00Z")));
+        let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+        let header = [("authorization", bearer.as_str())];
+        for (after, status) in [(0, 200), (1799, 200), (1, 401), (3600, 401)] {
+            server.clock.advance(after);
+            let answer = server.request("GET", "/v1/keys", &header, "").await;
+            assert_eq!(answer.status, status, "{after}");
+        }
+        let answer = server.request("GET", "/v1/keys", &header, "").await;
+        assert!(answer.json["detail"].as_str().unwrap().contains("has expired"));
     }
 
     #[tokio::test]
@@ -120,6 +163,11 @@ mod tests {
             json!({"name": "a\u{0}"}),
             json!({"name": "a", "admin": true}),
             json!({"name": "a".repeat(121)}),
+            json!({"name": "a", "scopes": []}),
+            json!({"name": "a", "scopes": ["everything"]}),
+            json!({"name": "a", "scopes": "admin"}),
+            json!({"name": "a", "expires_at": "2027-01-15T08:00:00Z"}),
+            json!({"name": "a", "expires_at": "tomorrow"}),
             json!([]),
             json!(null),
         ] {

@@ -1,8 +1,8 @@
 //! Revokes an API key at once and for ever.
 
-use super::KeyView;
+use super::{KeyView, not_found};
 use crate::context::Context;
-use crate::http::problem::{Code, Problem, ProblemBody};
+use crate::http::problem::{Problem, ProblemBody};
 use crate::store::{StoreError, api_keys};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -25,11 +25,8 @@ pub(crate) async fn handler(
         context.key_cache.revoked();
         revoked
     });
-    match task.await.unwrap_or(Err(StoreError::Stopped))? {
-        Some(key) => Ok(Json(key.into())),
-        None => Err(Problem::new(Code::KeyNotFound, "no API key has this id")
-            .hint("GET /v1/keys lists them")),
-    }
+    let key = task.await.unwrap_or(Err(StoreError::Stopped))?;
+    key.map(|key| Json(key.into())).ok_or_else(not_found)
 }
 
 #[cfg(test)]
