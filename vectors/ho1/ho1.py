@@ -60,6 +60,85 @@ def tag(salt, bits, alphabet, length, subject, code):
     return int.from_bytes(hmac.digest(salt, message, "sha256"), "big") >> (256 - bits)
 
 
+def full_hash(salt, memory, passes, alphabet, length, subject, code):
+    """Section 3.6."""
+    message = b"doorstep/HO1/full/v1" + bytes([alphabet, length]) + subject + code.encode("ascii")
+    return argon2id(message, salt, memory, passes)
+
+
+def argon2id(password, salt, memory, passes):
+    """RFC 9106 with one lane, no secret, no associated data, 32 bytes; `memory` in KiB."""
+    small = lambda number: number.to_bytes(4, "little")
+    mask = 2**64 - 1
+
+    def long_hash(data, size):
+        data = small(size) + data
+        if size <= 64:
+            return hashlib.blake2b(data, digest_size=size).digest()
+        block = hashlib.blake2b(data).digest()
+        out = block[:32]
+        while size - len(out) > 64:
+            block = hashlib.blake2b(block).digest()
+            out += block[:32]
+        return out + hashlib.blake2b(block, digest_size=size - len(out)).digest()
+
+    def words(data):
+        return [int.from_bytes(data[at : at + 8], "little") for at in range(0, 1024, 8)]
+
+    def mix(v, a, b, c, d):
+        for turn_d, turn_b in (32, 24), (16, 63):
+            v[a] = v[a] + v[b] + 2 * (v[a] & 0xFFFFFFFF) * (v[b] & 0xFFFFFFFF) & mask
+            v[d] ^= v[a]
+            v[d] = (v[d] >> turn_d | v[d] << 64 - turn_d) & mask
+            v[c] = v[c] + v[d] + 2 * (v[c] & 0xFFFFFFFF) * (v[d] & 0xFFFFFFFF) & mask
+            v[b] ^= v[c]
+            v[b] = (v[b] >> turn_b | v[b] << 64 - turn_b) & mask
+
+    def round_over(block, places):
+        v = [block[place] for place in places]
+        for column in range(4):
+            mix(v, column, 4 + column, 8 + column, 12 + column)
+        for column in range(4):
+            mix(v, column, 4 + (column + 1) % 4, 8 + (column + 2) % 4, 12 + (column + 3) % 4)
+        for place, word in zip(places, v):
+            block[place] = word
+
+    def compress(x, y):
+        r = [a ^ b for a, b in zip(x, y)]
+        z = list(r)
+        for row in range(8):
+            round_over(z, range(16 * row, 16 * row + 16))
+        for column in range(8):
+            round_over(z, [16 * row + 2 * column + side for row in range(8) for side in (0, 1)])
+        return [a ^ b for a, b in zip(z, r)]
+
+    start = b"".join(map(small, (1, 32, memory, passes, 0x13, 2)))
+    start += small(len(password)) + password + small(len(salt)) + salt + small(0) + small(0)
+    start = hashlib.blake2b(start).digest()
+    count = memory // 4 * 4
+    segment = count // 4
+    blocks = [words(long_hash(start + small(number) + small(0), 1024)) for number in (0, 1)]
+    blocks += [None] * (count - 2)
+    zero = [0] * 128
+    for one in range(passes):
+        for part in range(4):
+            for index in range(2 if one == 0 and part == 0 else 0, segment):
+                at = part * segment + index
+                if one == 0 and part < 2:
+                    counter = [one, 0, part, count, passes, 2, index // 128 + 1]
+                    addresses = compress(zero, compress(zero, counter + [0] * 121))
+                    pseudo = addresses[index % 128]
+                else:
+                    pseudo = blocks[at - 1][0]
+                known = at - 1 if one == 0 else count - segment + index - 1
+                far = known * ((pseudo & 0xFFFFFFFF) ** 2 >> 32) >> 32
+                begin = 0 if one == 0 or part == 3 else (part + 1) * segment
+                made = compress(blocks[at - 1], blocks[(begin + known - 1 - far) % count])
+                blocks[at] = made if one == 0 else [a ^ b for a, b in zip(made, blocks[at])]
+    last = b"".join(word.to_bytes(8, "little") for word in blocks[-1])
+    return long_hash(last, 32)
+
+
 def scan_hash(subject, secret):
     """Section 3.4."""
     return hashlib.sha256(b"doorstep/HO1/scan/v1" + subject + secret).digest()
@@ -143,6 +222,8 @@ class Device:
         elif "signed_time" in event:
             if event["signed_time"] > self.signed:
                 self.signed = self.mark = event["signed_time"]
+        elif "failed" in event:
+            pass  # nothing is spent, and nothing given back
         elif "withdrawn" in event:
             self.stops[event["withdrawn"], event["generation"]]["withdrawn"] = True
         else:
@@ -182,13 +263,20 @@ class Device:
                 return {"refused": "throttled"}
             stop["attempts"] += 1
         self.mark = max(self.mark, now)
-        for slot in stop["slots"]:
+        slots = stop["slots"]
+        if "whose" in presentation:
+            slots = slots[-1:] if presentation["whose"] == "neighbour" else slots[:-1]
+        for slot in slots:
             about = subject(self.issuer, delivery, newest, slot["number"], self.device)
             if scanned:
                 match = scan_hash(about, scanned[3]).hex() == slot["scan"]
-            else:
+            elif "t" in stop:
                 shape = stop["t"], stop["alphabet"], stop["length"]
                 match = tag(bytes.fromhex(slot["salt"]), *shape, about, code) == slot["tag"]
+            else:
+                asked = stop["memory"], stop["passes"], stop["alphabet"], stop["length"]
+                hashed = full_hash(bytes.fromhex(slot["salt"]), *asked, about, code)
+                match = hashed.hex() == slot["hash"]
             if match:
                 stop["spent"] = now
                 return {"granted": slot["number"]}

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 import ho1
@@ -224,6 +225,66 @@ def tags():
     write("tags", "Whether a code has a tag (section 3.3).", base, cases)
 
 
+def argon2id(salt, memory, passes, message):
+    """By OpenSSL."""
+    return Argon2id(salt=salt, length=32, iterations=passes, lanes=1, memory_cost=memory).derive(message)
+
+
+def full():
+    base = {
+        "issuer": ISSUER, "delivery": "dlv_9c", "generation": 1, "slot": 0,
+        "device_key": DEVICE.public.hex(), "salt": bytes_of("salt of full", 16).hex(),
+        "alphabet": 32, "length": 10, "memory": 64, "passes": 2, "code": "7Z4KQ0XW3M",
+    }
+
+    def hash_of(case, label=b"doorstep/HO1/full/v1"):
+        device = ho1.fingerprint(bytes.fromhex(case["device_key"]))
+        about = ho1.subject(case["issuer"], case["delivery"], case["generation"], case["slot"], device)
+        message = label + bytes([case["alphabet"], case["length"]]) + about + case["code"].encode()
+        return argon2id(bytes.fromhex(case["salt"]), case["memory"], case["passes"], message)
+
+    cases = []
+    right = hash_of(base)
+    for name, change in [
+        ("ten symbols", {}),
+        ("all zeros", {"code": "0000000000"}),
+        ("the least cost", {"memory": 8, "passes": 1}),
+        ("memory that is no multiple of four", {"memory": 130, "passes": 3}),
+        ("more passes", {"memory": 40, "passes": 4}),
+        ("the usual cost", {"memory": 19456, "passes": 2}),
+        ("the last generation and slot", {"generation": 2**32 - 1, "slot": 255}),
+        ("ids of one and of forty characters", {"issuer": "i", "delivery": "d" * 40}),
+    ]:
+        hashed = hash_of({**base, **change})
+        cases.append({"name": name, **change, "hash": hashed.hex(), "match": True})
+        turned = hashed[:-1] + bytes([hashed[-1] ^ 1])
+        cases.append({"name": f"{name}: the lowest bit turned", **change, "hash": turned.hex(), "match": False})
+    for name, change in [
+        ("another code", {"code": "7Z4KQ0XW3N"}),
+        ("two symbols swapped", {"code": "Z74KQ0XW3M"}),
+        ("a symbol less", {"code": "7Z4KQ0XW3", "length": 9}),
+        ("another salt", {"salt": bytes_of("another salt", 16).hex()}),
+        ("another issuer", {"issuer": "iss_4nv1"}),
+        ("another delivery", {"delivery": "dlv_9d"}),
+        ("another generation", {"generation": 2}),
+        ("another slot", {"slot": 1}),
+        ("another device", {"device_key": OTHER.public.hex()}),
+        ("more memory", {"memory": 68}),
+        ("a pass less", {"passes": 1}),
+        ("a character moved from issuer to delivery", {"issuer": "iss_4nv", "delivery": "0dlv_9c"}),
+    ]:
+        assert hash_of({**base, **change}) != right, name
+        cases.append({"name": name, **change, "hash": right.hex(), "match": False})
+    for name, wrong in [
+        ("the input of a tag", hash_of(base, b"doorstep/HO1/tag/v1\x19")),
+        ("the code alone", argon2id(bytes.fromhex(base["salt"]), 64, 2, b"7Z4KQ0XW3M")),
+        ("a hash that is not slow", hashlib.sha256(b"doorstep/HO1/full/v1" + b"7Z4KQ0XW3M").digest()),
+        ("all zero", bytes(32)),
+    ]:
+        cases.append({"name": name, "hash": wrong.hex(), "match": False})
+    write("full", "Whether a code has a full hash (section 3.6).", base, cases)
+
+
 def scans():
     secret = bytes_of("scan secret", 16)
     common = {"issuer": ISSUER, "device_key": DEVICE.public.hex()}
@@ -360,8 +421,8 @@ def judge():
     write("judge", "The issuer's verdict on what was presented (section 11.4).", common, cases)
 
 
-def stop_of(name, delivery, generation, window, shape=DIGITS, slots=2, budget=5, codes=None):
-    """A stop, and the codes and scan texts of its slots."""
+def stop_of(name, delivery, generation, window, shape=DIGITS, slots=2, budget=5, codes=None, cost=None):
+    """A stop, and the codes and scan texts of its slots. With a cost its check is full."""
     bits = ho1.tag_bits(*shape)
     made, presented = [], []
     for number in range(slots):
@@ -371,14 +432,17 @@ def stop_of(name, delivery, generation, window, shape=DIGITS, slots=2, budget=5,
         code = (codes or {}).get(number, code)
         salt, secret = bytes_of(f"{name} salt {number}", 16), bytes_of(f"{name} secret {number}", 16)
         about = subject(delivery, generation, number)
-        made.append({
-            "number": number, "salt": salt.hex(),
-            "tag": ho1.tag(salt, bits, *shape, about, code), "scan": ho1.scan_hash(about, secret).hex(),
-        })
+        if cost:
+            message = b"doorstep/HO1/full/v1" + bytes(shape) + about + code.encode()
+            held = {"hash": argon2id(salt, *cost, message).hex()}
+        else:
+            held = {"tag": ho1.tag(salt, bits, *shape, about, code)}
+        made.append({"number": number, "salt": salt.hex(), **held, "scan": ho1.scan_hash(about, secret).hex()})
         presented.append((code, ho1.scan_text(delivery, generation, number, secret)))
     stop = {
         "delivery": delivery, "generation": generation, "from": window[0], "until": window[1],
-        "budget": budget, "alphabet": shape[0], "length": shape[1], "t": bits,
+        "budget": budget, "alphabet": shape[0], "length": shape[1],
+        **({"memory": cost[0], "passes": cost[1]} if cost else {"t": bits}),
         "label": name, "slots": made,
     }
     return stop, presented
@@ -392,10 +456,11 @@ def door():
     other, b = stop_of("a neighbour", "dlv_other", 1, day, CROCKFORD, 1)
     short, c = stop_of("a short window", "dlv_short", 1, (NINE + HOUR, NINE + 2 * HOUR), slots=1)
     last, d = stop_of("one attempt", "dlv_last", 1, day, slots=3, budget=1)
+    whole, w = stop_of("a full check", "dlv_full", 1, day, (32, 10), cost=(8, 1))
     common = {
         "issuer": ISSUER, "issuer_key": SIGNING.public.hex(), "agreement_key": AGREEMENT.public.hex(),
         "device": DEVICE_ID, "device_secret": DEVICE.scalar.hex(), "device_key": DEVICE.public.hex(),
-        "enrolled": NINE, "stops": [older, main, other, short, last],
+        "enrolled": NINE, "stops": [older, main, other, short, last, whole],
     }
     cases = []
 
@@ -441,6 +506,41 @@ def door():
     case("a mistyped code costs no attempt", typed("dlv_last", d[0][0]), granted(0), typed("dlv_last", "123"))
     case("a withdrawn neighbour does not matter", typed("dlv_main", a[0][0]), granted(0),
          {"withdrawn": "dlv_other", "generation": 1})
+
+    def near(code):
+        return ("0" if code[0] != "0" else "1") + code[1:]
+
+    def of(whose, presentation):
+        return {**presentation, "whose": whose}
+
+    gone = {"failed": "dlv_main", "clock": NINE + HOUR}
+    case("a full check", typed("dlv_full", w[0][0]), granted(0))
+    case("a full check, in groups and lower case", typed("dlv_full", f"{w[1][0][:5]}-{w[1][0][5:]}".lower()), granted(1))
+    case("a full check, scanned", scanned(w[0][1]), granted(0))
+    case("a neighbour's code is the spare's", of("neighbour", typed("dlv_main", "00481635")), granted(1))
+    case("a recipient's code", of("recipient", typed("dlv_main", a[0][0])), granted(0))
+    case("the code after a failed attempt to deliver", typed("dlv_main", a[0][0]), granted(0), gone)
+    for name, code in [("one symbol another", near(w[0][0])), ("two symbols swapped", w[0][0][1] + w[0][0][0] + w[0][0][2:])]:
+        assert code not in (w[0][0], w[1][0])
+        case(f"a full check: {name}", typed("dlv_full", code), refused("wrong_code", left=4))
+    case("a full check: a symbol less", typed("dlv_full", w[0][0][:9]), refused("mistyped"))
+    case("a full check: a code of another stop", typed("dlv_full", a[0][0]), refused("mistyped"))
+    case("a full check: used", typed("dlv_full", w[1][0]), refused("already_used"), typed("dlv_full", w[0][0]))
+    case("a full check: five wrong codes", typed("dlv_full", w[0][0]), refused("throttled"),
+         *[typed("dlv_full", near(w[0][0]))] * 5)
+    case("a full check: another secret, scanned", scanned(a[0][1].replace("dlv_main:2", "dlv_full:1")), refused("wrong_code", left=None))
+    case("a full check: the end of the window", typed("dlv_full", w[0][0], NINE + 6 * HOUR), refused("expired"))
+    case("a full check: withdrawn", typed("dlv_full", w[0][0]), refused("superseded"), {"withdrawn": "dlv_full", "generation": 1})
+    case("a full check: the spare's code after the recipient's", typed("dlv_full", w[1][0]), refused("already_used"), scanned(w[0][1]))
+    case("a full check: ten full-width symbols", typed("dlv_full", "".join(chr(ord(s) + 0xFEE0) for s in w[0][0])), refused("mistyped"))
+    case("a failed attempt to deliver, then a wrong code", typed("dlv_main", wrong[0]), refused("wrong_code", left=4), gone)
+    case("withdrawn after a failed attempt", typed("dlv_main", a[0][0]), refused("superseded"), gone, {"withdrawn": "dlv_main", "generation": 2})
+    case("a recipient's code said to be a neighbour's", of("neighbour", typed("dlv_main", a[0][0])), refused("wrong_code", left=4))
+    case("the spare's code said to be a recipient's", of("recipient", typed("dlv_main", "00481635")), refused("wrong_code", left=4))
+    case("a full check: a recipient's code said to be a neighbour's", of("neighbour", typed("dlv_full", w[0][0])), refused("wrong_code", left=4))
+    case("a failed attempt to deliver gives no attempt back", typed("dlv_main", a[0][0]), refused("throttled"), *five, gone)
+    case("a failed attempt to deliver, then the end of the window", typed("dlv_main", a[0][0], NINE + 6 * HOUR), refused("expired"), gone)
+    case("handed over after a failed attempt, and again", typed("dlv_main", a[0][0]), refused("already_used"), gone, typed("dlv_main", a[0][0]))
 
     used = typed("dlv_main", a[0][0])
     case("the same code again", used, refused("already_used"), used)
@@ -494,12 +594,14 @@ def door():
 
 
 def identity():
-    return [ISSUER, SIGNING.public, AGREEMENT.public, DEVICE_ID, DEVICE.public, "https://example.org", True]
+    return [ISSUER, SIGNING.public, AGREEMENT.public, DEVICE_ID, DEVICE.public, "https://example.org", True, True]
 
 
 def stop_document(stop):
-    slots = [[s["number"], bytes.fromhex(s["salt"]), s["tag"], bytes.fromhex(s["scan"])] for s in stop["slots"]]
-    check = [1, stop["alphabet"], stop["length"], stop["t"]]
+    shape = stop["alphabet"], stop["length"]
+    held = lambda s: s["tag"] if "tag" in s else bytes.fromhex(s["hash"])
+    slots = [[s["number"], bytes.fromhex(s["salt"]), held(s), bytes.fromhex(s["scan"])] for s in stop["slots"]]
+    check = [1, *shape, stop["t"]] if "t" in stop else [2, *shape, stop["memory"], stop["passes"]]
     return [stop["delivery"], stop["generation"], stop["from"], stop["until"], stop["budget"], check, stop["label"], slots]
 
 
@@ -513,10 +615,10 @@ def evidence_of(means, presented, name, recipient=AGREEMENT, kind="evidence", sl
     return seal(kind, recipient, cbor2.dumps(["dlv_9c", generation, slot, means, presented]), name)
 
 
-def claim_of(evidence, means=1, number=1, previous=bytes(32), **change):
+def claim_of(evidence, means=1, number=1, previous=bytes(32), slot=0, **change):
     claim = {"issuer": ISSUER, "device": DEVICE_ID, "number": number, "previous": previous,
-             "delivery": "dlv_9c", "generation": 1, "slot": 0, "means": means,
-             "at": NINE + HOUR, "signed": NINE, "evidence": evidence, **change}
+             "delivery": "dlv_9c", "generation": 1, "at": NINE + HOUR, "signed": NINE,
+             "outcome": [0, [slot, means, evidence]], **change}
     return list(claim.values())
 
 
@@ -621,7 +723,8 @@ def documents():
 
     slot = stop[7][0]
     for name, bad in [
-        ("a stop with the reserved check 2", changed(5, [2, 10, 8, 13])),
+        ("a stop with an unknown check", changed(5, [3, 10, 8, 13])),
+        ("a stop with a split check of a field more", changed(5, [1, 10, 8, 13, 0])),
         ("a stop with an unknown alphabet", changed(5, [1, 36, 8, 13])),
         ("a stop with codes of three symbols", changed(5, [1, 10, 3, 4])),
         ("a stop with a tag of no bits", changed(5, [1, 10, 8, 0])),
@@ -637,6 +740,24 @@ def documents():
         ("a stop with a field less", stop[:-1]),
     ]:
         case("route", name, route(name, 4, [bad]))
+    whole_stop, _ = stop_of("a full check", "dlv_9e", 1, (NINE, NINE + HOUR), (32, 10), cost=(8, 1))
+    whole_stop = stop_document(whole_stop)
+    case("route", "a full check", route("full", 4, [whole_stop]),
+         {"version": 4, "time": NINE, "deliveries": ["dlv_9e"], "withdrawn": []})
+    for name, check, slots in [
+        ("of eight symbols", [2, 32, 8, 8, 1], whole_stop[7]),
+        ("of ten digits", [2, 10, 10, 8, 1], whole_stop[7]),
+        ("of 7 KiB", [2, 32, 10, 7, 1], whole_stop[7]),
+        ("of more than 64 MiB", [2, 32, 10, 65537, 1], whole_stop[7]),
+        ("of no pass", [2, 32, 10, 8, 0], whole_stop[7]),
+        ("of five passes", [2, 32, 10, 8, 5], whole_stop[7]),
+        ("without its passes", [2, 32, 10, 8], whole_stop[7]),
+        ("with tags", [2, 32, 10, 8, 1], stop[7]),
+        ("whose slots are a split check's", [1, 32, 10, 25], whole_stop[7]),
+    ]:
+        bad = list(whole_stop)
+        bad[5], bad[7] = check, slots
+        case("route", f"a full check {name}", route(f"full {name}", 4, [bad]))
     payload = cbor2.dumps(route_of(4, []))
     for name, encoding in [
         ("a number in a longer form than needed", payload.replace(b"\x04\x1a", b"\x18\x04\x1a", 1)),
@@ -656,6 +777,24 @@ def documents():
          {"number": 2, "hash": claim_hash(second).hex(), "presented": bytes_of("scan secret", 16).hex()})
     case("claim", "a high S", sign1("claim", DEVICE, DEVICE_ID, first, high_s=True),
          {"number": 1, "hash": claim_hash(first).hex(), "presented": b"48291635".hex()})
+    gone = claim_of(None, number=3, previous=claim_hash(second), outcome=[1, [1, "nobody, twice rung"]])
+    case("claim", "of a failure", sign1("claim", DEVICE, DEVICE_ID, gone),
+         {"number": 3, "hash": claim_hash(gone).hex(), "reason": "absent", "note": "nobody, twice rung"})
+    last = claim_of(None, outcome=[1, [6, "\u00e9" * 100]])
+    case("claim", "of a failure with the longest note", sign1("claim", DEVICE, DEVICE_ID, last),
+         {"number": 1, "hash": claim_hash(last).hex(), "reason": "other", "note": "\u00e9" * 100})
+    for name, outcome in [
+        ("a failure for no reason", [1, [0, ""]]),
+        ("a failure for a reason that there is not", [1, [7, ""]]),
+        ("a failure with a note of 201 bytes", [1, [1, "x" * 201]]),
+        ("a failure with a line break in its note", [1, [1, "a\nb"]]),
+        ("a failure with evidence", [1, [1, "", typed]]),
+        ("a failure without a note", [1, [1]]),
+        ("a failure whose note is bytes", [1, [1, b""]]),
+        ("an outcome of neither kind", [2, [1, ""]]),
+        ("no outcome", []),
+    ]:
+        case("claim", name, sign1("claim", DEVICE, DEVICE_ID, claim_of(None, outcome=outcome)))
     case("claim", "signed by another device", sign1("claim", OTHER, DEVICE_ID, first))
     case("claim", "signed as an upload", sign1("upload", DEVICE, DEVICE_ID, first))
     case("claim", "another key id than its device", sign1("claim", DEVICE, "dev_7tqf", first))
@@ -709,6 +848,21 @@ def documents():
     request("a nonce of 15 bytes", nonce=bytes(15))
     request("a negative version", version=-1)
 
+    def take(name, content=None, key=DEVICE, kind="take", key_id=DEVICE_ID, **change):
+        fields = {"device": DEVICE_ID, "nonce": bytes_of("nonce", 16), "delivery": "A-17",
+                  "at": NINE + HOUR, "variance": 30, **change}
+        case("take", name, sign1(kind, key, key_id, list(fields.values())), content)
+
+    take("by its reference", {"delivery": "A-17", "expected_at": NINE + HOUR, "variance_minutes": 30})
+    take("with the usual variance", {"delivery": "A-17", "expected_at": NINE + HOUR, "variance_minutes": None}, variance=None)
+    take("signed by another device", key=OTHER)
+    take("signed as a route request", kind="route-request")
+    take("of another device than its key id", device="dev_7tqf")
+    take("a nonce of 15 bytes", nonce=bytes(15))
+    take("a delivery of 201 bytes", delivery="x" * 201)
+    take("a variance above 16 bits", variance=65536)
+    take("a negative time", at=-1)
+
     def acknowledgement(name, content=None, key=SIGNING, kind="acknowledgement", **change):
         fields = {"issuer": ISSUER, "device": DEVICE_ID, "received": 17, "epoch": 1, "log": [40, bytes_of("log", 32)],
                   "time": NINE + HOUR, "prove": 9, "nonce": bytes_of("nonce", 16), **change}
@@ -741,11 +895,11 @@ def documents():
 
     def welcome(name, content=None, key=SIGNING, kind="welcome", **change):
         fields = {"issuer": ISSUER, "signing_key": SIGNING.public, "agreement_key": AGREEMENT.public,
-                  "device": DEVICE_ID, "device_key": DEVICE.public, "time": NINE, "test": False, **change}
+                  "device": DEVICE_ID, "device_key": DEVICE.public, "time": NINE, "test": False, "managed": False, **change}
         case("welcome", name, sign1(kind, key, ISSUER, list(fields.values())), content)
 
-    welcome("to a real issuer", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": False})
-    welcome("to a test", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": True}, test=True)
+    welcome("to a real issuer", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": False, "managed": False})
+    welcome("to a test", {"issuer": ISSUER, "device": DEVICE_ID, "time": NINE, "test": True, "managed": True}, test=True, managed=True)
     welcome("signed by another issuer's key", key=FORGER)
     welcome("naming and signed by another issuer's key", key=FORGER, signing_key=FORGER.public)
     welcome("naming another agreement key", agreement_key=OTHER.public)
@@ -763,5 +917,5 @@ def documents():
     write("documents", "Signed and sealed documents: accepted with this content, or refused (sections 5 and 6).", common, cases)
 
 
-for make in codes, tags, scans, code_macs, judge, journals, door, documents:
+for make in codes, tags, full, scans, code_macs, judge, journals, door, documents:
     make()

@@ -7,12 +7,13 @@ use doorstep::code::{Code, Shape};
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::{IssuerKey, SoftwareKey};
 use doorstep::handover::Subject;
-use doorstep::handover::claim::{Claim, Evidence};
+use doorstep::handover::claim::{Claim, Evidence, Outcome};
 use doorstep::handover::device::Device;
 use doorstep::handover::event::{Identity, Record};
-use doorstep::handover::issue::{Generation, Order, code_mac, make};
+use doorstep::handover::issue::{Checked, Generation, Order, code_mac, make};
 use doorstep::handover::judge::{Held, Verdict, judge};
 use doorstep::handover::route::Route;
+use doorstep::handover::stop::Whose;
 use doorstep::id::{DeliveryId, DeviceId, IssuerId};
 use doorstep::ledger::Receipt;
 use doorstep::refusal::Refusal;
@@ -168,6 +169,7 @@ impl World {
             device_key: key(3).public().to_bytes(),
             server: "https://doorstep.example".to_owned(),
             test: true,
+            managed: false,
         };
         let fingerprint = key(3).public().fingerprint();
         Self { issuer, signing, agreement: key(2), key: key(3), fingerprint, identity }
@@ -180,7 +182,7 @@ impl World {
             delivery: DeliveryId::parse(&delivery).expect("an id"),
             generation: 1,
             window: Window::new(MORNING, MORNING.later(7200)).expect("not empty"),
-            shape: Shape::DIGITS_8,
+            check: Checked::Split(Shape::DIGITS_8),
             label: "Zoë Łukasz, 12 Harbour Street".to_owned(),
             slots: 2,
             device: self.fingerprint,
@@ -242,7 +244,8 @@ impl World {
         code: &str,
         rng: &mut ChaCha20Rng,
     ) -> Result<(Grant, [Vec<u8>; 2]), Refusal> {
-        let (attempted, attempt) = device.attempt_typed(stop.stop.delivery, code, MORNING)?;
+        let (attempted, attempt) =
+            device.attempt_typed(stop.stop.delivery, code, Whose::Anybody, MORNING)?;
         let receipt = append(device, &attempted);
         let matched = attempt.counted(receipt).expect("its own receipt").compare()?;
         let claiming = device.claim(&matched, MORNING, rng).expect("the issuer's key is one")?;
@@ -256,18 +259,19 @@ impl World {
     fn held(&self, generation: &Generation) -> Held {
         let stop = &generation.stop;
         let holder = generation.holders.first().expect("there are slots");
-        let slot = stop.slots.first().expect("there are slots");
+        let (_, scan) = *stop.check.scans().first().expect("there are slots");
         let mac = code_mac(&PEPPER, &stop.delivery, stop.generation, holder.slot, &holder.code);
-        Held { code_mac: mac, scan: slot.scan }
+        Held { code_mac: mac, scan }
     }
 
     fn judge(&self, claim: &Claim, held: &Held) -> Verdict {
         let presented = Evidence::open(claim, &self.agreement, Shape::DIGITS_8);
+        let Outcome::Granted { slot, .. } = claim.outcome else { panic!("a failure") };
         let subject = Subject {
             issuer: self.issuer,
             delivery: claim.delivery,
             generation: claim.generation,
-            slot: claim.slot,
+            slot,
             device: self.fingerprint,
         };
         let presented = presented.expect("sealed to this issuer");

@@ -68,6 +68,8 @@ impl Shape {
     pub const DIGITS_10: Self = Self { alphabet: Alphabet::Digits, length: 10 };
     /// Eight Crockford symbols.
     pub const CROCKFORD_8: Self = Self { alphabet: Alphabet::Crockford, length: 8 };
+    /// Ten symbols of Crockford's alphabet: 50 bits, for devices that check whole codes.
+    pub const CROCKFORD_10: Self = Self { alphabet: Alphabet::Crockford, length: 10 };
     /// Twelve Crockford symbols, 60 bits: a recovery code.
     pub const RECOVERY: Self = Self { alphabet: Alphabet::Crockford, length: 12 };
 

@@ -28,6 +28,8 @@ pub enum Kind {
     Route,
     /// A device asks for its route.
     RouteRequest,
+    /// A device takes a delivery on.
+    Take,
     /// One outcome at a door.
     Claim,
     /// Several claims on their way to the issuer.
@@ -57,6 +59,7 @@ impl Kind {
             Self::Welcome => "doorstep/HO1/welcome/v1",
             Self::Route => "doorstep/HO1/route/v1",
             Self::RouteRequest => "doorstep/HO1/route-request/v1",
+            Self::Take => "doorstep/HO1/take/v1",
             Self::Claim => "doorstep/HO1/claim/v1",
             Self::Upload => "doorstep/HO1/upload/v1",
             Self::Acknowledgement => "doorstep/HO1/acknowledgement/v1",

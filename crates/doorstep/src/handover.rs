@@ -3,18 +3,22 @@
 //! The issuer makes a [generation](issue::Generation) of a delivery: for each slot (a recipient, or
 //! the spare) a code for typing and a secret for scanning. A driver's device is handed a
 //! [`Stop`](stop::Stop), which holds only a short [tag](tag::Tag) of each code: enough to refuse
-//! wrong ones, not enough to know the right one. What the device accepted travels back as a
+//! wrong ones, not enough to know the right one. (A managed device may be handed a
+//! [check](check::Check) of the whole code.) What the device accepted travels back as a
 //! [claim](claim::Claim), and the issuer [judges](judge) it with the whole code.
 
+pub mod check;
 pub mod claim;
 pub mod device;
 pub mod enrolment;
 pub mod event;
+pub mod failure;
 pub mod issue;
 pub mod judge;
 pub mod route;
 pub mod stop;
 pub mod tag;
+pub mod take;
 
 use crate::id::{DeliveryId, IssuerId};
 use minicbor::{Decode, Encode};

@@ -9,15 +9,18 @@ use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey, SoftwareKey};
 use doorstep::cose::sign1::Signed;
 use doorstep::handover::Subject;
-use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Upload};
+use doorstep::handover::check::{Check, CodeHash, Cost, Slot};
+use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Outcome, Upload};
 use doorstep::handover::device::Device;
 use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::handover::event::{Event, Identity, Record};
+use doorstep::handover::failure::{Note, Reason};
 use doorstep::handover::issue::code_mac;
 use doorstep::handover::judge::{Held, Verdict, judge};
 use doorstep::handover::route::{Route, RouteRequest, Withdrawn};
-use doorstep::handover::stop::{Presented, ScanText, Slot, Stop};
+use doorstep::handover::stop::{Presented, ScanText, Stop, Whose};
 use doorstep::handover::tag::{ScanSecret, Tag};
+use doorstep::handover::take::Take;
 use doorstep::id::{DeliveryId, DeviceId, IssuerId};
 use doorstep::ledger::Head;
 use doorstep::odds::tag_bits;
@@ -140,6 +143,22 @@ fn tags() {
     balanced("tags", |case| case["match"] == true);
 }
 
+fn cost(case: &Value) -> Cost {
+    let parameter = |name| u32::try_from(number(case, name)).unwrap();
+    Cost::new(parameter("memory"), parameter("passes")).unwrap()
+}
+
+#[test]
+fn full() {
+    for case in cases("full") {
+        let hash =
+            CodeHash::derive(cost(&case), &bytes(&case, "salt"), &subject(&case), &code(&case));
+        let known = CodeHash::from_bytes(bytes(&case, "hash"));
+        assert_eq!(hash == known, case["match"] == true, "{}", case["name"]);
+    }
+    balanced("full", |case| case["match"] == true);
+}
+
 #[test]
 fn scans() {
     for case in cases("scans") {
@@ -239,6 +258,7 @@ impl AtHome {
             device_key: bytes(case, "device_key"),
             server: String::new(),
             test: true,
+            managed: true,
         };
         assert_eq!(key.public().to_bytes(), identity.device_key);
         let enrolled = time(case, "enrolled");
@@ -280,6 +300,13 @@ impl AtHome {
             }
         } else if event["signed_time"].is_u64() {
             self.route(time(event, "signed_time"), vec![], vec![]);
+        } else if event["failed"].is_string() {
+            let at = time(event, "clock");
+            let failed = DeliveryId::parse(text(event, "failed")).unwrap();
+            if let Ok(failing) = self.device.fail(failed, Reason::Absent, Note::default(), at) {
+                let signature = self.key.sign(&failing.to_be_signed());
+                self.append(&failing.signed(&signature));
+            }
         } else if event["withdrawn"].is_string() {
             let delivery = DeliveryId::parse(text(event, "withdrawn")).unwrap();
             let withdrawn = Withdrawn { delivery, generation: generation(event) };
@@ -293,7 +320,15 @@ impl AtHome {
         let clock = time(event, "clock");
         let (record, attempt) = match event["scanned"].as_str() {
             Some(text) => self.device.attempt_scanned(text, clock)?,
-            None => self.device.attempt_typed(delivery(event), text(event, "typed"), clock)?,
+            None => {
+                let whose = match event["whose"].as_str() {
+                    None => Whose::Anybody,
+                    Some("recipient") => Whose::Recipient,
+                    Some("neighbour") => Whose::Neighbour,
+                    Some(other) => panic!("whose {other}"),
+                };
+                self.device.attempt_typed(delivery(event), text(event, "typed"), whose, clock)?
+            }
         };
         self.append(&record);
         let matched = attempt.counted(record.place().appended()).unwrap().compare()?;
@@ -306,21 +341,29 @@ impl AtHome {
 }
 
 fn stop_of(stop: &Value) -> Stop {
-    let slots = stop["slots"].as_array().unwrap().iter().map(|slot| Slot {
-        number: byte(slot, "number"),
-        salt: bytes(slot, "salt"),
-        tag: Tag::from_value(u32::try_from(number(slot, "tag")).unwrap()),
-        scan: bytes(slot, "scan"),
-    });
+    fn slot<C>(slot: &Value, code: C) -> Slot<C> {
+        let (number, salt, scan) = (byte(slot, "number"), bytes(slot, "salt"), bytes(slot, "scan"));
+        Slot { number, salt, code, scan }
+    }
+    let slots = stop["slots"].as_array().unwrap().iter();
+    let check = if stop["t"].is_u64() {
+        let tag = |slot| Tag::from_value(u32::try_from(number(slot, "tag")).unwrap());
+        Check::Split {
+            bits: byte(stop, "t"),
+            slots: slots.map(|each| slot(each, tag(each))).collect(),
+        }
+    } else {
+        let hash = |slot| CodeHash::from_bytes(bytes(slot, "hash"));
+        Check::Full { cost: cost(stop), slots: slots.map(|each| slot(each, hash(each))).collect() }
+    };
     Stop {
         delivery: delivery(stop),
         generation: generation(stop),
         window: Window::new(time(stop, "from"), time(stop, "until")).unwrap(),
         budget: byte(stop, "budget"),
         shape: shape(stop),
-        bits: byte(stop, "t"),
         label: text(stop, "label").to_owned(),
-        slots: slots.collect(),
+        check,
     }
 }
 
@@ -359,6 +402,7 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
                 device_key: public.to_bytes(),
                 server: String::new(),
                 test: true,
+                managed: true,
             };
             let sealed = Sealed::parse(document)?;
             let shared = device_key.agree(sealed.ephemeral())?;
@@ -376,12 +420,16 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
             let claim = Claim::verify(document, &public)?;
             let secret = Secret::from_bytes(bytes(case, "agreement_secret"));
             let agreement = SoftwareKey::from_secret(&secret)?;
+            let (number, hash) = (claim.number, hex(&claim.hash()));
+            if let Outcome::Failed { reason, note } = &claim.outcome {
+                assert!(Evidence::open(&claim, &agreement, shape(case)).is_err());
+                let (reason, note) = (reason.as_str(), note.as_str());
+                return Ok(
+                    json!({ "number": number, "hash": hash, "reason": reason, "note": note }),
+                );
+            }
             let presented = Evidence::open(&claim, &agreement, shape(case))?;
-            json!({
-                "number": claim.number,
-                "hash": hex(&claim.hash()),
-                "presented": hex(presented.expose()),
-            })
+            json!({ "number": number, "hash": hash, "presented": hex(presented.expose()) })
         }
         "enrolment" => {
             let ticket = Secret::from_bytes(bytes(case, "ticket"));
@@ -396,6 +444,7 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
                 "device": welcome.device.as_str(),
                 "time": welcome.time.seconds(),
                 "test": welcome.test,
+                "managed": welcome.managed,
             })
         }
         "upload" => {
@@ -405,6 +454,14 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
         "route request" => {
             let request = RouteRequest::verify(&Signed::parse(document)?, &public)?;
             json!({ "version": request.version, "head": request.head.seq })
+        }
+        "take" => {
+            let take = Take::verify(&Signed::parse(document)?, &public)?;
+            json!({
+                "delivery": take.delivery,
+                "expected_at": take.expected_at.seconds(),
+                "variance_minutes": take.variance_minutes,
+            })
         }
         "acknowledgement" => {
             let read = Acknowledgement::verify(document, issuer(case), signing, device)?;

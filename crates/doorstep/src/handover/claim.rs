@@ -1,6 +1,7 @@
 //! Outcomes on their way to the issuer: signed one by one, chained and numbered, uploaded in
 //! batches, acknowledged before they are judged.
 
+use super::failure::{Note, Reason};
 use super::stop::Presented;
 use super::tag::ScanSecret;
 use super::{decode_exact, encode};
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 /// The most claims in one upload.
 pub const MAX_UPLOAD: usize = 500;
 
-/// A device says: this was presented at this door, and I granted it.
+/// A device says what came of a delivery at its door.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
 pub struct Claim {
@@ -45,21 +46,43 @@ pub struct Claim {
     /// Its generation.
     #[n(5)]
     pub generation: u32,
-    /// The slot whose tag fitted.
-    #[n(6)]
-    pub slot: u8,
-    /// Typed or scanned.
-    #[n(7)]
-    pub means: Means,
     /// When, by the device's clock.
-    #[n(8)]
+    #[n(6)]
     pub at: Timestamp,
     /// The last time signed by the issuer that the device had seen: it was not earlier than this.
-    #[n(9)]
+    #[n(7)]
     pub signed_time: Timestamp,
-    /// What was presented, [sealed](Evidence) to the issuer.
-    #[cbor(n(10), with = "minicbor::bytes")]
-    pub evidence: Vec<u8>,
+    /// What came of it.
+    #[n(8)]
+    pub outcome: Outcome,
+}
+
+/// What came of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Outcome {
+    /// Something was presented and fitted: the parcel was handed over.
+    #[n(0)]
+    Granted {
+        /// The slot that fitted.
+        #[n(0)]
+        slot: u8,
+        /// Typed or scanned.
+        #[n(1)]
+        means: Means,
+        /// What was presented, [sealed](Evidence) to the issuer.
+        #[cbor(n(2), with = "minicbor::bytes")]
+        evidence: Vec<u8>,
+    },
+    /// It was not handed over. Its code goes on to be valid.
+    #[n(1)]
+    Failed {
+        /// Why.
+        #[n(0)]
+        reason: Reason,
+        /// What the driver adds.
+        #[n(1)]
+        note: Note,
+    },
 }
 
 impl Claim {
@@ -131,14 +154,18 @@ impl Evidence {
     ///
     /// # Errors
     /// [`Invalid::Seal`] when it cannot be opened, or was sealed for another delivery, generation,
-    /// slot or means than the claim says; [`Invalid::Malformed`] when no code of this shape is in it.
+    /// slot or means than the claim says; [`Invalid::Malformed`] when no code of this shape is in it,
+    /// or the claim is of a failure.
     pub fn open(claim: &Claim, issuer: &SoftwareKey, shape: Shape) -> Result<Presented, Invalid> {
-        let sealed = Sealed::parse(&claim.evidence)?;
+        let Outcome::Granted { slot, means, evidence } = &claim.outcome else {
+            return Err(Invalid::Malformed("evidence"));
+        };
+        let sealed = Sealed::parse(evidence)?;
         let shared = issuer.agree(sealed.ephemeral())?;
         let content = sealed.open(Kind::Evidence, &issuer.public(), &shared)?;
         let evidence: Self = decode_exact(&content)?;
         if (evidence.delivery, evidence.generation, evidence.slot, evidence.means)
-            != (claim.delivery, claim.generation, claim.slot, claim.means)
+            != (claim.delivery, claim.generation, *slot, *means)
         {
             return Err(Invalid::Seal);
         }

@@ -4,28 +4,33 @@
 //! journal by compare-and-swap and [applies](Device::apply) it. A lost append means: read the
 //! journal again and decide again.
 
+mod outcome;
 mod trouble;
 
+pub use outcome::{Claiming, Failing};
 pub use trouble::{Corrupted, RouteRefused};
 
-use super::claim::{Acknowledgement, Claim, Evidence, Upload};
+use super::check::Check;
+use super::claim::{Acknowledgement, Claim, Outcome, Upload};
 use super::decode_exact;
 use super::event::{Attempted, Event, Identity, Record};
+use super::failure::Reason;
 use super::route::{Route, RouteRequest};
-use super::stop::{AtDoor, Presented, ScanText, Stop};
+use super::stop::{AtDoor, Presented, ScanText, Stop, Whose};
+use super::take::Take;
 use crate::code::Code;
 use crate::cose::Invalid;
 use crate::cose::keys::PublicKey;
-use crate::cose::sign1::{Signed, Unsigned};
+use crate::cose::sign1::Signed;
 use crate::id::DeliveryId;
 use crate::ledger::Head;
 use crate::refusal::Refusal;
 use crate::throttle::Budget;
 use crate::time::Timestamp;
-use crate::verifier::{Attempt, Matched, Means, Spending, Standing};
+use crate::verifier::{Attempt, Means, Standing};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec::Vec;
-use rand_core::CryptoRng;
 
 /// The clock is written down when it went on by this many seconds.
 const TICK: u64 = 60;
@@ -58,6 +63,8 @@ pub struct Known {
     pub attempts: u8,
     /// When it was handed over, if it was.
     pub spent: Option<Timestamp>,
+    /// The last time that it was tried in vain, and why.
+    pub failed: Option<(Timestamp, Reason)>,
     /// Whether the issuer took it back.
     pub withdrawn: bool,
 }
@@ -140,7 +147,8 @@ impl Device {
                     }
                 }
                 for stop in route.stops {
-                    let known = Known { attempts: 0, spent: None, withdrawn: false, stop };
+                    let known =
+                        Known { attempts: 0, spent: None, failed: None, withdrawn: false, stop };
                     self.stops.insert((known.stop.delivery, known.stop.generation), known);
                 }
                 // By signed time alone: a clock that ran ahead must not make the device forget.
@@ -159,8 +167,12 @@ impl Device {
                     return Err("breaks the chain of claims");
                 }
                 let known = self.known_mut(claim.delivery, claim.generation)?;
-                if known.spent.replace(at).is_some() {
-                    return Err("grants a delivery twice");
+                if known.spent.is_some() {
+                    return Err("is about a delivery that was handed over");
+                }
+                match claim.outcome {
+                    Outcome::Granted { .. } => known.spent = Some(at),
+                    Outcome::Failed { reason, .. } => known.failed = Some((at, reason)),
                 }
                 self.last_claim = claim.hash();
                 self.claims.push(document);
@@ -280,11 +292,12 @@ impl Device {
         &self,
         delivery: DeliveryId,
         typed: &str,
+        whose: Whose,
         clock: Timestamp,
     ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
         let known = self.stop(delivery).ok_or(Refusal::Unknown)?;
         let code = Code::parse(typed, known.stop.shape).map_err(|_| Refusal::Mistyped)?;
-        self.attempt(known, Presented::Typed(code), clock)
+        self.attempt(known, Presented::Typed(code), whose, clock)
     }
 
     /// The same for a scanned text, which names its delivery itself.
@@ -304,13 +317,14 @@ impl Device {
         if text.generation > known.stop.generation {
             return Err(Refusal::Unknown);
         }
-        self.attempt(known, Presented::Scanned(text.secret), clock)
+        self.attempt(known, Presented::Scanned(text.secret), Whose::Anybody, clock)
     }
 
     fn attempt(
         &self,
         known: &Known,
         presented: Presented,
+        whose: Whose,
         clock: Timestamp,
     ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
         if known.withdrawn && known.spent.is_none() {
@@ -324,57 +338,13 @@ impl Device {
         let method = AtDoor {
             stop: known.stop.clone(),
             presented,
+            whose,
             issuer: self.identity.issuer,
             device: self.key.fingerprint(),
         };
         let attempt =
             Attempt::begin(method, means, &known.standing(), now, self.head(), record.body())?;
         Ok((record, attempt))
-    }
-
-    /// Writes the claim for a match, on the state as it is now. When its append is lost, read the
-    /// journal again and write the claim again: the attempt stays counted.
-    ///
-    /// # Errors
-    /// The refusal, when the delivery was spent, withdrawn or given a newer code in between; [`Invalid::Key`] never,
-    /// once a device is enrolled.
-    pub fn claim<'m>(
-        &self,
-        matched: &'m Matched<AtDoor>,
-        clock: Timestamp,
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<Result<Claiming<'m>, Refusal>, Invalid> {
-        let Stop { delivery, generation, .. } = matched.method().stop;
-        let newest = self.stop(delivery);
-        let Some(known) = newest.filter(|known| known.stop.generation >= generation) else {
-            return Ok(Err(Refusal::Unknown));
-        };
-        if known.stop.generation > generation || (known.withdrawn && known.spent.is_none()) {
-            return Ok(Err(Refusal::Superseded));
-        }
-        if let Some(at) = known.spent {
-            return Ok(Err(Refusal::AlreadyUsed { at }));
-        }
-        let presented = &matched.method().presented;
-        let agreement_key = self.identity.agreement_key()?;
-        let evidence =
-            Evidence::seal(delivery, generation, matched.slot(), presented, &agreement_key, rng)?;
-        let at = self.now(clock);
-        let claim = Claim {
-            issuer: self.identity.issuer,
-            device: self.identity.device,
-            number: self.next_claim(),
-            previous: self.last_claim,
-            delivery,
-            generation,
-            slot: matched.slot(),
-            means: presented.means(),
-            at,
-            signed_time: self.signed_time,
-            evidence,
-        };
-        let unsigned = claim.unsigned(&self.key);
-        Ok(Ok(Claiming { matched, standing: known.standing(), head: self.head(), at, unsigned }))
     }
 
     /// The claims that the issuer does not have, oldest first, at most `limit`.
@@ -417,10 +387,23 @@ impl Device {
         })
     }
 
+    /// Asks for a delivery; `None` before the first acknowledgement.
+    #[must_use]
+    pub fn take(
+        &self,
+        delivery: String,
+        expected_at: Timestamp,
+        variance_minutes: Option<u16>,
+    ) -> Option<Take> {
+        let nonce = self.acknowledgement.as_ref()?.nonce;
+        let device = self.identity.device;
+        Some(Take { device, nonce, delivery, expected_at, variance_minutes })
+    }
+
     /// A record of a route that was [opened](Route::open).
     ///
     /// # Errors
-    /// [`RouteRefused`] when it is a replay.
+    /// [`RouteRefused`] when it is a replay, or not for such a device.
     pub fn take_in(&self, route: Route, clock: Timestamp) -> Result<Record, RouteRefused> {
         self.accept(&route)?;
         Ok(Record::new(&Event::Routed(route, self.now(clock)), self.head()))
@@ -436,37 +419,11 @@ impl Device {
             if stop.generation <= newest || !named.insert(stop.delivery) {
                 return Err(RouteRefused::Seen { delivery: stop.delivery });
             }
+            if matches!(stop.check, Check::Full { .. }) && !self.identity.managed {
+                return Err(RouteRefused::NotManaged { delivery: stop.delivery });
+            }
         }
         Ok(())
-    }
-}
-
-/// A claim that waits for the device's signature.
-#[derive(Debug)]
-pub struct Claiming<'m> {
-    matched: &'m Matched<AtDoor>,
-    standing: Standing,
-    head: Head,
-    at: Timestamp,
-    unsigned: Unsigned,
-}
-
-impl Claiming<'_> {
-    /// The bytes that the device's key signs.
-    #[must_use]
-    pub fn to_be_signed(&self) -> Vec<u8> {
-        self.unsigned.to_be_signed()
-    }
-
-    /// The record that spends the delivery.
-    ///
-    /// # Errors
-    /// The refusal, when the window ended meanwhile.
-    pub fn signed(self, signature: &[u8; 64]) -> Result<(Record, Spending), Refusal> {
-        let event = Event::Claimed(self.unsigned.signed(signature), self.at);
-        let record = Record::new(&event, self.head);
-        let spending = self.matched.spend(&self.standing, self.at, self.head, record.body())?;
-        Ok((record, spending))
     }
 }
 

@@ -68,6 +68,9 @@ pub struct Welcome {
     /// Whether the issuer's data is marked as test, for ever.
     #[n(6)]
     pub test: bool,
+    /// Whether the issuer manages the device.
+    #[n(7)]
+    pub managed: bool,
 }
 
 impl Welcome {
@@ -114,6 +117,7 @@ impl Welcome {
             device_key: self.device_key,
             server,
             test: self.test,
+            managed: self.managed,
         }
     }
 }
@@ -140,6 +144,7 @@ mod tests {
             device_key: key(3).public().to_bytes(),
             time: Timestamp::from_seconds(1_800_000_000),
             test: false,
+            managed: false,
         }
     }
 

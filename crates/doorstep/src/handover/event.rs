@@ -38,6 +38,9 @@ pub struct Identity {
     /// Whether the issuer's data is marked as test, for ever.
     #[n(6)]
     pub test: bool,
+    /// Whether the issuer manages the device, which may then check whole codes.
+    #[n(7)]
+    pub managed: bool,
 }
 
 impl Identity {
@@ -78,7 +81,7 @@ pub enum Event {
     /// Something is about to be compared.
     #[n(2)]
     Attempted(#[n(0)] Attempted, #[n(1)] Timestamp),
-    /// A delivery was granted; the signed claim is the record.
+    /// A delivery was granted, or failed; the signed claim is the record.
     #[n(3)]
     Claimed(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Timestamp),
     /// The issuer's signed acknowledgement.

@@ -1,6 +1,7 @@
 //! The issuer's half: draws the codes of a delivery and what each party is to hold of them.
 
-use super::stop::{Slot, Stop};
+use super::check::{Check, CodeHash, Cost, Slot};
+use super::stop::Stop;
 use super::tag::{ScanSecret, Tag};
 use super::{BUDGET, Subject};
 use crate::code::{Code, Shape};
@@ -25,14 +26,34 @@ pub struct Order {
     pub generation: u32,
     /// When it may be handed over; at most [`super::LONGEST_WINDOW`] long.
     pub window: Window,
-    /// The shape of the codes.
-    pub shape: Shape,
+    /// How much of them the device can check, and their shape.
+    pub check: Checked,
     /// What the driver sees.
     pub label: String,
     /// How many slots: the recipients and one spare.
     pub slots: u8,
     /// The fingerprint of the device's key.
     pub device: [u8; 16],
+}
+
+/// How much of the codes the device is to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// A few bits of codes of this shape: the device's owner may search it.
+    Split(Shape),
+    /// All of them, at this cost: for managed devices. Their shape is [`Shape::CROCKFORD_10`].
+    Full(Cost),
+}
+
+impl Checked {
+    /// The shape of the codes.
+    #[must_use]
+    pub const fn shape(self) -> Shape {
+        match self {
+            Self::Split(shape) => shape,
+            Self::Full(_) => Shape::CROCKFORD_10,
+        }
+    }
 }
 
 /// One making of a delivery's codes: the device's part and the holders' parts, to be kept apart.
@@ -57,9 +78,42 @@ pub struct Holder {
 
 /// Draws the codes, secrets and salts of one generation.
 pub fn make(order: &Order, rng: &mut (impl CryptoRng + ?Sized)) -> Generation {
-    let bits = odds::tag_bits(order.shape);
-    let mut slots = Vec::new();
+    let shape = order.check.shape();
     let mut holders = Vec::new();
+    let check = match order.check {
+        Checked::Split(shape) => {
+            let bits = odds::tag_bits(shape);
+            let slots = draw(order, &mut holders, rng, |salt, subject, code| {
+                Tag::derive(salt, bits, subject, code)
+            });
+            Check::Split { bits, slots }
+        }
+        Checked::Full(cost) => {
+            let slots = draw(order, &mut holders, rng, |salt, subject, code| {
+                CodeHash::derive(cost, salt, subject, code)
+            });
+            Check::Full { cost, slots }
+        }
+    };
+    let stop = Stop {
+        delivery: order.delivery,
+        generation: order.generation,
+        window: order.window,
+        budget: BUDGET,
+        shape,
+        label: order.label.clone(),
+        check,
+    };
+    Generation { stop, holders }
+}
+
+fn draw<C>(
+    order: &Order,
+    holders: &mut Vec<Holder>,
+    rng: &mut (impl CryptoRng + ?Sized),
+    held: impl Fn(&[u8; 16], &Subject, &Code) -> C,
+) -> Vec<Slot<C>> {
+    let mut slots = Vec::new();
     for number in 0..order.slots {
         let subject = Subject {
             issuer: order.issuer,
@@ -68,29 +122,15 @@ pub fn make(order: &Order, rng: &mut (impl CryptoRng + ?Sized)) -> Generation {
             slot: number,
             device: order.device,
         };
-        let code = Code::make(order.shape, rng);
+        let code = Code::make(order.check.shape(), rng);
         let scan = ScanSecret::new(Secret::make(rng));
         let mut salt = [0; 16];
         rng.fill_bytes(&mut salt);
-        slots.push(Slot {
-            number,
-            salt,
-            tag: Tag::derive(&salt, bits, &subject, &code),
-            scan: scan.hash(&subject),
-        });
+        let scan_hash = scan.hash(&subject);
+        slots.push(Slot { number, salt, code: held(&salt, &subject, &code), scan: scan_hash });
         holders.push(Holder { slot: number, code, scan });
     }
-    let stop = Stop {
-        delivery: order.delivery,
-        generation: order.generation,
-        window: order.window,
-        budget: BUDGET,
-        shape: order.shape,
-        bits,
-        label: order.label.clone(),
-        slots,
-    };
-    Generation { stop, holders }
+    slots
 }
 
 /// What the issuer keeps of a code once it is sent: a hash under a key outside the database,
@@ -129,7 +169,7 @@ mod tests {
             delivery: DeliveryId::parse("dlv_1").unwrap(),
             generation,
             window: Window::new(Timestamp::from_seconds(1), Timestamp::from_seconds(2)).unwrap(),
-            shape: Shape::DIGITS_8,
+            check: Checked::Split(Shape::DIGITS_8),
             label: String::from("5 Long Lane"),
             slots: 3,
             device: [7; 16],
@@ -143,7 +183,8 @@ mod tests {
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for generation in 1..=20 {
             let made = make(&order(generation), &mut rng);
-            for (slot, holder) in made.stop.slots.iter().zip(&made.holders) {
+            let Check::Split { slots, .. } = &made.stop.check else { panic!("split") };
+            for (slot, holder) in slots.iter().zip(&made.holders) {
                 assert_eq!(slot.number, holder.slot);
                 assert_ne!(slot.salt, [0; 16]);
                 codes.insert(holder.code.expose().to_vec());
@@ -158,13 +199,33 @@ mod tests {
     fn a_stop_is_checked_with_what_its_holders_are_sent() {
         let order = order(4);
         let made = make(&order, &mut rand_chacha::ChaCha20Rng::seed_from_u64(2));
-        assert_eq!((made.stop.generation, made.stop.bits, made.stop.budget), (4, 13, BUDGET));
-        for (slot, holder) in made.stop.slots.iter().zip(&made.holders) {
+        let Check::Split { bits, slots } = &made.stop.check else { panic!("split") };
+        assert_eq!((made.stop.generation, *bits, made.stop.budget), (4, 13, BUDGET));
+        for (slot, holder) in slots.iter().zip(&made.holders) {
             let subject = made.stop.subject(order.issuer, order.device, slot.number);
-            assert_eq!(slot.tag, Tag::derive(&slot.salt, 13, &subject, &holder.code));
+            assert_eq!(slot.code, Tag::derive(&slot.salt, 13, &subject, &holder.code));
             assert_eq!(slot.scan, holder.scan.hash(&subject));
             let elsewhere = made.stop.subject(order.issuer, [8; 16], slot.number);
             assert_ne!(slot.scan, holder.scan.hash(&elsewhere), "another device");
+        }
+    }
+
+    #[test]
+    fn a_full_check_is_of_the_whole_code_for_its_slot_and_device() {
+        let cost = Cost::new(8, 1).unwrap();
+        let order = Order { check: Checked::Full(cost), ..order(1) };
+        let made = make(&order, &mut rand_chacha::ChaCha20Rng::seed_from_u64(3));
+        assert_eq!(made.stop.shape, Shape::CROCKFORD_10);
+        let Check::Full { cost: made_at, slots } = &made.stop.check else { panic!("full") };
+        assert_eq!((*made_at, slots.len()), (cost, 3));
+        for (slot, holder) in slots.iter().zip(&made.holders) {
+            let hash = |device, slot_number| {
+                let subject = made.stop.subject(order.issuer, device, slot_number);
+                CodeHash::derive(cost, &slot.salt, &subject, &holder.code)
+            };
+            assert_eq!(slot.code, hash(order.device, slot.number));
+            assert_ne!(slot.code, hash([8; 16], slot.number), "another device");
+            assert_ne!(slot.code, hash(order.device, slot.number + 1), "another slot");
         }
     }
 }

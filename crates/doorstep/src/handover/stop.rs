@@ -1,5 +1,6 @@
 //! One delivery as a driver's device holds it, and what can be presented at its door.
 
+use super::check::{Check, CodeHash, Slot};
 use super::tag::{ScanSecret, Tag};
 use super::{LONGEST_WINDOW, MAX_SLOTS, Subject};
 use crate::code::{Alphabet, Code, Mistyped, Shape};
@@ -9,13 +10,9 @@ use crate::secret::Secret;
 use crate::time::{Timestamp, Window};
 use crate::verifier::{Compare, Means};
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::fmt;
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-
-/// The check numbered 1: a split check. (2 is kept for the full check of managed devices.)
-const CHECK_SPLIT: u8 = 1;
 
 /// The longest label in bytes.
 pub const MAX_LABEL_LENGTH: usize = 200;
@@ -33,31 +30,10 @@ pub struct Stop {
     pub budget: u8,
     /// The shape of the codes.
     pub shape: Shape,
-    /// How many bits of a code the device can check.
-    pub bits: u8,
     /// What the driver sees: whom and where. At most [`MAX_LABEL_LENGTH`] bytes.
     pub label: String,
-    /// 1 to [`MAX_SLOTS`] slots.
-    pub slots: Vec<Slot>,
-}
-
-/// One recipient's check, or the spare's. Whoever sees all of it can search for its code.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    /// The slot's number.
-    pub number: u8,
-    /// Fresh for each slot and generation.
-    pub salt: [u8; 16],
-    /// Of the code.
-    pub tag: Tag,
-    /// Of the scanned secret.
-    pub scan: [u8; 32],
-}
-
-impl fmt::Debug for Slot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Slot({}, ..)", self.number)
-    }
+    /// What its codes are checked with: 1 to [`MAX_SLOTS`] slots.
+    pub check: Check,
 }
 
 impl Stop {
@@ -68,11 +44,12 @@ impl Stop {
     }
 
     fn is_well_formed(&self) -> bool {
-        (1..=MAX_SLOTS).contains(&self.slots.len())
+        let slots = self.check.scans();
+        (1..=MAX_SLOTS).contains(&slots.len())
             && self.label.len() <= MAX_LABEL_LENGTH
             && self.window.length() <= LONGEST_WINDOW
-            && (1..=32).contains(&self.bits)
-            && self.slots.is_sorted_by(|a, b| a.number < b.number)
+            && self.check.fits(self.shape)
+            && slots.is_sorted_by(|a, b| a.0 < b.0)
     }
 }
 
@@ -105,34 +82,73 @@ impl Presented {
     }
 }
 
+/// Whose code a driver says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Any holder's.
+    Anybody,
+    /// A recipient's: the spare is not compared.
+    Recipient,
+    /// A neighbour's, who was given the spare: nothing else is compared.
+    Neighbour,
+}
+
 /// A presentation at the door of one stop.
 #[derive(Clone, Debug)]
 pub struct AtDoor {
     pub(crate) stop: Stop,
     pub(crate) presented: Presented,
+    pub(crate) whose: Whose,
     pub(crate) issuer: IssuerId,
     pub(crate) device: [u8; 16],
+}
+
+impl AtDoor {
+    /// The slots that are compared.
+    fn asked<'a, C>(&self, slots: &'a [Slot<C>]) -> &'a [Slot<C>] {
+        match (self.whose, slots.split_last()) {
+            (Whose::Anybody, _) | (_, None) => slots,
+            (Whose::Recipient, Some((_, recipients))) => recipients,
+            (Whose::Neighbour, Some((spare, _))) => core::slice::from_ref(spare),
+        }
+    }
 }
 
 impl Compare for AtDoor {
     type Found = u8;
 
     fn compare(&self) -> Option<u8> {
-        let mut found = Choice::from(0);
-        let mut number = 0_u8;
-        for slot in &self.stop.slots {
-            let subject = self.stop.subject(self.issuer, self.device, slot.number);
-            let same = match &self.presented {
-                Presented::Typed(code) => {
-                    slot.tag.ct_eq(&Tag::derive(&slot.salt, self.stop.bits, &subject, code))
-                }
-                Presented::Scanned(secret) => slot.scan.ct_eq(&secret.hash(&subject)),
-            };
-            number.conditional_assign(&slot.number, same & !found);
-            found |= same;
+        let subject = |slot| self.stop.subject(self.issuer, self.device, slot);
+        match (&self.presented, &self.stop.check) {
+            (Presented::Scanned(secret), check) => {
+                let scans = check.scans().into_iter();
+                first(scans.map(|(slot, scan)| (slot, scan.ct_eq(&secret.hash(&subject(slot))))))
+            }
+            (Presented::Typed(code), Check::Split { bits, slots }) => {
+                first(self.asked(slots).iter().map(|slot| {
+                    let tag = Tag::derive(&slot.salt, *bits, &subject(slot.number), code);
+                    (slot.number, slot.code.ct_eq(&tag))
+                }))
+            }
+            (Presented::Typed(code), Check::Full { cost, slots }) => {
+                first(self.asked(slots).iter().map(|slot| {
+                    let hash = CodeHash::derive(*cost, &slot.salt, &subject(slot.number), code);
+                    (slot.number, slot.code.ct_eq(&hash))
+                }))
+            }
         }
-        bool::from(found).then_some(number)
     }
+}
+
+/// The first slot that is the same. All are looked at.
+fn first(slots: impl Iterator<Item = (u8, Choice)>) -> Option<u8> {
+    let mut found = Choice::from(0);
+    let mut number = 0_u8;
+    for (slot, same) in slots {
+        number.conditional_assign(&slot, same & !found);
+        found |= same;
+    }
+    bool::from(found).then_some(number)
 }
 
 /// The text of a link's fragment or a QR code: it names its delivery, so a scan needs no selection.
@@ -215,69 +231,34 @@ impl<C> Encode<C> for Stop {
             .u64(self.window.from().seconds())?
             .u64(self.window.until().seconds())?
             .u8(self.budget)?;
-        e.array(4)?
-            .u8(CHECK_SPLIT)?
-            .u8(self.shape.alphabet().size())?
-            .u8(self.shape.length())?
-            .u8(self.bits)?;
-        e.str(&self.label)?.array(u64::try_from(self.slots.len()).unwrap_or(u64::MAX))?;
-        for slot in &self.slots {
-            e.array(4)?
-                .u8(slot.number)?
-                .bytes(&slot.salt)?
-                .u32(slot.tag.value())?
-                .bytes(&slot.scan)?;
-        }
-        Ok(())
+        self.check.encode_kind(self.shape, e)?;
+        e.str(&self.label)?;
+        self.check.encode_slots(e)
     }
 }
 
 impl<'b, C> Decode<'b, C> for Stop {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, decode::Error> {
         let wrong = |what| decode::Error::message(what);
-        let array = |d: &mut Decoder<'b>, n| match d.array()? {
-            Some(length) if length == n => Ok(()),
-            _ => Err(wrong("array length")),
-        };
-        array(d, 8)?;
+        if d.array()? != Some(8) {
+            return Err(wrong("array length"));
+        }
         let delivery = DeliveryId::decode(d, ctx)?;
         let generation = d.u32()?;
         let (from, until) = (Timestamp::from_seconds(d.u64()?), Timestamp::from_seconds(d.u64()?));
         let window = Window::new(from, until).ok_or_else(|| wrong("window"))?;
         let budget = d.u8()?;
-        array(d, 4)?;
-        if d.u8()? != CHECK_SPLIT {
-            return Err(wrong("unknown check"));
-        }
-        let alphabet = match d.u8()? {
+        let (kind, size, length) = Check::decode_kind(d)?;
+        let alphabet = match size {
             10 => Alphabet::Digits,
             32 => Alphabet::Crockford,
             _ => return Err(wrong("alphabet")),
         };
-        let shape = Shape::new(alphabet, d.u8()?).ok_or_else(|| wrong("code length"))?;
-        let bits = d.u8()?;
+        let shape = Shape::new(alphabet, length).ok_or_else(|| wrong("code length"))?;
         let label = String::from(d.str()?);
-        let slots = d
-            .array_iter_with::<C, Slot>(ctx)?
-            .take(MAX_SLOTS.saturating_add(1))
-            .collect::<Result<_, _>>()?;
-        let stop = Self { delivery, generation, window, budget, shape, bits, label, slots };
+        let check = kind.decode_slots(d, MAX_SLOTS)?;
+        let stop = Self { delivery, generation, window, budget, shape, label, check };
         if stop.is_well_formed() { Ok(stop) } else { Err(wrong("stop")) }
-    }
-}
-
-impl<'b, C> Decode<'b, C> for Slot {
-    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
-        let wrong = |_| decode::Error::message("slot");
-        if d.array()? != Some(4) {
-            return Err(decode::Error::message("slot"));
-        }
-        Ok(Self {
-            number: d.u8()?,
-            salt: d.bytes()?.try_into().map_err(wrong)?,
-            tag: Tag::from_value(d.u32()?),
-            scan: d.bytes()?.try_into().map_err(wrong)?,
-        })
     }
 }
 

@@ -4,12 +4,13 @@ use doorstep::code::{Code, Shape};
 use doorstep::cose::Invalid;
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::{IssuerKey, SoftwareKey};
+use doorstep::handover::check::{Check, Slot};
 use doorstep::handover::claim::{Acknowledgement, Claim};
 use doorstep::handover::device::Device;
 use doorstep::handover::event::{Identity, Record};
-use doorstep::handover::issue::{Generation, Order, make};
+use doorstep::handover::issue::{Checked, Generation, Order, make};
 use doorstep::handover::route::{Route, Withdrawn};
-use doorstep::handover::stop::{ScanText, Stop};
+use doorstep::handover::stop::{ScanText, Stop, Whose};
 use doorstep::handover::tag::Tag;
 use doorstep::id::{DeliveryId, DeviceId, IssuerId};
 use doorstep::ledger::{Head, Receipt};
@@ -174,7 +175,9 @@ impl Presentation {
     ) -> Result<(Record, doorstep::verifier::Attempt<doorstep::handover::stop::AtDoor>), Refusal>
     {
         match self {
-            Self::Typed(delivery, code) => device.attempt_typed(*delivery, code, clock),
+            Self::Typed(delivery, code) => {
+                device.attempt_typed(*delivery, code, Whose::Anybody, clock)
+            }
             Self::Scanned(text) => device.attempt_scanned(text, clock),
         }
     }
@@ -198,6 +201,15 @@ impl Issuer {
 
     /// A device enrolled in the morning.
     pub(crate) fn enrol(&self, name: &str, seed: u8) -> Phone {
+        self.enrolled(name, seed, false)
+    }
+
+    /// The same, managed by the issuer.
+    pub(crate) fn enrol_managed(&self, name: &str, seed: u8) -> Phone {
+        self.enrolled(name, seed, true)
+    }
+
+    fn enrolled(&self, name: &str, seed: u8, managed: bool) -> Phone {
         let key = SoftwareKey::from_secret(&Secret::from_bytes([seed; 32])).unwrap();
         let identity = Identity {
             issuer: self.id,
@@ -207,6 +219,7 @@ impl Issuer {
             device_key: key.public().to_bytes(),
             server: "https://example.org".into(),
             test: true,
+            managed,
         };
         let mut journal = Journal::default();
         journal.append(&Device::enrol(identity, at(MORNING))).unwrap();
@@ -219,7 +232,7 @@ impl Issuer {
             delivery,
             generation,
             window: Window::new(at(MORNING), at(MORNING + 6 * HOUR)).unwrap(),
-            shape: Shape::DIGITS_8,
+            check: Checked::Split(Shape::DIGITS_8),
             label: "Zoë Żuk, 5 Long Lane".into(),
             slots: 2,
             device: phone.fingerprint(),
@@ -363,11 +376,18 @@ pub(crate) fn scan_text(made: &Generation, slot: usize) -> String {
     written
 }
 
+/// The bits and slots of a split check.
+pub(crate) fn split(stop: &Stop) -> (u8, &[Slot<Tag>]) {
+    let Check::Split { bits, slots } = &stop.check else { panic!("a split check") };
+    (*bits, slots)
+}
+
 /// Whether a device would show green for a code; a wrong one passes 13 bits once in 8,192.
 pub(crate) fn passes(stop: &Stop, issuer: IssuerId, device: [u8; 16], code: &Code) -> bool {
-    stop.slots.iter().any(|slot| {
+    let (bits, slots) = split(stop);
+    slots.iter().any(|slot| {
         let subject = stop.subject(issuer, device, slot.number);
-        Tag::derive(&slot.salt, stop.bits, &subject, code) == slot.tag
+        Tag::derive(&slot.salt, bits, &subject, code) == slot.code
     })
 }
 

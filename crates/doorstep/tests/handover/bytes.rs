@@ -10,7 +10,7 @@ use doorstep::handover::device::Device;
 use doorstep::handover::event::{Event, Identity};
 use doorstep::handover::issue::{Order, make};
 use doorstep::handover::route::RouteRequest;
-use doorstep::handover::stop::ScanText;
+use doorstep::handover::stop::{ScanText, Whose};
 use doorstep::id::DeliveryId;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -152,7 +152,7 @@ proptest! {
             bodies.insert(from / 2, body);
         }
         if let Ok(device) = Device::replay(bodies.iter().map(Vec::as_slice)) {
-            let _ = device.attempt_typed(DeliveryId::parse("dlv_1").unwrap(), "12345678", NOON);
+            let _ = device.attempt_typed(DeliveryId::parse("dlv_1").unwrap(), "12345678", Whose::Anybody, NOON);
             let _ = device.upload(10);
             let _ = device.request_route();
         }

@@ -4,7 +4,7 @@ use crate::bench::{
     HOUR, Issuer, MORNING, NOON, Scene, at, delivery, passes, rng, scan_text, text,
 };
 use doorstep::code::{Alphabet, Shape};
-use doorstep::handover::issue::make;
+use doorstep::handover::issue::{Checked, make};
 use doorstep::refusal::Refusal;
 use doorstep::time::Window;
 
@@ -245,12 +245,12 @@ fn every_shape_and_three_slots_work() {
         Shape::DIGITS_10,
         Shape::CROCKFORD_8,
         Shape::new(Alphabet::Digits, 4).unwrap(),
-        Shape::new(Alphabet::Crockford, 10).unwrap(),
+        Shape::CROCKFORD_10,
     ] {
         for slot in 0..3_usize {
             let mut phone = issuer.enrol("dev_1", 2);
             let mut order = issuer.order(&phone, delivery("dlv_1"), 1);
-            order.shape = shape;
+            order.check = Checked::Split(shape);
             order.slots = 3;
             let made = make(&order, &mut rng(5));
             issuer.hand_out(&mut phone, 1, &[&made.stop]);

@@ -11,6 +11,8 @@ mod bytes;
 mod clock;
 mod concurrency;
 mod door;
+mod failures;
+mod full;
 mod journal;
 mod pipeline;
 mod power_cut;

@@ -97,7 +97,7 @@ fn every_prefix_of_a_journal_is_a_state_the_device_was_in() {
         assert_eq!(known.spent.is_some(), device.count_claims() == 1, "spent is the claim itself");
         (attempts, spent) = (known.attempts, known.spent.is_some());
         if spent {
-            let again = device.attempt_typed(delivery, &scene.code(0), NOON).unwrap_err();
+            let again = scene.typed(&scene.code(0)).attempt(&device, NOON).unwrap_err();
             assert!(matches!(again, Refusal::AlreadyUsed { .. }));
         }
         let waiting = u64::try_from(device.upload(10).claims.len()).unwrap();

@@ -4,8 +4,10 @@ use crate::bench::{HOUR, Issuer, MORNING, NOON, Scene, at, delivery, rng};
 use doorstep::cose::encrypt::seal;
 use doorstep::cose::sign1::{Signer, Unsigned};
 use doorstep::cose::{Invalid, Kind};
+use doorstep::handover::check::{Check, Slot};
 use doorstep::handover::device::RouteRefused;
-use doorstep::handover::stop::MAX_LABEL_LENGTH;
+use doorstep::handover::stop::{MAX_LABEL_LENGTH, Stop};
+use doorstep::handover::tag::Tag;
 use doorstep::id::DeviceId;
 
 #[test]
@@ -155,23 +157,28 @@ fn a_spent_stop_is_remembered_for_thirty_days_after_its_window() {
     assert!(scene.phone.type_in(scene.delivery, &code, NOON).is_err());
 }
 
+fn split_mut(stop: &mut Stop) -> (&mut u8, &mut Vec<Slot<Tag>>) {
+    let Check::Split { bits, slots } = &mut stop.check else { panic!("a split check") };
+    (bits, slots)
+}
+
 #[test]
 fn a_stop_that_no_device_can_hold_spoils_its_route() {
     let scene = Scene::new();
     let fresh = || scene.issuer.generation(&scene.phone, delivery("dlv_2"), 1).stop;
-    let refused = |change: fn(&mut doorstep::handover::stop::Stop)| {
+    let refused = |change: fn(&mut Stop)| {
         let mut stop = fresh();
         change(&mut stop);
         let route = scene.issuer.route(&scene.phone, 2, &[&stop], &[]);
         scene.phone.open(&scene.issuer.seal(&scene.phone, &route)).unwrap_err()
     };
     let malformed = Invalid::Malformed("document");
-    assert_eq!(refused(|stop| stop.slots.clear()), malformed);
-    assert_eq!(refused(|stop| stop.slots.extend(stop.slots.clone())), malformed);
-    assert_eq!(refused(|stop| stop.slots.reverse()), malformed);
+    assert_eq!(refused(|stop| split_mut(stop).1.clear()), malformed);
+    assert_eq!(refused(|stop| split_mut(stop).1.extend_from_within(..)), malformed);
+    assert_eq!(refused(|stop| split_mut(stop).1.reverse()), malformed);
     assert_eq!(refused(|stop| stop.label = "x".repeat(MAX_LABEL_LENGTH + 1)), malformed);
-    assert_eq!(refused(|stop| stop.bits = 0), malformed);
-    assert_eq!(refused(|stop| stop.bits = 33), malformed);
+    assert_eq!(refused(|stop| *split_mut(stop).0 = 0), malformed);
+    assert_eq!(refused(|stop| *split_mut(stop).0 = 33), malformed);
     assert_eq!(
         refused(|stop| {
             let window = doorstep::time::Window::new(at(MORNING), at(MORNING + 24 * HOUR + 1));

@@ -1,6 +1,6 @@
 //! Debug prints no key, no stored secret and no code: a scan for canaries in all of it.
 
-use crate::bench::{Issuer, NOON, Presentation, Scene, rng, text};
+use crate::bench::{Issuer, NOON, Presentation, Scene, rng, split, text};
 use doorstep::code::{Code, Shape};
 use doorstep::cose::encrypt::{Sealed, seal};
 use doorstep::cose::sign1::{Signed, Signer, Unsigned};
@@ -78,14 +78,15 @@ fn debug_prints_no_secret() {
     scan.hide("issuer seed", &[1; 32]);
     scan.hide("device scalar", &[2; 32]);
     scan.hide("pepper", pepper.expose());
-    for (slot, holder) in scene.made.stop.slots.iter().zip(&scene.made.holders) {
+    let slots = split(&scene.made.stop).1.to_vec();
+    for (slot, holder) in slots.iter().zip(&scene.made.holders) {
         scan.hide("code", holder.code.expose());
         scan.hide("scan secret", holder.scan.expose());
         scan.hide("salt", &slot.salt);
         scan.hide("scan hash", &slot.scan);
         scan.hide("scan text", &scene.scan_text(usize::from(holder.slot)).as_bytes()[14..]);
     }
-    let tag = scene.made.stop.slots[0].tag;
+    let tag = slots[0].code;
     assert!(!format!("{tag:?}").contains(&tag.value().to_string()));
 
     let document = scene
@@ -116,7 +117,7 @@ fn debug_prints_no_secret() {
     let code = &scene.made.holders[0].code;
     let mac = code_mac(&pepper, &scene.delivery, 1, 0, code);
     scan.hide("code mac", &mac);
-    scan.print(&Held { code_mac: mac, scan: scene.made.stop.slots[0].scan });
+    scan.print(&Held { code_mac: mac, scan: slots[0].scan });
     scan.print(&AtServer {
         delivery: scene.delivery,
         generation: 1,

@@ -3,7 +3,7 @@
 use crate::bench::{Issuer, MORNING, NOON, Phone, Scene, at, delivery, text};
 use doorstep::cose::Invalid;
 use doorstep::cose::sign1::Signed;
-use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Upload};
+use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Outcome, Upload};
 use doorstep::handover::issue::code_mac;
 use doorstep::handover::judge::{Held, Verdict, judge};
 use doorstep::handover::route::RouteRequest;
@@ -37,7 +37,8 @@ fn claims_are_numbered_chained_and_signed() {
     let mut previous = [0; 32];
     for (claim, number) in claims.iter().zip(1..) {
         assert_eq!((claim.number, claim.previous), (number, previous));
-        assert_eq!((claim.issuer, claim.means), (issuer.id, Means::Typed));
+        assert_eq!(claim.issuer, issuer.id);
+        assert!(matches!(claim.outcome, Outcome::Granted { slot: 0, means: Means::Typed, .. }));
         assert_eq!((claim.at, claim.signed_time), (NOON, at(MORNING + 1)));
         previous = claim.hash();
     }
@@ -200,6 +201,11 @@ fn an_upload_is_signed_by_its_device_and_bounded() {
     assert_eq!(Upload::verify(&signed, &key), Err(Invalid::Signature));
 }
 
+fn granted(claim: &mut Claim) -> (&mut u8, &mut Means) {
+    let Outcome::Granted { slot, means, .. } = &mut claim.outcome else { panic!("granted") };
+    (slot, means)
+}
+
 /// From the door to the verdict, and what a claim cannot be turned into.
 #[test]
 fn evidence_belongs_to_its_claim() {
@@ -223,8 +229,8 @@ fn evidence_belongs_to_its_claim() {
     let moved: [fn(&mut Claim); 4] = [
         |claim| claim.delivery = delivery("dlv_2"),
         |claim| claim.generation = 2,
-        |claim| claim.slot = 1,
-        |claim| claim.means = Means::Scanned,
+        |claim| *granted(claim).0 = 1,
+        |claim| *granted(claim).1 = Means::Scanned,
     ];
     for change in moved {
         let mut claim = claim.clone();
@@ -246,7 +252,7 @@ fn a_scan_is_judged_by_its_secret() {
     let text = scene.scan_text(1);
     scene.phone.scan(&text, NOON).unwrap();
     let claim = scene.phone.claims().remove(0);
-    assert_eq!((claim.means, claim.slot), (Means::Scanned, 1));
+    assert!(matches!(claim.outcome, Outcome::Granted { slot: 1, means: Means::Scanned, .. }));
     let presented = Evidence::open(&claim, &scene.issuer.agreement, scene.made.stop.shape).unwrap();
     let pepper = Secret::from_bytes([4; 32]);
     let fingerprint = scene.phone.fingerprint();

@@ -30,6 +30,11 @@ pub enum RouteRefused {
         /// The version held.
         held: u64,
     },
+    /// It hands a whole check to a device that is not managed.
+    NotManaged {
+        /// Of this delivery.
+        delivery: DeliveryId,
+    },
     /// It hands out a generation again that the device has seen.
     Seen {
         /// Of this delivery.
@@ -42,6 +47,12 @@ impl fmt::Display for RouteRefused {
         match self {
             Self::Stale { offered, held } => {
                 write!(f, "route {offered} is not newer than route {held}, which this device has")
+            }
+            Self::NotManaged { delivery } => {
+                write!(
+                    f,
+                    "the route hands out a full check of delivery {delivery}, and this device is not managed"
+                )
             }
             Self::Seen { delivery } => {
                 write!(
