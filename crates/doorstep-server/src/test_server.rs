@@ -15,12 +15,14 @@ use doorstep::cose::Kind;
 use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::cose::sign1::{Signer, Unsigned};
-use doorstep::handover::claim::{Claim, Evidence, MAX_UPLOAD, Upload};
+use doorstep::handover::check::Check;
+use doorstep::handover::claim::{Claim, Evidence, MAX_UPLOAD, Outcome, Upload};
 use doorstep::handover::device::Device;
 use doorstep::handover::enrolment::Welcome;
 use doorstep::handover::event::{Event, Record};
+use doorstep::handover::failure::{Note, Reason};
 use doorstep::handover::route::Route;
-use doorstep::handover::stop::{Presented, Stop};
+use doorstep::handover::stop::{Presented, Stop, Whose};
 use doorstep::handover::tag::Tag;
 use doorstep::id::DeliveryId;
 use doorstep::ledger::Receipt;
@@ -176,7 +178,12 @@ impl TestServer {
 
     /// A new device, enrolled.
     pub(crate) async fn device(&self, driver: &str) -> TestDevice {
-        TestDevice::enrol(self, driver).await
+        TestDevice::enrol(self, driver, false).await
+    }
+
+    /// The same, managed by the business.
+    pub(crate) async fn managed_device(&self, driver: &str) -> TestDevice {
+        TestDevice::enrol(self, driver, true).await
     }
 
     pub(crate) async fn run_jobs(&self) {
@@ -229,8 +236,9 @@ pub(crate) fn proof(ticket: &str, key: &SoftwareKey, kind: Kind) -> Vec<u8> {
 }
 
 impl TestDevice {
-    async fn enrol(server: &TestServer, driver: &str) -> Self {
-        let (_, invited) = server.post("/v1/devices", serde_json::json!({"driver": driver})).await;
+    async fn enrol(server: &TestServer, driver: &str, managed: bool) -> Self {
+        let body = serde_json::json!({"driver": driver, "managed": managed});
+        let (_, invited) = server.post("/v1/devices", body).await;
         let ticket = invited["ticket"].as_str().unwrap();
         let mut rng = server.context.with_rng(|rng| ChaCha20Rng::seed_from_u64(rng.next_u64()));
         let key = SoftwareKey::make(&mut rng);
@@ -315,7 +323,7 @@ impl TestDevice {
         now: Timestamp,
     ) -> Result<Grant, Refusal> {
         let delivery = DeliveryId::parse(delivery).unwrap();
-        let (record, attempt) = self.device.attempt_typed(delivery, code, now)?;
+        let (record, attempt) = self.device.attempt_typed(delivery, code, Whose::Anybody, now)?;
         let receipt = self.record(&record);
         let matched = attempt.counted(receipt).unwrap().compare()?;
         let claiming = self.device.claim(&matched, now, &mut self.rng).unwrap()?;
@@ -323,6 +331,22 @@ impl TestDevice {
         let (record, spending) = claiming.signed(&signature)?;
         let receipt = self.record(&record);
         Ok(spending.granted(receipt).unwrap())
+    }
+
+    /// Says that a delivery could not be handed over.
+    pub(crate) fn fail(
+        &mut self,
+        delivery: &str,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let delivery = DeliveryId::parse(delivery).unwrap();
+        let note = Note::new("rang twice".to_owned()).unwrap();
+        let failing = self.device.fail(delivery, reason, note, now)?;
+        let signature = self.key.sign(&failing.to_be_signed());
+        let record = failing.signed(&signature);
+        self.record(&record);
+        Ok(())
     }
 
     /// Sets the device back to before its first claim, as an old copy of its directory would.
@@ -354,11 +378,9 @@ impl TestDevice {
             previous: [0; 32],
             delivery: stop.delivery,
             generation: stop.generation,
-            slot: 0,
-            means: presented.means(),
             at,
             signed_time: self.device.signed_time(),
-            evidence,
+            outcome: Outcome::Granted { slot: 0, means: presented.means(), evidence },
         };
         let unsigned = claim.unsigned(&self.key.public());
         unsigned.signed(&self.key.sign(&unsigned.to_be_signed()))
@@ -368,13 +390,14 @@ impl TestDevice {
     /// by searching.
     pub(crate) fn forged(&self, stop: &Stop, right: &str) -> String {
         let identity = self.device.identity();
-        let slot = stop.slots[0];
+        let Check::Split { bits, slots } = &stop.check else { panic!("a split check") };
+        let slot = slots[0];
         let subject = stop.subject(identity.issuer, self.key.public().fingerprint(), slot.number);
         (0..)
             .map(|n| format!("{n:08}"))
             .find(|text| {
                 let code = Code::parse(text, stop.shape).unwrap();
-                Tag::derive(&slot.salt, stop.bits, &subject, &code).value() == slot.tag.value()
+                Tag::derive(&slot.salt, *bits, &subject, &code) == slot.code
                     && *text != right.replace(' ', "")
             })
             .unwrap()

@@ -12,6 +12,7 @@ use doorstep::handover::device::Device;
 use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::handover::event::Record;
 use doorstep::handover::route::Route;
+use doorstep::handover::stop::Whose;
 use doorstep::id::DeliveryId;
 use doorstep::ledger::Receipt;
 use doorstep::time::Timestamp;
@@ -81,8 +82,10 @@ impl Phone {
         let stops: Vec<DeliveryId> = self.device.stops().map(|known| known.stop.delivery).collect();
         for delivery in stops {
             let code = codes.get(delivery.as_str()).expect("its message was sent");
-            let (record, attempt) =
-                self.device.attempt_typed(delivery, code, CLOCK).expect("in its window");
+            let (record, attempt) = self
+                .device
+                .attempt_typed(delivery, code, Whose::Anybody, CLOCK)
+                .expect("in its window");
             let receipt = self.append(&record);
             let counted = attempt.counted(receipt).expect("its own receipt");
             let matched = counted.compare().expect("the right code");

@@ -7,6 +7,7 @@ use crate::device::journal::Journal;
 use crate::error::CliError;
 use crate::text::rfc3339;
 use doorstep::code::Code;
+use doorstep::handover::check::Check;
 use doorstep::handover::tag::Tag;
 use doorstep::id::DeliveryId;
 use serde_json::Value;
@@ -390,12 +391,13 @@ fn search(
         DeliveryId::parse(&stop.id).ok().and_then(|id| device.stop(id)).ok_or_else(missing)?;
     let fingerprint = device.identity().key().map_err(|_| missing())?.fingerprint();
     let stop = &known.stop;
+    let Check::Split { bits, slots } = &stop.check else { return Err(missing()) };
     for number in 0..stop.shape.codes() {
         let digits = format!("{number:08}");
         let code = Code::parse(&digits, stop.shape).map_err(|_| missing())?;
-        let passes = stop.slots.iter().any(|slot| {
+        let passes = slots.iter().any(|slot| {
             let subject = stop.subject(device.identity().issuer, fingerprint, slot.number);
-            slot.tag == Tag::derive(&slot.salt, stop.bits, &subject, &code)
+            slot.code == Tag::derive(&slot.salt, *bits, &subject, &code)
         });
         let shown = format!(
             "{} {}",

@@ -7,7 +7,7 @@ use crate::randomness::Source;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::handover::device::Device;
 use doorstep::handover::event::Record;
-use doorstep::handover::stop::{AtDoor, ScanText};
+use doorstep::handover::stop::{AtDoor, ScanText, Whose};
 use doorstep::id::DeliveryId;
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
@@ -37,7 +37,7 @@ impl Presentation {
         now: Timestamp,
     ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
         match self {
-            Self::Typed(delivery, code) => device.attempt_typed(*delivery, code, now),
+            Self::Typed(delivery, code) => device.attempt_typed(*delivery, code, Whose::Anybody, now),
             Self::Scanned(text) => device.attempt_scanned(text, now),
         }
     }

@@ -70,6 +70,12 @@ codes! {
     DeviceNotFound = "device_not_found", NOT_FOUND, "no such device";
     /// The device's key history split: a copy of it is about. It needs a new enrolment.
     DeviceForked = "device_forked", CONFLICT, "the device was copied";
+    /// The device was reported lost. It needs a new enrolment.
+    DeviceLost = "device_lost", CONFLICT, "the device was reported lost";
+    /// The device may check a few bits of a code, and no whole one.
+    DeviceNotManaged = "device_not_managed", UNPROCESSABLE_ENTITY, "the device is not managed";
+    /// The delivery is another driver's, or only the dispatcher plans.
+    NeedsDispatcher = "needs_dispatcher", CONFLICT, "only the dispatcher can do this";
     /// Another device enrolled with this key.
     DeviceKeyTaken = "device_key_taken", CONFLICT, "the key belongs to another device";
     /// The device is not enrolled, or what it holds is not trusted any more.

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::value::{At, Count, named, parsed};
+use doorstep::handover::claim::Outcome;
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
@@ -26,6 +27,8 @@ named! {
         Unchecked = "unchecked",
         /// A newer generation had been made, or the delivery was cancelled: the claim is void, and kept as evidence.
         Superseded = "superseded",
+        /// A failed attempt: there is no code to compare.
+        Noted = "noted",
         /// The generation never was this device's, so the claim says nothing about the delivery.
         Void = "void",
     }
@@ -39,8 +42,7 @@ pub(crate) struct Received {
     pub(crate) hash: [u8; 32],
     pub(crate) delivery: DeliveryId,
     pub(crate) generation: u32,
-    pub(crate) slot: u8,
-    pub(crate) means: Means,
+    pub(crate) outcome: Outcome,
     pub(crate) at: Timestamp,
     pub(crate) signed_time: Timestamp,
     pub(crate) document: Vec<u8>,
@@ -86,18 +88,27 @@ pub(crate) fn append(
 ) -> Result<Head, StoreError> {
     // The claim's hash covers all of it, and its device is in it.
     let log = log.then(&claim.hash);
+    let (outcome, granted, failed) = match &claim.outcome {
+        Outcome::Granted { slot, means, .. } => ("granted", Some((*slot, means_str(*means))), None),
+        Outcome::Failed { reason, note } => {
+            ("failed", None, Some((reason.as_str(), note.as_str())))
+        }
+    };
     connection
         .prepare_cached(
             "INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
-                                 generation, slot, means, at, signed_time, received_at, forked)
+                                 generation, outcome, slot, means, reason, note, at, signed_time,
+                                 received_at, forked)
              VALUES (:seq, :log_hash, :device, :number, :hash, :document, :delivery, :generation,
-                     :slot, :means, :at, :signed_time, :now, :forked)",
+                     :outcome, :slot, :means, :reason, :note, :at, :signed_time, :now, :forked)",
         )?
         .execute(named_params! {
             ":seq": Count(log.seq), ":log_hash": log.hash, ":device": device.as_str(),
             ":number": Count(claim.number), ":hash": claim.hash, ":document": claim.document,
             ":delivery": claim.delivery.as_str(), ":generation": claim.generation,
-            ":slot": claim.slot, ":means": means_str(claim.means), ":at": At(claim.at),
+            ":outcome": outcome, ":slot": granted.map(|(slot, _)| slot),
+            ":means": granted.map(|(_, means)| means), ":reason": failed.map(|(reason, _)| reason),
+            ":note": failed.map(|(_, note)| note), ":at": At(claim.at),
             ":signed_time": At(claim.signed_time), ":now": At(now), ":forked": forked,
         })?;
     Ok(log)
@@ -237,6 +248,7 @@ pub(crate) fn any_of_weight(
     Ok(connection
         .prepare_cached(
             "SELECT 1 FROM claims WHERE delivery = ?1
+               AND outcome = 'granted'
                AND (verdict IS NULL OR verdict NOT IN ('superseded', 'void'))",
         )?
         .exists([delivery.as_str()])?)
@@ -249,8 +261,12 @@ pub(crate) struct Listed {
     pub(crate) driver: String,
     pub(crate) number: u64,
     pub(crate) generation: u32,
-    pub(crate) slot: u8,
-    pub(crate) means: String,
+    /// Of a grant.
+    pub(crate) slot: Option<u8>,
+    pub(crate) means: Option<String>,
+    /// Of a failure.
+    pub(crate) reason: Option<String>,
+    pub(crate) note: Option<String>,
     pub(crate) at: Timestamp,
     pub(crate) signed_time: Timestamp,
     pub(crate) received_at: Timestamp,
@@ -266,7 +282,7 @@ pub(crate) fn of_delivery(
 ) -> Result<Vec<Listed>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT c.device, d.driver, c.generation, c.means, c.at, c.received_at, c.verdict,
-                c.late_possible, c.forked, c.number, c.slot, c.signed_time
+                c.late_possible, c.forked, c.number, c.slot, c.signed_time, c.reason, c.note
          FROM claims AS c JOIN devices AS d ON d.id = c.device
          WHERE c.delivery = ?1 ORDER BY c.log_seq",
     )?;
@@ -289,6 +305,8 @@ pub(crate) fn of_delivery(
             number: row.get::<_, Count>(9)?.0,
             slot: row.get(10)?,
             signed_time: row.get::<_, At>(11)?.0,
+            reason: row.get(12)?,
+            note: row.get(13)?,
         });
     }
     Ok(claims)

@@ -232,6 +232,29 @@ pub(crate) fn advance(
     }
 }
 
+/// Makes a delivery failed if it is in one of the states `from`.
+pub(crate) fn fail(
+    connection: &Connection,
+    id: &DeliveryId,
+    from: &[State],
+    failure: &Failure,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let from: Vec<&str> = from.iter().copied().map(State::as_str).collect();
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'failed', failure_reason = :reason, failure_note = :note,
+                 failed_at = :at, failed_by = :device, updated_at = :now
+             WHERE id = :id AND instr(:from, ' ' || state || ' ')",
+        )?
+        .execute(named_params! {
+            ":id": id.as_str(), ":reason": failure.reason.as_str(), ":note": failure.note,
+            ":at": At(failure.at), ":device": failure.device, ":now": At(now),
+            ":from": format!(" {} ", from.join(" ")),
+        })?;
+    Ok(())
+}
+
 /// Makes `generation` the delivery's newest, planned one.
 pub(crate) fn plan(
     connection: &Connection,

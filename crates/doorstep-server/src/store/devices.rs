@@ -19,6 +19,8 @@ named! {
         RolledBack = "rolled_back",
         /// Two different histories came under one key: a copy.
         Forked = "forked",
+        /// Reported lost: it is handed nothing until it is enrolled anew.
+        Lost = "lost",
     }
 }
 
@@ -34,30 +36,34 @@ pub(crate) struct Device {
     pub(crate) last_sync_at: Option<Timestamp>,
     pub(crate) route_version: u64,
     pub(crate) claims: u64,
+    /// Whether it may check whole codes.
+    pub(crate) managed: bool,
 }
 
 pub(crate) fn invite(
     connection: &Connection,
     id: &DeviceId,
     driver: &str,
+    managed: bool,
     ticket_hash: &[u8; 32],
     ticket_expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO devices (id, driver, state, ticket_hash, ticket_expires_at, created_at)
-             VALUES (:id, :driver, 'invited', :hash, :expires, :now)",
+            "INSERT INTO devices (id, driver, state, managed, ticket_hash, ticket_expires_at, created_at)
+             VALUES (:id, :driver, 'invited', :managed, :hash, :expires, :now)",
         )?
         .execute(named_params! {
-            ":id": id.as_str(), ":driver": driver, ":hash": ticket_hash,
+            ":id": id.as_str(), ":driver": driver, ":managed": managed, ":hash": ticket_hash,
             ":expires": At(ticket_expires_at), ":now": At(now),
         })?;
     Ok(())
 }
 
 const COLUMNS: &str =
-    "seq, id, driver, state, created_at, enrolled_at, last_sync_at, route_version, claim_number";
+    "seq, id, driver, state, created_at, enrolled_at, last_sync_at, route_version, claim_number,
+     managed";
 
 pub(crate) fn find(connection: &Connection, id: &DeviceId) -> Result<Option<Device>, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM devices WHERE id = ?1");
@@ -93,6 +99,7 @@ fn read(row: &Row<'_>) -> Result<Device, StoreError> {
         last_sync_at: row.get::<_, Option<At>>(6)?.map(|at| at.0),
         route_version: row.get::<_, Count>(7)?.0,
         claims: row.get::<_, Count>(8)?.0,
+        managed: row.get(9)?,
     })
 }
 
@@ -103,6 +110,8 @@ pub(crate) struct Invitation {
     pub(crate) expires_at: Timestamp,
     /// The key that already enrolled with it.
     pub(crate) public_key: Option<PublicKey>,
+    /// Whether the device may check whole codes.
+    pub(crate) managed: bool,
 }
 
 pub(crate) fn by_ticket(
@@ -110,7 +119,7 @@ pub(crate) fn by_ticket(
     ticket_hash: &[u8; 32],
 ) -> Result<Option<Invitation>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, driver, ticket_expires_at, public_key FROM devices WHERE ticket_hash = ?1",
+        "SELECT id, driver, ticket_expires_at, public_key, managed FROM devices WHERE ticket_hash = ?1",
     )?;
     let mut rows = statement.query([ticket_hash])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -119,6 +128,7 @@ pub(crate) fn by_ticket(
         driver: row.get(1)?,
         expires_at: row.get::<_, At>(2)?.0,
         public_key: read_key(row.get(3)?)?,
+        managed: row.get(4)?,
     }))
 }
 

@@ -19,6 +19,16 @@ named! {
 }
 
 named! {
+    /// How much of a code the device checks.
+    enum CodeCheck {
+        /// A few bits: its owner may search it.
+        Split = "split",
+        /// All of it: the device is managed.
+        Full = "full",
+    }
+}
+
+named! {
     /// What became of a generation.
     enum State {
         /// Made, and on no device yet.
@@ -48,6 +58,8 @@ pub(crate) struct Generation {
     pub(crate) shape: Shape,
     /// How many slots; the last is the spare.
     pub(crate) slots: u8,
+    /// How much of a code the device checks.
+    pub(crate) check: CodeCheck,
     pub(crate) created_at: Timestamp,
     pub(crate) state: State,
     pub(crate) attempts: u8,
@@ -72,9 +84,9 @@ pub(crate) fn insert(
     connection
         .prepare_cached(
             "INSERT INTO generations (delivery, generation, mode, device, expected_at, window_from,
-                 window_until, alphabet, code_length, slots, created_at, state, sealed_stop)
+                 window_until, alphabet, code_length, slots, code_check, created_at, state, sealed_stop)
              VALUES (:delivery, :generation, :mode, :device, :expected, :from, :until, :alphabet,
-                 :length, :slots, :created, :state, :sealed)",
+                 :length, :slots, :check, :created, :state, :sealed)",
         )?
         .execute(named_params! {
             ":delivery": generation.delivery.as_str(), ":generation": generation.number,
@@ -82,6 +94,7 @@ pub(crate) fn insert(
             ":expected": At(generation.expected_at), ":from": At(generation.window.from()),
             ":until": At(generation.window.until()), ":alphabet": generation.shape.alphabet().size(),
             ":length": generation.shape.length(), ":slots": generation.slots,
+            ":check": generation.check.as_str(),
             ":created": At(generation.created_at), ":state": generation.state.as_str(),
             ":sealed": sealed_stop,
         })?;
@@ -101,7 +114,7 @@ pub(crate) fn insert(
 }
 
 const COLUMNS: &str = "delivery, generation, mode, device, expected_at, window_from, window_until,
-     alphabet, code_length, slots, created_at, state, attempts, spent_at, head_seq, head_hash";
+     alphabet, code_length, slots, created_at, state, attempts, spent_at, head_seq, head_hash, code_check";
 
 pub(crate) fn find(
     connection: &Connection,
@@ -139,6 +152,7 @@ fn read(row: &Row<'_>) -> Result<Generation, StoreError> {
         attempts: row.get(12)?,
         spent_at: row.get::<_, Option<At>>(13)?.map(|at| at.0),
         head: Head { seq: row.get::<_, Count>(14)?.0, hash: row.get(15)? },
+        check: parsed("generations.code_check", text(16)?, CodeCheck::parse)?,
     })
 }
 

@@ -58,7 +58,9 @@ CREATE TABLE devices (
     seq               INTEGER PRIMARY KEY,
     id                TEXT    NOT NULL UNIQUE,
     driver            TEXT    NOT NULL,
-    state             TEXT    NOT NULL CHECK (state IN ('invited', 'enrolled', 'rolled_back', 'forked')),
+    state             TEXT    NOT NULL CHECK (state IN ('invited', 'enrolled', 'rolled_back', 'forked', 'lost')),
+    -- Whether the business manages it, so that it may check whole codes.
+    managed           INTEGER NOT NULL,
     -- Kept after use: the same ticket with the same key finishes an enrolment whose answer was lost.
     ticket_hash       BLOB    NOT NULL UNIQUE CHECK (length(ticket_hash) = 32),
     ticket_expires_at INTEGER NOT NULL,
@@ -93,6 +95,8 @@ CREATE TABLE generations (
     alphabet      INTEGER NOT NULL,
     code_length   INTEGER NOT NULL,
     slots         INTEGER NOT NULL,
+    -- How much of a code its device checks.
+    code_check    TEXT    NOT NULL CHECK (code_check IN ('split', 'full')),
     created_at    INTEGER NOT NULL,
     state         TEXT    NOT NULL CHECK (state IN ('planned', 'handed_out', 'superseded', 'closed', 'expired',
                                                     'cancelled')),
@@ -163,15 +167,23 @@ CREATE TABLE claims (
     document      BLOB    NOT NULL,
     delivery      TEXT    NOT NULL,
     generation    INTEGER NOT NULL,
-    slot          INTEGER NOT NULL,
-    means         TEXT    NOT NULL CHECK (means IN ('typed', 'scanned')),
+    outcome       TEXT    NOT NULL CHECK (outcome IN ('granted', 'failed')),
+    -- Of a grant.
+    slot          INTEGER,
+    means         TEXT    CHECK (means IN ('typed', 'scanned')),
+    -- Of a failure.
+    reason        TEXT,
+    note          TEXT,
     at            INTEGER NOT NULL,
     signed_time   INTEGER NOT NULL,
     received_at   INTEGER NOT NULL,
     forked        INTEGER NOT NULL,
     verdict       TEXT    CHECK (verdict IN ('match', 'match_with_typo', 'mismatch', 'outside_window',
-                                             'repeated', 'unchecked', 'superseded', 'void')),
+                                             'repeated', 'unchecked', 'superseded', 'void',
+                                             'noted')),
     late_possible INTEGER NOT NULL DEFAULT 0,
+    CHECK ((slot IS NOT NULL AND means IS NOT NULL) = (outcome = 'granted')),
+    CHECK ((reason IS NOT NULL AND note IS NOT NULL) = (outcome = 'failed')),
     UNIQUE (device, number, hash)
 ) STRICT;
 CREATE INDEX claims_by_delivery ON claims (delivery, generation);

@@ -6,7 +6,7 @@ use crate::http::base64url::{read, write};
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::store::claims::{self, Received};
-use crate::store::deliveries::{self, State as DeliveryState};
+use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
 use crate::store::devices::{self, State as DeviceState};
 use crate::store::{StoreError, generations, meta};
 use axum::Json;
@@ -14,7 +14,8 @@ use axum::extract::State;
 use doorstep::cose::Invalid;
 use doorstep::cose::keys::PublicKey;
 use doorstep::cose::sign1::{Signed, key_id_of};
-use doorstep::handover::claim::{Acknowledgement, Claim, Upload};
+use doorstep::handover::claim::{Acknowledgement, Claim, Outcome, Upload};
+use doorstep::handover::failure::Reason;
 use doorstep::id::DeviceId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
@@ -119,8 +120,7 @@ fn verify(document: &[u8], key: &PublicKey) -> Result<Vec<Received>, Invalid> {
                 hash: claim.hash(),
                 delivery: claim.delivery,
                 generation: claim.generation,
-                slot: claim.slot,
-                means: claim.means,
+                outcome: claim.outcome,
                 at: claim.at.min(LATEST),
                 signed_time: claim.signed_time.min(LATEST),
                 document: document.into(),
@@ -176,7 +176,8 @@ fn take_in(
     Ok(number)
 }
 
-/// A claim on the newest generation, by the device that has it, makes the delivery `reported`.
+/// A claim on the newest generation, by the device that has it, makes the delivery `reported`, or
+/// `failed` until it is planned again or handed over after all.
 fn report(
     connection: &Connection,
     device: &DeviceId,
@@ -190,15 +191,39 @@ fn report(
     }) {
         return Ok(());
     }
-    let open = [
+    let mut open = vec![
         DeliveryState::Planned,
         DeliveryState::HandedOut,
         DeliveryState::Notified,
         DeliveryState::Failed,
         DeliveryState::Expired,
-        DeliveryState::Cancelled,
     ];
-    deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
+    match &claim.outcome {
+        Outcome::Granted { .. } => {
+            open.push(DeliveryState::Cancelled);
+            deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
+        }
+        Outcome::Failed { reason, note } => {
+            let failure = Failure {
+                reason: reason_of(*reason),
+                note: Some(note.as_str()).filter(|note| !note.is_empty()).map(str::to_owned),
+                at: claim.at,
+                device: Some(device.to_string()),
+            };
+            deliveries::fail(connection, &claim.delivery, &open, &failure, now)
+        }
+    }
+}
+
+const fn reason_of(reason: Reason) -> FailureReason {
+    match reason {
+        Reason::Absent => FailureReason::Absent,
+        Reason::RefusedByRecipient => FailureReason::RefusedByRecipient,
+        Reason::WrongAddress => FailureReason::WrongAddress,
+        Reason::Damaged => FailureReason::Damaged,
+        Reason::NoAccess => FailureReason::NoAccess,
+        Reason::Other => FailureReason::Other,
+    }
 }
 
 #[cfg(test)]

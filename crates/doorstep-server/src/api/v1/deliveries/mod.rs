@@ -153,10 +153,15 @@ pub(crate) struct ClaimView {
     /// Counts the device's claims.
     number: u64,
     generation: u32,
-    /// Whose code the device took it for.
-    slot: u8,
-    /// `typed` or `scanned`.
-    means: String,
+    /// Whose code the device took it for; null of a failed attempt.
+    slot: Option<u8>,
+    /// `typed` or `scanned`; null of a failed attempt.
+    means: Option<String>,
+    /// Why the attempt failed: `absent`, `refused_by_recipient`, `wrong_address`, `damaged`,
+    /// `no_access` or `other`; null when it was handed over.
+    reason: Option<String>,
+    /// What the driver added to the reason.
+    note: Option<String>,
     /// When, by the device's clock.
     at: Utc,
     /// It was not before this: the last time of the server's that the device knew.
@@ -164,7 +169,7 @@ pub(crate) struct ClaimView {
     /// When it came in.
     received_at: Utc,
     /// Null until checked; `match`, `match_with_typo`, `mismatch`, `outside_window`, `repeated`,
-    /// `unchecked`, `superseded` or `void`.
+    /// `unchecked`, `superseded`, `void`, or `noted` of a failed attempt.
     verdict: Option<&'static str>,
     /// It came in after the window, so only the device's clock says that it was in time.
     late_possible: bool,
@@ -203,6 +208,8 @@ pub(crate) fn detail(
                 generation: claim.generation,
                 slot: claim.slot,
                 means: claim.means,
+                reason: claim.reason,
+                note: claim.note,
                 at: Utc(claim.at),
                 signed_time: Utc(claim.signed_time),
                 received_at: Utc(claim.received_at),

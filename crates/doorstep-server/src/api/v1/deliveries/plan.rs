@@ -11,14 +11,16 @@ use crate::ids::make_id;
 use crate::messages::Content;
 use crate::seal::Place;
 use crate::store::deliveries::{self, Delivery, State as DeliveryState};
-use crate::store::generations::{self, Generation, HeldCode, Mode, State as GenerationState};
+use crate::store::generations::{
+    self, CodeCheck, Generation, HeldCode, Mode, State as GenerationState,
+};
 use crate::store::messages::{self, NewMessage, State as MessageState};
 use crate::store::{claims, devices};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::handover::LONGEST_WINDOW;
-use doorstep::handover::issue::{self, Order, code_mac};
+use doorstep::handover::issue::{self, Checked, Order, code_mac};
 use doorstep::handover::stop::MAX_LABEL_LENGTH;
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
@@ -208,7 +210,7 @@ fn carry_out(
         delivery: delivery.id,
         generation: number,
         window: plan.window,
-        shape: context.config.deliveries.code,
+        check: Checked::Split(context.config.deliveries.code),
         label: label(delivery),
         slots,
         device: fingerprint,
@@ -217,8 +219,8 @@ fn carry_out(
     let codes: Vec<HeldCode> = made
         .holders
         .iter()
-        .zip(&made.stop.slots)
-        .map(|(holder, slot)| HeldCode {
+        .zip(made.stop.check.scans())
+        .map(|(holder, (_, scan_hash))| HeldCode {
             slot: holder.slot,
             code_mac: code_mac(
                 context.keys.pepper(),
@@ -227,7 +229,7 @@ fn carry_out(
                 holder.slot,
                 &holder.code,
             ),
-            scan_hash: slot.scan,
+            scan_hash,
         })
         .collect();
     let generation = Generation {
@@ -237,8 +239,9 @@ fn carry_out(
         device: plan.device,
         expected_at: plan.expected_at,
         window: plan.window,
-        shape: order.shape,
+        shape: order.check.shape(),
         slots,
+        check: CodeCheck::Split,
         created_at: now,
         state: GenerationState::Planned,
         attempts: 0,

@@ -26,6 +26,11 @@ pub(crate) struct InviteDevice {
     /// The driver's name, 1 to 120 characters.
     #[schema(example = "Marta", min_length = 1, max_length = 120)]
     driver: String,
+    /// Whether the business manages the device, so that its driver cannot search it. Such a device
+    /// may be handed whole codes to check.
+    #[serde(default)]
+    #[schema(default = false)]
+    managed: bool,
 }
 
 /// A device that is expected.
@@ -35,6 +40,8 @@ pub(crate) struct InvitedDevice {
     id: String,
     /// Who carries it.
     driver: String,
+    /// Whether it may check whole codes.
+    managed: bool,
     /// `invited`.
     state: &'static str,
     /// Enrols one device, once. It is shown here only.
@@ -64,16 +71,17 @@ pub(crate) async fn handler(
     let device = DeviceId::parse(&id).map_err(|_| StoreError::Corrupt { column: "devices.id" })?;
     let expires = now.later(TICKET_LIFETIME);
     let ticket_hash = ticket.hash();
-    let driver = request.driver.clone();
+    let (driver, managed) = (request.driver.clone(), request.managed);
     context
         .store
         .write(move |connection| {
-            devices::invite(connection, &device, &driver, &ticket_hash, expires, now)
+            devices::invite(connection, &device, &driver, managed, &ticket_hash, expires, now)
         })
         .await?;
     let invited = InvitedDevice {
         id,
         driver: request.driver,
+        managed,
         state: devices::State::Invited.as_str(),
         ticket: ticket.reveal(),
         ticket_expires_at: Utc(expires),
@@ -108,6 +116,7 @@ mod tests {
             json!({"driver": ["a"]}),
             json!({"driver": "a\nb"}),
             json!({"driver": "a", "id": "dev_1"}),
+            json!({"driver": "a", "managed": "yes"}),
             json!("a"),
         ] {
             let (status, problem) = server.post("/v1/devices", body.clone()).await;

@@ -66,7 +66,7 @@ pub(crate) async fn handler(
     prove(&ticket, &key, &read("proof", &request.proof)?)?;
     let now = context.now();
     let hash = ticket.hash();
-    let (id, driver) =
+    let (id, driver, managed) =
         context.store.write(move |connection| enrol(connection, &hash, &key, now)).await?;
     let welcome = Welcome {
         issuer: context.issuer(),
@@ -76,6 +76,7 @@ pub(crate) async fn handler(
         device_key: key.to_bytes(),
         time: now,
         test: context.mode() == Mode::Test,
+        managed,
     };
     let welcome = write(&welcome.issue(&context.keys.signing));
     Ok(Json(EnrolledDevice { device: id.to_string(), driver, welcome }))
@@ -96,10 +97,12 @@ fn enrol(
     ticket: &[u8; 32],
     key: &PublicKey,
     now: Timestamp,
-) -> Result<(DeviceId, String), Problem> {
+) -> Result<(DeviceId, String, bool), Problem> {
     let invitation = devices::by_ticket(connection, ticket)?.ok_or_else(invalid_ticket)?;
     match invitation.public_key {
-        Some(known) if known == *key => return Ok((invitation.id, invitation.driver)),
+        Some(known) if known == *key => {
+            return Ok((invitation.id, invitation.driver, invitation.managed));
+        }
         Some(_) => return Err(invalid_ticket()),
         None => {}
     }
@@ -107,7 +110,7 @@ fn enrol(
         return Err(invalid_ticket());
     }
     match devices::enrol(connection, &invitation.id, key, now)? {
-        Enrolled::Yes => Ok((invitation.id, invitation.driver)),
+        Enrolled::Yes => Ok((invitation.id, invitation.driver, invitation.managed)),
         Enrolled::KeyTaken => {
             Err(Problem::new(Code::DeviceKeyTaken, "another device has this key")
                 .hint("each device draws its own key; copies of a device are not enrolled"))

@@ -18,8 +18,10 @@ pub(crate) struct DeviceView {
     id: String,
     /// Who carries it.
     driver: String,
-    /// `invited`, `enrolled`, `rolled_back` (it came back with less than it had acknowledged) or
-    /// `forked` (two histories under one key).
+    /// Whether it may check whole codes.
+    managed: bool,
+    /// `invited`, `enrolled`, `rolled_back` (it came back with less than it had acknowledged),
+    /// `forked` (two histories under one key) or `lost` (somebody said so).
     #[schema(example = "enrolled")]
     state: &'static str,
     created_at: Utc,
@@ -36,6 +38,7 @@ impl From<Device> for DeviceView {
         Self {
             id: device.id.as_str().to_owned(),
             driver: device.driver,
+            managed: device.managed,
             state: device.state.as_str(),
             created_at: Utc(device.created_at),
             enrolled_at: device.enrolled_at.map(Utc),

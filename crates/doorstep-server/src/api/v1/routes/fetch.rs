@@ -120,6 +120,11 @@ fn refuse_untrusted(state: DeviceState) -> Result<(), Problem> {
             "this device's journal has split in two, so it is handed nothing",
         )
         .hint(hint)),
+        DeviceState::Lost => Err(Problem::new(
+            Code::DeviceLost,
+            "this device was reported lost, so it is handed nothing",
+        )
+        .hint(hint)),
         DeviceState::Invited => {
             Err(Problem::new(Code::DeviceNotReady, "this device is not enrolled"))
         }
@@ -205,7 +210,7 @@ mod tests {
         let (server, mut device, delivery) = with_stop().await;
         let (_, answer) = device.fetch(&server).await;
         let stops = device.take_in(&server, &answer);
-        assert_eq!((stops.len(), stops[0].slots.len()), (1, 2));
+        assert_eq!((stops.len(), stops[0].check.scans().len()), (1, 2));
         let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
         assert_eq!(shown["state"], "handed_out");
         assert_eq!(
