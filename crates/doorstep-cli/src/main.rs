@@ -54,6 +54,15 @@ enum Command {
     /// Deliveries: add, plan, send, look up
     #[command(subcommand)]
     Delivery(commands::delivery::Command),
+    /// Disputes: claims without the right code behind them, and your word on them
+    #[command(subcommand)]
+    Dispute(commands::dispute::Command),
+    /// Receipts of deliveries, verified without the server
+    #[command(subcommand)]
+    Receipt(commands::receipt::Command),
+    /// Everything that was claimed about a delivery, examined without the server
+    #[command(subcommand)]
+    Evidence(commands::evidence::Command),
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
@@ -107,6 +116,9 @@ fn main() -> ExitCode {
         Command::Config(command) => commands::config::run(&command),
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
+        Command::Dispute(command) => commands::dispute::run(&command),
+        Command::Receipt(command) => commands::receipt::run(&command),
+        Command::Evidence(command) => commands::evidence::run(&command),
         Command::Driver(command) => commands::driver::run(command),
         Command::Lock(command) => commands::lock::run(&command, cli.json),
         Command::Booking(command) => commands::booking::run(&command),

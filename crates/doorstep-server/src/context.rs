@@ -12,8 +12,9 @@ use crate::store::value::parsed;
 use crate::store::{Store, StoreError, meta};
 use crate::wallet::Wallets;
 use crate::{pass_keys, pass_root};
-use doorstep::cose::keys::{IssuerKey, Signer};
-use doorstep::id::IssuerId;
+use doorstep::cose::keys::{IssuerKey, PublicKey, Signer};
+use doorstep::handover::enrolment::Welcome;
+use doorstep::id::{DeviceId, IssuerId};
 use doorstep::time::Timestamp;
 use rand_core::CryptoRng;
 use std::fs::{File, TryLockError};
@@ -172,6 +173,26 @@ impl Context {
     pub(crate) fn name_request(&self) -> String {
         let count = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("req_{}", symbols(self.first_request.wrapping_add(u128::from(count))))
+    }
+
+    /// What a device is told that was enrolled at this time.
+    pub(crate) fn welcome(
+        &self,
+        device: DeviceId,
+        key: &PublicKey,
+        managed: bool,
+        time: Timestamp,
+    ) -> Welcome {
+        Welcome {
+            issuer: self.issuer,
+            signing_key: self.keys.signing.public().to_bytes(),
+            agreement_key: self.keys.agreement.public().to_bytes(),
+            device,
+            device_key: key.to_bytes(),
+            time,
+            test: self.mode == Mode::Test,
+            managed,
+        }
     }
 
     /// Lends the randomness to `draw`.

@@ -12,6 +12,7 @@ mod bulletins;
 pub mod config;
 mod context;
 mod epochs;
+mod evidence;
 mod export;
 mod hex;
 pub mod holder_key;

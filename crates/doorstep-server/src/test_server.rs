@@ -176,6 +176,23 @@ impl TestServer {
         self.post(&format!("/v1/deliveries/{delivery}/plan"), body).await
     }
 
+    /// A delivery that a device of a dishonest driver reported with a code of its own making: another,
+    /// honest device, the forger's, and the delivery.
+    pub(crate) async fn disputed(&self) -> (TestDevice, TestDevice, String) {
+        let honest = self.device("Marta").await;
+        let mut forger = self.device("Leo").await;
+        let delivery = self.delivery("A").await;
+        self.plan(&delivery, forger.id()).await;
+        let stop = forger.sync(self).await.remove(0);
+        self.clock.advance(2 * 3600);
+        self.run_jobs().await;
+        let forged = forger.forged(&stop, &self.code(0));
+        forger.present(&delivery, &forged, self.clock.now()).unwrap();
+        forger.sync(self).await;
+        self.run_jobs().await;
+        (honest, forger, delivery)
+    }
+
     /// A new device, enrolled.
     pub(crate) async fn device(&self, driver: &str) -> TestDevice {
         TestDevice::enrol(self, driver, false).await

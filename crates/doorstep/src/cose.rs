@@ -38,6 +38,10 @@ pub enum Kind {
     Acknowledgement,
     /// The code that was presented, readable by the issuer only.
     Evidence,
+    /// How a delivery ended, for whoever asks later.
+    Receipt,
+    /// Everything that was claimed about a delivery, for whoever judges a dispute.
+    Bundle,
     /// A pass for a lock.
     Pass,
     /// The holder of a pass proves to have its key.
@@ -64,6 +68,8 @@ impl Kind {
             Self::Upload => "doorstep/HO1/upload/v1",
             Self::Acknowledgement => "doorstep/HO1/acknowledgement/v1",
             Self::Evidence => "doorstep/HO1/evidence/v1",
+            Self::Receipt => "doorstep/HO1/receipt/v1",
+            Self::Bundle => "doorstep/HO1/bundle/v1",
             // Short, since a lock hashes them.
             Self::Pass => "dp1",
             Self::HolderProof => "dp-h",

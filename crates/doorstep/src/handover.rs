@@ -5,8 +5,10 @@
 //! [`Stop`](stop::Stop), which holds only a short [tag](tag::Tag) of each code: enough to refuse
 //! wrong ones, not enough to know the right one. (A managed device may be handed a
 //! [check](check::Check) of the whole code.) What the device accepted travels back as a
-//! [claim](claim::Claim), and the issuer [judges](judge) it with the whole code.
+//! [claim](claim::Claim), and the issuer [judges](judge) it with the whole code. For those who were not
+//! there it writes [receipts](receipt), and [bundles](bundle) of everything that was claimed.
 
+pub mod bundle;
 pub mod check;
 pub mod claim;
 pub mod device;
@@ -15,6 +17,7 @@ pub mod event;
 pub mod failure;
 pub mod issue;
 pub mod judge;
+pub mod receipt;
 pub mod route;
 pub mod stop;
 pub mod tag;

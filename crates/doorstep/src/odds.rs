@@ -51,6 +51,51 @@ impl SplitOdds {
     }
 }
 
+/// Chance that at least `found` of `trials` happen by themselves, each with chance `each`: with chances
+/// that differ, their mean gives an upper bound wherever `found` is above what is expected (Hoeffding 1956).
+#[must_use]
+pub fn at_least(found: u64, trials: u64, each: f64) -> f64 {
+    if found == 0 {
+        return 1.0;
+    }
+    if found > trials {
+        return 0.0;
+    }
+    // The terms of the binomial from `found` on. The first is a product of large and of small factors,
+    // taken in turn, so that it neither overflows nor vanishes on the way.
+    let mut term = 1.0;
+    let mut misses = trials.saturating_sub(found);
+    for drawn in 1..=found {
+        let left = trials.saturating_sub(found).saturating_add(drawn);
+        term *= each * float(left) / float(drawn);
+        while term > 1.0 && misses > 0 {
+            term *= 1.0 - each;
+            misses = misses.saturating_sub(1);
+        }
+    }
+    for _ in 0..misses {
+        term *= 1.0 - each;
+    }
+    let mut sum = term;
+    for drawn in found.saturating_add(1)..=trials {
+        let left = trials.saturating_sub(drawn).saturating_add(1);
+        term *= float(left) / float(drawn) * each / (1.0 - each);
+        sum += term;
+        // Past their highest the terms fall ever faster.
+        if term < sum * 1e-12 && float(drawn) > each * float(trials) {
+            break;
+        }
+    }
+    sum.min(1.0)
+}
+
+/// A count as a number with a point; exact up to 2^53.
+fn float(count: u64) -> f64 {
+    let (high, low) = (count >> 32, count & 0xFFFF_FFFF);
+    let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
+    half(high) * 4_294_967_296.0 + half(low)
+}
+
 fn power_of_two(bits: u8) -> f64 {
     let mut power = 1.0;
     for _ in 0..bits.min(63) {
@@ -101,6 +146,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn chances_of_several_are_those_of_the_binomial() {
+        // Computed with exact fractions elsewhere (Python: sum(comb(n, i) * p**i * (1-p)**(n-i))).
+        for (found, trials, each, expected) in [
+            (0, 5, 0.3, 1.0),
+            (6, 5, 0.3, 0.0),
+            (1, 1, 0.25, 0.25),
+            (2, 4, 0.5, 0.6875),
+            (3, 1000, 6.102e-4, 2.40919954e-2),
+            (10, 1000, 6.102e-4, 1.08978668e-9),
+            (700, 1_000_000, 6.102e-4, 2.00382976e-4),
+        ] {
+            let got = at_least(found, trials, each);
+            assert!((got - expected).abs() <= expected * 1e-6, "{found} of {trials}: {got:e}");
+        }
+
+        assert!(at_least(500, 1_000_000, 6.102e-4) > 0.99, "what is expected is likely");
     }
 
     /// The formula against a count over every five-digit code.

@@ -1,6 +1,6 @@
 //! `doorstep delivery`: the dispatcher's side, over the server's API.
 
-mod find;
+pub(super) mod find;
 mod import;
 
 use super::Connection;

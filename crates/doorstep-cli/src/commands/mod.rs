@@ -9,7 +9,9 @@ pub(crate) mod config;
 pub(crate) mod confirm;
 pub(crate) mod delivery;
 pub(crate) mod demo;
+pub(crate) mod dispute;
 pub(crate) mod driver;
+pub(crate) mod evidence;
 pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod key;
@@ -17,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod new_file;
 pub(crate) mod odds;
 pub(crate) mod pass;
+pub(crate) mod receipt;
 pub(crate) mod serve;
 pub(crate) mod wallet;
 

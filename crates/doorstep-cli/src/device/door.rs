@@ -37,7 +37,9 @@ impl Presentation {
         now: Timestamp,
     ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
         match self {
-            Self::Typed(delivery, code) => device.attempt_typed(*delivery, code, Whose::Anybody, now),
+            Self::Typed(delivery, code) => {
+                device.attempt_typed(*delivery, code, Whose::Anybody, now)
+            }
             Self::Scanned(text) => device.attempt_scanned(text, now),
         }
     }

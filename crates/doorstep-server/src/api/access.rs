@@ -55,8 +55,8 @@ const fn post(path: &'static str, access: Access) -> Route {
 
 use Access::{Key, Open, Proof};
 use Scope::{
-    AccountsRead, AccountsWrite, Admin, DeliveriesRead, DeliveriesWrite, Gate, LocksRead,
-    LocksWrite, PassesRead, PassesWrite,
+    AccountsRead, AccountsWrite, Admin, DeliveriesRead, DeliveriesWrite, EventsRead, Gate,
+    LocksRead, LocksWrite, PassesRead, PassesWrite,
 };
 
 /// All endpoints.
@@ -72,6 +72,15 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/deliveries/{id}/cancel", Key(DeliveriesWrite)),
     post("/v1/deliveries/{id}/send", Key(DeliveriesWrite)),
     post("/v1/deliveries/{id}/verify", Key(DeliveriesWrite)).verifies(),
+    get("/v1/deliveries/{id}/receipt", Key(DeliveriesRead)),
+    get("/v1/deliveries/{id}/evidence", Key(DeliveriesRead)),
+    get("/v1/disputes", Key(DeliveriesRead)),
+    get("/v1/disputes/{delivery}", Key(DeliveriesRead)),
+    post("/v1/disputes/{delivery}/resolve", Key(DeliveriesWrite)),
+    get("/v1/issuer", Key(DeliveriesRead)),
+    // Events and those who are told of them
+    get("/v1/events", Key(EventsRead)),
+    // Drivers' devices
     post("/v1/devices", Key(DeliveriesWrite)).creates(),
     get("/v1/devices", Key(DeliveriesRead)),
     get("/v1/devices/{id}", Key(DeliveriesRead)),

@@ -27,8 +27,8 @@ const JOURNAL_BODY_LIMIT: usize = 1024 * 1024;
 /// The service as one [`Router`].
 pub(crate) fn router(context: &Arc<Context>) -> Router {
     use v1::{
-        accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
-        pass_keys, passes, routes, wallet,
+        accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes,
+        events, issuer, keys, locks, pass_keys, passes, routes, wallet,
     };
 
     Router::new()
@@ -44,6 +44,13 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
         .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
         .route("/v1/devices/{id}", get(devices::show::handler))
+        .route("/v1/deliveries/{id}/receipt", get(deliveries::receipt::handler))
+        .route("/v1/deliveries/{id}/evidence", get(deliveries::evidence::handler))
+        .route("/v1/disputes", get(disputes::list::handler))
+        .route("/v1/disputes/{delivery}", get(disputes::show::handler))
+        .route("/v1/disputes/{delivery}/resolve", post(disputes::resolve::handler))
+        .route("/v1/events", get(events::list::handler))
+        .route("/v1/issuer", get(issuer::show::handler))
         .route("/v1/accounts", post(accounts::create::handler).get(accounts::list::handler))
         .route(
             "/v1/accounts/import",

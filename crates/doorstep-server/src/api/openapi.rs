@@ -1,8 +1,8 @@
 //! The OpenAPI document, made from the endpoints themselves, served and checked in.
 
 use super::v1::{
-    accounts, authenticators, bookings, challenges, claims, deliveries, devices, keys, locks,
-    pass_keys, passes, routes, wallet,
+    accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes, events,
+    issuer, keys, locks, pass_keys, passes, routes, wallet,
 };
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -50,6 +50,13 @@ use utoipa::{Modify, OpenApi};
         devices::enrol::handler,
         devices::list::handler,
         devices::show::handler,
+        deliveries::receipt::handler,
+        deliveries::evidence::handler,
+        disputes::list::handler,
+        disputes::show::handler,
+        disputes::resolve::handler,
+        events::list::handler,
+        issuer::show::handler,
         bookings::create::handler,
         bookings::list::handler,
         bookings::show::handler,
@@ -145,7 +152,7 @@ mod tests {
         let document = serde_json::to_value(Api::openapi()).unwrap();
         for (path, operations) in document["paths"].as_object().unwrap() {
             for method in operations.as_object().unwrap().keys() {
-                let path = path.replace("{id}", "x");
+                let path = path.replace("{id}", "x").replace("{delivery}", "x");
                 let answer = server.request(&method.to_uppercase(), &path, &[], "").await;
                 assert!(
                     !matches!(

@@ -82,6 +82,8 @@ codes! {
     DeviceNotReady = "device_not_ready", CONFLICT, "the device cannot take deliveries";
     /// The device came back with less than it had before. It needs a new enrolment.
     DeviceRolledBack = "device_rolled_back", CONFLICT, "the device was set back";
+    /// The delivery was never disputed.
+    DisputeNotFound = "dispute_not_found", NOT_FOUND, "no such dispute";
     /// The account has an authenticator with this secret.
     DuplicateSecret = "duplicate_secret", CONFLICT, "the secret is enrolled already";
     /// Another account has this name.
@@ -114,6 +116,8 @@ codes! {
     MissingScope = "missing_scope", FORBIDDEN, "the API key may not do this";
     /// No such path.
     NotFound = "not_found", NOT_FOUND, "no such path";
+    /// No device has claimed anything about the delivery.
+    NoClaims = "no_claims", CONFLICT, "nothing was claimed";
     /// All PINs of the window were given.
     NoPinsLeft = "no_pins_left", CONFLICT, "no PINs are left for this window";
     /// No key of the algorithm signs passes at the moment.
@@ -122,6 +126,10 @@ codes! {
     NoSuchUse = "no_such_use", UNPROCESSABLE_ENTITY, "no PINs of this use";
     /// The lock shares no TOTP secret with the service.
     NoTotp = "no_totp", CONFLICT, "not a TOTP door";
+    /// The delivery has not ended well, so there is no receipt.
+    NotDelivered = "not_delivered", CONFLICT, "not delivered";
+    /// No dispute of the delivery is open.
+    NotDisputed = "not_disputed", CONFLICT, "not disputed";
     /// The device that has to check the code has not fetched it yet.
     NotHandedOut = "not_handed_out", CONFLICT, "the code is not on the driver's device yet";
     /// The lock takes no passes of this kind.

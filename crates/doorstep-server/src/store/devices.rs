@@ -148,7 +148,7 @@ pub(crate) fn enrol(
 ) -> Result<Enrolled, StoreError> {
     let result = connection
         .prepare_cached(
-            "UPDATE devices SET state = 'enrolled', public_key = :key, enrolled_at = :now
+            "UPDATE devices SET state = 'enrolled', public_key = :key, enrolled_at = :now, state_at = :now
              WHERE id = :id AND state = 'invited'",
         )?
         .execute(named_params! {":id": id.as_str(), ":key": key.to_bytes(), ":now": At(now)});
@@ -214,10 +214,11 @@ pub(crate) fn set_state(
     connection: &Connection,
     id: &DeviceId,
     state: State,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
-        .prepare_cached("UPDATE devices SET state = ?2 WHERE id = ?1")?
-        .execute(params![id.as_str(), state.as_str()])?;
+        .prepare_cached("UPDATE devices SET state = ?2, state_at = ?3 WHERE id = ?1")?
+        .execute(params![id.as_str(), state.as_str(), At(now)])?;
     Ok(())
 }
 

@@ -106,6 +106,20 @@ impl Welcome {
         Ok(welcome)
     }
 
+    /// Reads the welcome of any device that this issuer signed.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn read(document: &[u8], issuer: IssuerId, key: IssuerPublicKey) -> Result<Self, Invalid> {
+        let signed = Signed::parse(document)?;
+        let welcome: Self = decode_exact(signed.verify(&Signer::Ed25519(key), Kind::Welcome)?)?;
+        if (welcome.issuer, welcome.signing_key) == (issuer, key.to_bytes()) {
+            Ok(welcome)
+        } else {
+            Err(Invalid::Key)
+        }
+    }
+
     /// Who the device is from now on, at a server with this address.
     #[must_use]
     pub fn identity(&self, server: String) -> Identity {

@@ -4,18 +4,26 @@ use crate::client::{Client, escape};
 use crate::error::CliError;
 
 /// The path of a delivery, named by its id or its reference.
-pub(super) fn path(client: &Client, delivery: &str, verb: &str) -> Result<String, CliError> {
+pub(in crate::commands) fn path(
+    client: &Client,
+    delivery: &str,
+    verb: &str,
+) -> Result<String, CliError> {
+    Ok(format!("/v1/deliveries/{}{verb}", escape(&id(client, delivery)?)))
+}
+
+/// The id of a delivery, named by that or by its reference.
+pub(in crate::commands) fn id(client: &Client, delivery: &str) -> Result<String, CliError> {
     // An id as the server makes them; a reference may begin like one.
     if delivery.len() == 30 && delivery.starts_with("dlv_") {
-        return Ok(format!("/v1/deliveries/{}{verb}", escape(delivery)));
+        return Ok(delivery.to_owned());
     }
     let found = client.get(&format!("/v1/deliveries?reference={}", escape(delivery)))?;
-    let id = found["data"][0]["id"].as_str().ok_or_else(|| {
+    found["data"][0]["id"].as_str().map(str::to_owned).ok_or_else(|| {
         CliError::new(format!("there is no delivery with the reference \"{delivery}\""))
             .hint("doorstep delivery list shows them")
             .code("delivery_unknown")
-    })?;
-    Ok(format!("/v1/deliveries/{}{verb}", escape(id)))
+    })
 }
 
 /// The one enrolled device of a driver.

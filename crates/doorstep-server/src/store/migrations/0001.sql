@@ -65,6 +65,8 @@ CREATE TABLE devices (
     ticket_hash       BLOB    NOT NULL UNIQUE CHECK (length(ticket_hash) = 32),
     ticket_expires_at INTEGER NOT NULL,
     created_at        INTEGER NOT NULL,
+    -- When it came into its state; null while it is invited.
+    state_at          INTEGER,
     public_key        BLOB    UNIQUE CHECK (length(public_key) = 33),
     enrolled_at       INTEGER,
     last_sync_at      INTEGER,

@@ -169,7 +169,7 @@ fn take_in(
             )
             .hint("enrol it anew, with an empty directory"));
         }
-        devices::set_state(connection, device, DeviceState::Forked)?;
+        devices::set_state(connection, device, DeviceState::Forked, now)?;
         tracing::warn!(%device, forks, "claims that do not continue the device's chain");
     }
     devices::acknowledged(connection, device, number, &hash, nonce, now)?;

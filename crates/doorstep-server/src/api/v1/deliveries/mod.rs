@@ -2,9 +2,11 @@
 
 pub(crate) mod cancel;
 pub(crate) mod create;
+pub(crate) mod evidence;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod plan;
+pub(crate) mod receipt;
 pub(crate) mod send;
 pub(crate) mod show;
 pub(crate) mod verify;

@@ -4,13 +4,12 @@ use crate::context::Context;
 use crate::http::base64url::{read, write};
 use crate::http::extract::{ApiJson, secret_text};
 use crate::http::problem::{Code, Problem, ProblemBody};
-use crate::init::Mode;
 use crate::store::devices::{self, Enrolled};
 use crate::ticket::Ticket;
 use axum::Json;
 use axum::extract::State;
 use doorstep::cose::keys::PublicKey;
-use doorstep::handover::enrolment::{self, Welcome};
+use doorstep::handover::enrolment;
 use doorstep::id::DeviceId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
@@ -68,16 +67,7 @@ pub(crate) async fn handler(
     let hash = ticket.hash();
     let (id, driver, managed) =
         context.store.write(move |connection| enrol(connection, &hash, &key, now)).await?;
-    let welcome = Welcome {
-        issuer: context.issuer(),
-        signing_key: context.keys.signing.public().to_bytes(),
-        agreement_key: context.keys.agreement.public().to_bytes(),
-        device: id,
-        device_key: key.to_bytes(),
-        time: now,
-        test: context.mode() == Mode::Test,
-        managed,
-    };
+    let welcome = context.welcome(id, &key, managed, now);
     let welcome = write(&welcome.issue(&context.keys.signing));
     Ok(Json(EnrolledDevice { device: id.to_string(), driver, welcome }))
 }

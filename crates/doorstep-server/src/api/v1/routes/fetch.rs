@@ -82,7 +82,7 @@ fn answer(
         return Ok(Err(stale()));
     }
     if let Some(state) = found_wanting(request, &progress) {
-        devices::set_state(connection, &request.device, state)?;
+        devices::set_state(connection, &request.device, state, now)?;
         tracing::warn!(device = %request.device, state = state.as_str(), "a device cannot prove its journal");
         return Ok(refuse_untrusted(state).map(|()| Vec::new()));
     }

@@ -1,0 +1,111 @@
+//! Receipts, evidence and disputes, as the business and those who judge later meet them.
+
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod support;
+
+use support::{Shop, code_in};
+
+/// A delivery that was handed over with the right code, judged.
+fn delivered(shop: &Shop) -> String {
+    let (delivery, code) = shop.one_stop("ana");
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    shop.sync("ana");
+    shop.wait_for(&delivery, "delivered");
+    delivery
+}
+
+/// A delivery that was given to another driver while the first was offline and handed it over.
+fn disputed(shop: &Shop) -> String {
+    let (delivery, code) = shop.one_stop("old");
+    let new = shop.driver("new");
+    shop.plan(&delivery, &new);
+    assert_eq!(shop.check("old", &delivery, &code).outcome(), "granted");
+    shop.sync("old");
+    shop.wait_for(&delivery, "disputed");
+    delivery
+}
+
+/// The file with one byte changed.
+fn changed(shop: &Shop, name: &str) -> String {
+    let mut bytes = std::fs::read(shop.path(name)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(shop.path("changed"), bytes).unwrap();
+    "changed".to_owned()
+}
+
+#[test]
+fn a_receipt_is_verified_without_the_server() {
+    let mut shop = Shop::open();
+    let delivery = delivered(&shop);
+    let key = shop.must(&["evidence", "key"]).text("public_key");
+    std::fs::write(shop.path("issuer.pub"), key).unwrap();
+    let shown = shop.must(&["receipt", "show", "ORDER-ana", "--out", "a.receipt"]);
+    assert_eq!(shown.json["basis"], "claim");
+    shop.stop();
+    let verify =
+        |file: &str, issuer: &str| shop.run(&["receipt", "verify", file, "--issuer", issuer]);
+    let read = verify("a.receipt", "issuer.pub");
+    assert_eq!((read.status, read.text("delivery")), (0, delivery));
+    assert_eq!(read.json["claim"]["holder"], "recipient");
+
+    let reply = verify(&changed(&shop, "a.receipt"), "issuer.pub");
+    assert_eq!((reply.status, reply.outcome()), (3, "not_authentic"));
+    let other = Shop::open();
+    let key = other.must(&["evidence", "key"]).text("public_key");
+    // The same name with another's key.
+    let own = std::fs::read_to_string(shop.path("issuer.pub")).unwrap();
+    let (name, _) = own.split_once(':').unwrap();
+    let (_, foreign) = key.split_once(':').unwrap();
+    std::fs::write(shop.path("other.pub"), format!("{name}:{foreign}")).unwrap();
+    let same_seed = own.trim() == format!("{name}:{foreign}");
+    if !same_seed {
+        assert_eq!(verify("a.receipt", "other.pub").outcome(), "not_authentic");
+    }
+    std::fs::write(shop.path("other.pub"), "no key").unwrap();
+    assert_eq!(verify("a.receipt", "other.pub").status, 1);
+    assert_eq!(verify("nowhere", "issuer.pub").status, 1);
+    let again = shop.run(&["evidence", "verify", "a.receipt", "--issuer", "issuer.pub"]);
+    assert_eq!((again.status, again.outcome()), (3, "not_authentic"), "a receipt is no bundle");
+}
+
+#[test]
+fn a_dispute_is_examined_elsewhere_and_ended_by_a_word() {
+    let shop = Shop::open();
+    let delivery = disputed(&shop);
+    let listed = shop.must(&["dispute", "list", "--state", "open"]);
+    assert_eq!(listed.json["data"][0]["delivery"], delivery.as_str());
+    let shown = shop.must(&["dispute", "show", "ORDER-old"]);
+    assert_eq!(shown.json["delivery"]["claims"][0]["verdict"], "superseded");
+    assert_eq!(shop.run(&["receipt", "show", &delivery]).outcome(), "not_delivered");
+
+    let key = shop.must(&["evidence", "key"]).text("public_key");
+    std::fs::write(shop.path("issuer.pub"), key).unwrap();
+    shop.must(&["evidence", "fetch", "ORDER-old", "--out", "a.bundle"]);
+    let examined = shop.must(&["evidence", "verify", "a.bundle", "--issuer", "issuer.pub"]);
+    assert_eq!(examined.outcome(), "sound");
+    let checks = examined.json["claims"][0]["checks"].as_object().unwrap();
+    assert_eq!(checks.len(), 7);
+    assert!(checks.values().all(|found| found == "holds"), "{checks:?}");
+    let bundle = std::fs::read(shop.path("a.bundle")).unwrap();
+    let code = code_in(&shop.message(&delivery, 1, 0)).replace(' ', "");
+    assert!(!bundle.windows(code.len()).any(|window| window == code.as_bytes()));
+    let reply =
+        shop.run(&["evidence", "verify", &changed(&shop, "a.bundle"), "--issuer", "issuer.pub"]);
+    assert_eq!((reply.status, reply.outcome()), (3, "not_authentic"));
+
+    let word =
+        ["dispute", "resolve", &delivery, "--outcome", "not-delivered", "--note", "in the van"];
+    let resolved = shop.must(&word);
+    assert_eq!(resolved.json["delivery"]["state"], "failed");
+    assert_eq!(shop.run(&word).outcome(), "not_disputed");
+    assert_eq!(
+        shop.must(&["dispute", "list", "--state", "open"]).json["data"],
+        serde_json::json!([])
+    );
+    assert_eq!(
+        shop.run(&["dispute", "resolve", &delivery, "--outcome", "maybe", "--note", "x"]).status,
+        2
+    );
+}

@@ -1,0 +1,206 @@
+//! A delivery's bundle of evidence, signed by the issuer.
+
+use super::{id_in_path, not_found};
+use crate::context::Context;
+use crate::evidence;
+use crate::http::base64url::write;
+use crate::http::problem::{Code, Problem, ProblemBody};
+use crate::store::deliveries;
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A bundle of evidence.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EvidenceView {
+    /// The signed bundle (HO1), in base64url.
+    bundle: String,
+    /// How many claims are in it.
+    claims: usize,
+}
+
+/// Writes everything that was claimed about a delivery, as the devices signed it. Whoever has the
+/// issuer's public key can examine it without this server.
+#[utoipa::path(get, path = "/v1/deliveries/{id}/evidence", tag = "deliveries", operation_id = "delivery_evidence",
+    security(("api_key" = [])), params(("id" = String, Path, description = "the delivery's id")),
+    responses((status = 200, description = "the bundle", body = EvidenceView), (status = "4XX", description = "refused",
+            body = ProblemBody, content_type = "application/problem+json")))]
+pub(crate) async fn handler(
+    State(context): State<Arc<Context>>,
+    Path(id): Path<String>,
+) -> Result<Json<EvidenceView>, Problem> {
+    let id = id_in_path(&id)?;
+    let inner = Arc::clone(&context);
+    let bundle = context
+        .store
+        .read(move |connection| {
+            let delivery = deliveries::find(connection, &id)?.ok_or_else(not_found)?;
+            Ok::<_, Problem>(evidence::bundle(&inner, connection, &delivery)?)
+        })
+        .await?;
+    if bundle.claims.is_empty() {
+        return Err(Problem::new(Code::NoClaims, "no device has claimed anything about it")
+            .hint("claims arrive when the driver's device syncs"));
+    }
+    let claims = bundle.claims.len();
+    Ok(Json(EvidenceView { bundle: write(&bundle.issue(&context.keys.signing)), claims }))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::base64url::read;
+    use crate::test_server::TestServer;
+    use doorstep::handover::bundle::{Bundle, Check, Finding};
+    use doorstep::handover::claim::Upload;
+    use serde_json::json;
+
+    async fn bundle(server: &TestServer, delivery: &str) -> Bundle {
+        let (status, shown) = server.get(&format!("/v1/deliveries/{delivery}/evidence")).await;
+        assert_eq!(status, 200, "{shown}");
+        let document = read("bundle", shown["bundle"].as_str().unwrap()).unwrap();
+        let key = server.context.keys.signing.public();
+        for index in (0..document.len()).step_by(7) {
+            let mut changed = document.clone();
+            changed[index] ^= 1;
+            assert!(Bundle::verify(&changed, server.context.issuer(), key).is_err(), "{index}");
+        }
+        Bundle::verify(&document, server.context.issuer(), key).unwrap()
+    }
+
+    /// Which checks of which claims fail.
+    fn failing(server: &TestServer, bundle: &Bundle) -> Vec<(usize, Check)> {
+        let examined = bundle.examine(server.context.keys.signing.public());
+        assert_eq!(examined.len(), bundle.claims.len());
+        let claims = examined.iter().enumerate();
+        claims
+            .flat_map(|(index, examined)| {
+                examined.findings.map(|(check, finding)| (index, check, finding))
+            })
+            .filter(|(_, _, finding)| *finding == Finding::Fails)
+            .map(|(index, check, _)| (index, check))
+            .collect()
+    }
+
+    /// A disputed delivery whose log also holds claims of others, before and after.
+    async fn among_others() -> (TestServer, String) {
+        let server = TestServer::new().await;
+        let mut other = server.device("Zoe").await;
+        let (first, last) = (server.delivery("first").await, server.delivery("last").await);
+        for delivery in [&first, &last] {
+            server.plan(delivery, other.id()).await;
+        }
+        let stops = other.sync(&server).await;
+        let now = crate::context::Clock::now(&*server.clock);
+        let claim = other.claim_for(&stops[0], "00000000", now);
+        let device = other.device.identity().device;
+        other.send(&server, &Upload { device, claims: vec![claim.into()] }).await;
+        let (_, _, delivery) = server.disputed().await;
+        let mut third = server.device("Bo").await;
+        let claim = third.claim_for(&stops[1], "00000000", now);
+        let device = third.device.identity().device;
+        third.send(&server, &Upload { device, claims: vec![claim.into()] }).await;
+        server.run_jobs().await;
+        (server, delivery)
+    }
+
+    #[tokio::test]
+    async fn what_was_claimed_is_examined_with_the_issuer_s_key_alone() {
+        let (server, delivery) = among_others().await;
+        let bundle = bundle(&server, &delivery).await;
+        assert_eq!(failing(&server, &bundle), []);
+        assert_eq!(bundle.claims[0].verdict.as_deref(), Some("mismatch"));
+        assert_eq!(
+            (bundle.claims[0].log, bundle.log[0].hashes.len()),
+            (2, 2),
+            "up to the newest claim"
+        );
+        assert_eq!(bundle.log[0].after.seq, 3);
+        assert_eq!(bundle.generations.len(), 1);
+        let stranger = doorstep::cose::keys::IssuerKey::from_seed(
+            &doorstep::secret::Secret::from_bytes([9; 32]),
+        );
+        let document = bundle.issue(&stranger);
+        let key = server.context.keys.signing.public();
+        assert!(Bundle::verify(&document, server.context.issuer(), key).is_err());
+        let examined = bundle.examine(stranger.public());
+        assert_eq!(
+            examined[0].findings[0],
+            (Check::Enrolment, Finding::Fails),
+            "no welcome of a stranger's counts"
+        );
+    }
+
+    /// An issuer that signs what is not so is found out, by the check that is there for it.
+    #[tokio::test]
+    async fn each_check_finds_what_it_is_for() {
+        let (server, delivery) = among_others().await;
+        let honest = bundle(&server, &delivery).await;
+        let found = |change: fn(&mut Bundle)| {
+            let mut bundle = honest.clone();
+            change(&mut bundle);
+            failing(&server, &bundle).into_iter().map(|(_, check)| check).collect::<Vec<_>>()
+        };
+        use Check::{Chain, Enrolment, Log, Signature, Standing, Subject, Times};
+        assert_eq!(found(|b| b.welcomes.clear()), [Enrolment, Signature]);
+        assert_eq!(found(|b| *b.claims[0].document.last_mut().unwrap() ^= 1), [Signature]);
+        assert_eq!(
+            found(|b| b.delivery = doorstep::id::DeliveryId::parse("dlv_x").unwrap()),
+            [Subject]
+        );
+        assert_eq!(found(|b| b.claims[0].log = 3), [Log]);
+        assert_eq!(found(|b| b.log[0].hashes.swap(0, 1)), [Log]);
+        assert_eq!(found(|b| b.log[0].hashes.truncate(1)), [Log]);
+        assert_eq!(found(|b| b.log[0].before.hash[0] ^= 1), [Log]);
+        assert_eq!(found(|b| b.log.clear()), [Log]);
+        assert_eq!(
+            found(|b| {
+                let again = b.claims[0].clone();
+                b.claims.push(again);
+            }),
+            [Chain]
+        );
+        assert_eq!(found(|b| b.claims[0].late_possible = true), [Times]);
+        assert_eq!(found(|b| b.claims[0].verdict = Some("outside_window".into())), [Times]);
+        assert_eq!(
+            found(|b| b.claims[0].received = doorstep::time::Timestamp::from_seconds(5)),
+            [Times]
+        );
+        assert_eq!(found(|b| b.claims[0].verdict = Some("void".into())), [Standing]);
+        assert_eq!(found(|b| b.claims[0].verdict = Some("superseded".into())), [Standing]);
+        assert_eq!(found(|b| b.generations[0].device = None), [Standing]);
+        assert_eq!(found(|b| b.claims[0].document.truncate(40)).len(), 6, "not a claim at all");
+        assert_eq!(found(|b| b.claims[0].document.clear()), [], "erased: its hash stands");
+        let erased = Bundle { claims: vec![], ..honest.clone() };
+        assert_eq!(failing(&server, &erased), []);
+    }
+
+    #[tokio::test]
+    async fn a_bundle_holds_the_word_that_ended_the_dispute_and_nothing_private() {
+        let (server, delivery) = among_others().await;
+        let word = json!({"outcome": "not_delivered", "note": "found in the van"});
+        server.post(&format!("/v1/disputes/{delivery}/resolve"), word).await;
+        let bundle = bundle(&server, &delivery).await;
+        assert_eq!(
+            (bundle.state.as_str(), bundle.resolutions[0].note.as_str()),
+            ("failed", "found in the van")
+        );
+        let document = bundle.issue(&server.context.keys.signing);
+        let pepper = server.context.keys.pepper().expose().to_vec();
+        let code = server.code(0).replace(' ', "").into_bytes();
+        for private in [b"Ana".to_vec(), b"612345678".to_vec(), b"Quay".to_vec(), code, pepper] {
+            assert!(!document.windows(private.len()).any(|window| window == private));
+        }
+    }
+
+    #[tokio::test]
+    async fn where_nothing_was_claimed_there_is_no_bundle() {
+        let server = TestServer::new().await;
+        let delivery = server.delivery("A").await;
+        let (status, problem) = server.get(&format!("/v1/deliveries/{delivery}/evidence")).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("no_claims")));
+        let (status, problem) = server.get("/v1/deliveries/dlv_0/evidence").await;
+        assert_eq!((status, &problem["code"]), (404, &json!("delivery_not_found")));
+    }
+}

@@ -1,0 +1,3 @@
+//! The issuer itself.
+
+pub(crate) mod show;
