@@ -48,6 +48,10 @@ enum Command {
     /// Settings of the server, and who set them
     #[command(subcommand)]
     Config(commands::config::Command),
+    /// Copy the database to one file; a server may be running
+    Backup(commands::backup::Args),
+    /// Bring a backup back, and make void what it cannot vouch for
+    Restore(commands::restore::Args),
     /// API keys of the server
     #[command(subcommand)]
     Key(commands::key::Command),
@@ -114,6 +118,8 @@ fn main() -> ExitCode {
         Command::Init(args) => commands::init::run(&args),
         Command::Serve(args) => commands::serve::run(args, cli.json),
         Command::Config(command) => commands::config::run(&command),
+        Command::Backup(args) => commands::backup::run(&args),
+        Command::Restore(args) => commands::restore::run(&args),
         Command::Key(command) => commands::key::run(&command),
         Command::Delivery(command) => commands::delivery::run(&command),
         Command::Dispute(command) => commands::dispute::run(&command),

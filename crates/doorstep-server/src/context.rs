@@ -42,6 +42,12 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// The database is a backup's: codes that were used since would be good again.
+    #[error("the database in {} is a copy that doorstep backup made", path.display())]
+    Backup {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Another program serves this directory.
     #[error("another doorstep server runs on {}", path.display())]
     Running {
@@ -71,6 +77,9 @@ impl OpenError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Missing { .. } => "make it with: doorstep init",
+            Self::Backup { .. } => {
+                "move the file away, then bring it back with: doorstep restore FILE"
+            }
             Self::Running { .. } => "stop it first, or choose another data directory",
             Self::Io { .. } => "check that the directory belongs to the user that runs doorstep",
             Self::Keys(error) => error.hint(),
@@ -122,6 +131,9 @@ impl Context {
                 .read_now(|connection| meta::get(connection, key))?
                 .ok_or(StoreError::Corrupt { column })
         };
+        if store.read_now(|connection| meta::get(connection, meta::BACKUP))?.is_some() {
+            return Err(OpenError::Backup { path: config.data_dir });
+        }
         let issuer = parsed("meta.issuer", &read(meta::ISSUER, "meta.issuer")?, IssuerId::parse)?;
         let mode = parsed("meta.mode", &read(meta::MODE, "meta.mode")?, Mode::parse)?;
         let check = read(meta::KEY_CHECK, "meta.key_check")?;

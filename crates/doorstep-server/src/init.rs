@@ -123,7 +123,7 @@ pub fn init(
     Ok(issuer)
 }
 
-fn make_private_dirs(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_private_dirs(dir: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -8,6 +8,7 @@
 
 mod api;
 mod authenticators;
+mod backup;
 mod bulletins;
 pub mod config;
 mod context;
@@ -58,6 +59,9 @@ use doorstep_files::seal;
 use scope::Scopes;
 
 pub use api::openapi::openapi_json;
+pub use backup::{
+    Access, BackedUp, BackupError, KeyFiles, Open, Restored, Restoring, Voided, backup, restore,
+};
 pub use config::Config;
 pub use context::{Clock, Context, OpenError, SharedRng};
 pub use export::{ExportedAuthenticator, ExportedKind, export};

@@ -189,6 +189,7 @@ pub(crate) fn rotate(
     let root = context.read_root(&root(connection)?)?;
     let root = Private::ed25519(root);
     signed_time::tell(connection, now)?;
+    restate_what_was_lost(connection, &root, now)?;
     let is_old = |key: &PassKey| Algorithm::of(&key.public) == Algorithm::of(&new.public);
     let live = |connection: &Connection| {
         let mut all = pass_keys::all(connection)?;
@@ -221,6 +222,28 @@ pub(crate) fn rotate(
     }
     let seq = pass_keys::insert(connection, new)?;
     state(connection, &root, &PassKey { seq, ..new.clone() }, now)
+}
+
+/// Statements that may have been made between a backup and its restoring, at most.
+const LOST: usize = 8;
+
+/// A lock takes no statement but the next one, and may have some that a restored database does not know. What
+/// follows must have numbers that no lock has: the newest key is stated anew until it does.
+fn restate_what_was_lost(
+    connection: &Connection,
+    root: &Private,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    if meta::get(connection, meta::ROTATIONS_LOST)?.is_none() {
+        return Ok(());
+    }
+    if let Some(newest) = pass_keys::all(connection)?.last() {
+        for _ in 0..LOST {
+            state(connection, root, newest, now)?;
+        }
+    }
+    meta::remove(connection, meta::ROTATIONS_LOST)?;
+    Ok(())
 }
 
 /// Signs and stores a statement about a key.

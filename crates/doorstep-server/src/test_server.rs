@@ -106,6 +106,11 @@ impl TestServer {
         Self { dir, clock, context, router, bearer }
     }
 
+    /// What is in another directory, served at the same address, with the same clock and API key.
+    pub(crate) fn moved_to(self, dir: tempfile::TempDir) -> Self {
+        Self { dir, ..self }.restart()
+    }
+
     pub(crate) fn bearer(&self) -> (&'static str, &str) {
         ("authorization", &self.bearer)
     }

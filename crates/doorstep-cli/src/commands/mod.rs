@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod auth;
+pub(crate) mod backup;
 pub(crate) mod booking;
 pub(crate) mod clock;
 pub(crate) mod code;
@@ -20,6 +21,7 @@ pub(crate) mod new_file;
 pub(crate) mod odds;
 pub(crate) mod pass;
 pub(crate) mod receipt;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod wallet;
 

@@ -1,7 +1,7 @@
 //! A vault: one file under a passphrase, written whole or not at all, that several processes may change
 //! at once. What is kept in it is up to whoever keeps it.
 
-mod envelope;
+pub(crate) mod envelope;
 pub(crate) mod passphrase;
 
 use crate::clock::Clock;

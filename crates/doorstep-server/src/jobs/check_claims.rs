@@ -9,7 +9,7 @@ use crate::store::claims::{self, Damaged, Open, Verdict};
 use crate::store::deliveries::{self, State as DeliveryState};
 use crate::store::generations::{self, Generation, HeldCode, State as GenerationState};
 use crate::store::messages::{self, State as MessageState};
-use crate::store::{StoreError, devices};
+use crate::store::{StoreError, devices, meta};
 use doorstep::code::Shape;
 use doorstep::cose::keys::PublicKey;
 use doorstep::handover::Subject;
@@ -167,6 +167,10 @@ fn conclude(
     };
     let open = &examined.open;
     let Some(generation) = generation_of(connection, open)? else {
+        if was_lost(connection, open)? {
+            claims::judge(connection, open.log_seq, Verdict::Unchecked, false)?;
+            return settle(connection, &open.delivery, now);
+        }
         // It was never this device's, so it says nothing about the delivery.
         return claims::judge(connection, open.log_seq, Verdict::Void, false);
     };
@@ -183,6 +187,13 @@ fn conclude(
         messages::end(connection, delivery, number, MessageState::Closed)?;
     }
     settle(connection, delivery, now)
+}
+
+/// Whether a claim names a generation that was made between a backup and its restoring, for all that is known:
+/// what it would be judged by is lost, and somebody has to look at it.
+fn was_lost(connection: &Connection, open: &Open) -> Result<bool, StoreError> {
+    let known = generations::find(connection, &open.delivery, open.generation)?.is_some();
+    Ok(!known && u64::from(open.generation) <= meta::epoch(connection)?)
 }
 
 /// Draws the delivery's state from everything that was claimed, so that the order in which claims

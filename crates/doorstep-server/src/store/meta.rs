@@ -1,6 +1,7 @@
 //! What the database says about itself: whose it is and whether its data is test data.
 
 use super::StoreError;
+use doorstep::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// The issuer's id.
@@ -11,11 +12,28 @@ pub(crate) const MODE: &str = "mode";
 pub(crate) const EPOCH: &str = "epoch";
 /// Says whether a `keys/` directory belongs to this database.
 pub(crate) const KEY_CHECK: &str = "key_check";
+/// When this copy was made; no server runs on one that has it.
+pub(crate) const BACKUP: &str = "backup";
+/// Since when statements about keys of passes may be missing that locks have.
+pub(crate) const ROTATIONS_LOST: &str = "rotations_lost";
 
 pub(crate) fn put(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2)")?
         .execute(params![key, value])?;
+    Ok(())
+}
+
+/// As [`put`], whatever was there.
+pub(crate) fn set(connection: &Connection, key: &str, value: &str) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, value])?;
+    Ok(())
+}
+
+pub(crate) fn remove(connection: &Connection, key: &str) -> Result<(), StoreError> {
+    connection.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
     Ok(())
 }
 
@@ -32,4 +50,17 @@ pub(crate) fn epoch(connection: &Connection) -> Result<u64, StoreError> {
         Some(text) => super::value::parsed("meta.epoch", &text, str::parse),
         None => Ok(0),
     }
+}
+
+/// The number after `last` of something that was made at `made`. What was numbered between a backup and its
+/// restoring is known no more, and was given to devices: numbers go on from the epoch, which is the second of
+/// the restoring.
+pub(crate) fn next_number(
+    connection: &Connection,
+    last: u32,
+    made: Timestamp,
+) -> Result<u32, StoreError> {
+    let epoch = epoch(connection)?;
+    let floor = if made.seconds() <= epoch { u32::try_from(epoch).unwrap_or(u32::MAX) } else { 0 };
+    Ok(last.max(floor).saturating_add(1))
 }

@@ -7,6 +7,7 @@
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod authenticators;
+pub(crate) mod backup;
 pub(crate) mod bookings;
 pub(crate) mod bulletins;
 pub(crate) mod challenges;
@@ -29,6 +30,7 @@ pub(crate) mod passes;
 pub(crate) mod pins;
 mod readers;
 pub(crate) mod recovery_codes;
+pub(crate) mod restore;
 pub(crate) mod rotations;
 pub(crate) mod routes;
 pub(crate) mod set_times;
@@ -61,6 +63,12 @@ pub enum StoreError {
     Corrupt {
         /// The table and column.
         column: &'static str,
+    },
+    /// SQLite found that the file is not whole.
+    #[error("the database is damaged: {found}")]
+    Damaged {
+        /// What SQLite says of it.
+        found: String,
     },
     /// A setting that durability depends on did not take.
     #[error(

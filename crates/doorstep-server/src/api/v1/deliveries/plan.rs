@@ -15,7 +15,7 @@ use crate::store::generations::{
     self, CodeCheck, Generation, HeldCode, Mode, State as GenerationState,
 };
 use crate::store::messages::{self, NewMessage, State as MessageState};
-use crate::store::{claims, devices};
+use crate::store::{claims, devices, meta};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -202,7 +202,7 @@ fn carry_out(
         generations::end(connection, &delivery.id, earlier, GenerationState::Superseded)?;
         messages::end(connection, &delivery.id, earlier, MessageState::Superseded)?;
     }
-    let number = delivery.generation.saturating_add(1);
+    let number = meta::next_number(connection, delivery.generation, delivery.created_at)?;
     // The recipients and the spare.
     let slots = u8::try_from(delivery.recipients.len().saturating_add(1)).unwrap_or(u8::MAX);
     let order = Order {

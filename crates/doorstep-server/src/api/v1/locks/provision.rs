@@ -8,7 +8,7 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::issuing::{self, Reissued};
 use crate::lock_keys;
 use crate::store::pins::Because;
-use crate::store::{locks, set_times};
+use crate::store::{locks, meta, set_times};
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub(crate) async fn handler(
         .store
         .write(move |connection| {
             let before = find(connection, &id)?;
-            let generation = before.generation.saturating_add(1);
+            let generation = meta::next_number(connection, before.generation, before.created_at)?;
             let to = (generation, before.epoch);
             let keys = &inner.keys;
             let Reissued { bookings, lost } =
