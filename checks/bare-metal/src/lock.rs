@@ -7,12 +7,16 @@ use doorstep::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
 use doorstep::keypad::record::{Event, Record};
 use doorstep::keypad::state::State;
 use doorstep::ledger::{Head, Place, Receipt};
+use doorstep::pass::claims::Pass;
 use doorstep::pass::presented::{Presented, PresentedPass, PresentedRider};
 use doorstep::pass::proof::Challenge;
 use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::rider::Rider;
+use doorstep::pass::verification::Verification;
 use doorstep::pass::{key, record, state};
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
+use doorstep::verifier::{Counted, Matched};
 
 /// Room for marks of PINs, and as many of passes.
 pub(crate) const MARKS: usize = 32;
@@ -149,12 +153,33 @@ impl Memory {
         pass: PresentedPass<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
+        let matched = self.count_pass(door, pass, challenge)?.compare()?;
+        self.spend_pass(door, &matched)
+    }
+
+    #[inline(never)]
+    fn count_pass<'a>(
+        &mut self,
+        door: &'a Door,
+        pass: PresentedPass<'a>,
+        challenge: Option<Challenge>,
+    ) -> Result<Counted<Verification<'a, Pass>>, Refusal> {
         let reader = &door.reader;
         let begun = reader.begin(&self.moment(), &self.passes, pass, challenge, self.head);
         let (attempt, tried) = begun?;
         let receipt = self.append_pass(door, attempt.place(), &tried);
-        let matched = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?.compare()?;
-        let (learning, verified) = reader.verified(&self.moment(), &matched, self.head);
+        attempt.counted(receipt).map_err(|_| Refusal::Unknown)
+    }
+
+    /// The clock learns of an authentic pass, and then it is spent.
+    #[inline(never)]
+    fn spend_pass(
+        &mut self,
+        door: &Door,
+        matched: &Matched<Verification<'_, Pass>>,
+    ) -> Result<(), Refusal> {
+        let reader = &door.reader;
+        let (learning, verified) = reader.verified(&self.moment(), matched, self.head);
         let receipt = self.append_pass(door, learning.place(), &verified);
         let learned = learning.learned(receipt).map_err(|_| Refusal::Unknown)?;
         let spent = reader.spend(&self.moment(), &self.passes, &learned, self.head);
@@ -170,12 +195,31 @@ impl Memory {
         rider: PresentedRider<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
+        let matched = self.count_rider(door, rider, challenge)?.compare()?;
+        self.spend_rider(door, &matched)
+    }
+
+    #[inline(never)]
+    fn count_rider<'a>(
+        &mut self,
+        door: &'a Door,
+        rider: PresentedRider<'a>,
+        challenge: Option<Challenge>,
+    ) -> Result<Counted<Verification<'a, Rider>>, Refusal> {
         let reader = &door.reader;
         let begun = reader.begin_rider(&self.moment(), &self.passes, rider, challenge, self.head);
         let (attempt, tried) = begun?;
         let receipt = self.append_pass(door, attempt.place(), &tried);
-        let matched = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?.compare()?;
-        let spent = reader.spend_rider(&self.moment(), &self.passes, &matched, self.head);
+        attempt.counted(receipt).map_err(|_| Refusal::Unknown)
+    }
+
+    #[inline(never)]
+    fn spend_rider(
+        &mut self,
+        door: &Door,
+        matched: &Matched<Verification<'_, Rider>>,
+    ) -> Result<(), Refusal> {
+        let spent = door.reader.spend_rider(&self.moment(), &self.passes, matched, self.head);
         let (spending, taken) = spent?;
         let receipt = self.append_pass(door, spending.place(), &taken);
         spending.granted(receipt).map(|_| ()).map_err(|_| Refusal::Unknown)

@@ -90,6 +90,13 @@ pub struct Short<const N: usize> {
 impl<const N: usize> Short<N> {
     pub(crate) const EMPTY: Self = Self { bytes: [0; N], length: 0 };
 
+    /// Puts in what `write` writes, which says how many bytes it has; `None` when there is no room for them.
+    pub(crate) fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> Option<()> {
+        let length = write(&mut self.bytes);
+        self.length = length.min(N);
+        (length <= N).then_some(())
+    }
+
     /// Adds bytes; `None`, and nothing is added, when there is no room for them.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<()> {
         let end = self.length.checked_add(bytes.len())?;
@@ -118,15 +125,5 @@ impl<const N: usize> core::fmt::Debug for Short<N> {
     /// Without the bytes: a pass is as good as its key.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} bytes", self.length)
-    }
-}
-
-/// CBOR is written into it.
-#[cfg(feature = "pass")]
-impl<const N: usize> minicbor::encode::Write for Short<N> {
-    type Error = core::fmt::Error;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.push(bytes).ok_or(core::fmt::Error)
     }
 }

@@ -11,6 +11,7 @@
 //! without a heap. Everything that is remembered of a pass is kept under its [`claims::PassId`], never under a
 //! signature: signatures can be changed by whoever holds them and still fit.
 
+mod cbor;
 pub mod claims;
 pub mod document;
 #[cfg(feature = "encrypt")]

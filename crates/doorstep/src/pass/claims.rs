@@ -22,8 +22,12 @@ impl Audience {
     /// Reads a name: 1 to 16 characters of `a`-`z`, `0`-`9`, `_`, `-`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::from_bytes(text.as_bytes())
+    }
+
+    /// The name of these bytes.
+    pub(super) fn from_bytes(source: &[u8]) -> Option<Self> {
         let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
-        let source = text.as_bytes();
         let fits = (1..=Self::MAX).contains(&source.len()) && source.iter().all(plain);
         let mut bytes = [0; Self::MAX];
         bytes.get_mut(..source.len())?.copy_from_slice(source);

@@ -1,5 +1,6 @@
 //! The envelope: COSE_Sign1, COSE_Mac0 or COSE_Encrypt0 (RFC 9052), and exactly one encoding.
 
+use super::cbor::{ARRAY, MAP, Reader, TAG, write};
 use super::claims::Pass;
 use super::fields::{Fields, MAX_PAYLOAD};
 use super::key::KeyName;
@@ -8,9 +9,7 @@ use crate::bytes::Short;
 use crate::cose::Kind;
 use crate::cose::keys::{ED25519, ESP256};
 use core::fmt;
-use minicbor::data::Tag;
-use minicbor::encode::Write;
-use minicbor::{Decoder, Encoder, decode, encode};
+use core::ops::RangeInclusive;
 use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a document.
@@ -29,7 +28,7 @@ const A256GCM: i8 = 3;
 const HMAC_256_64: i8 = 4;
 
 /// By how many bytes what is encrypted is longer.
-pub(super) const TAG: usize = 16;
+pub(super) const SEAL_TAG: usize = 16;
 
 /// A document as it is carried.
 pub type Bytes = Short<MAX_LENGTH>;
@@ -83,62 +82,71 @@ impl Header {
         matches!(self, Self::Mac { .. } | Self::Encrypted { .. })
     }
 
-    const fn tag(&self) -> u64 {
+    /// The tag of a document, and how many parts it has.
+    const fn shape(&self) -> (u64, u64) {
         match self {
-            Self::Ed25519(_) | Self::Esp256(_) => SIGN1,
-            Self::Mac { .. } => MAC0,
-            Self::Encrypted { .. } => ENCRYPT0,
+            Self::Ed25519(_) | Self::Esp256(_) => (SIGN1, 4),
+            Self::Mac { .. } => (MAC0, 4),
+            Self::Encrypted { .. } => (ENCRYPT0, 3),
         }
     }
 
     /// The protected header. The epoch is written without leading zeros, at least one byte.
     pub(super) fn encode(&self) -> Option<Short<10>> {
-        let mut e = Encoder::new(Short::EMPTY);
-        e.map(2).ok()?.u8(HEADER_ALGORITHM).ok()?.i8(self.algorithm()).ok()?;
-        e.u8(HEADER_KEY_ID).ok()?;
-        match self {
-            Self::Ed25519(name) | Self::Esp256(name) => e.bytes(name).ok()?,
-            Self::Mac { epoch } | Self::Encrypted { epoch } => {
-                let bytes = epoch.to_be_bytes();
-                let zeros = bytes.iter().take(3).take_while(|byte| **byte == 0).count();
-                e.bytes(bytes.get(zeros..)?).ok()?
-            }
-        };
-        Some(e.into_writer())
+        write(|w| {
+            w.map(2).put(&[HEADER_ALGORITHM]).integer(i32::from(self.algorithm()));
+            w.put(&[HEADER_KEY_ID]);
+            match self {
+                Self::Ed25519(name) | Self::Esp256(name) => w.bytes(name),
+                Self::Mac { epoch } | Self::Encrypted { epoch } => {
+                    let bytes = epoch.to_be_bytes();
+                    let zeros = bytes.iter().take(3).take_while(|byte| **byte == 0).count();
+                    w.bytes(bytes.get(zeros..).unwrap_or_default())
+                }
+            };
+        })
     }
 
-    /// Reads the fields only, as [`Parts::decode`] does.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut d = Decoder::new(bytes);
-        if d.map().ok()? != Some(2) || d.u8().ok()? != HEADER_ALGORITHM {
-            return None;
-        }
-        let algorithm = d.i8().ok()?;
-        if d.u8().ok()? != HEADER_KEY_ID {
-            return None;
-        }
-        let name = d.bytes().ok()?;
-        Some(match algorithm {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader::new(bytes);
+        from.exactly(&[MAP | 2, HEADER_ALGORITHM])?;
+        let algorithm = i8::try_from(from.integer()?).ok()?;
+        from.exactly(&[HEADER_KEY_ID])?;
+        let name = from.bytes()?;
+        from.end(match algorithm {
             ED25519 => Self::Ed25519(name.try_into().ok()?),
             ESP256 => Self::Esp256(name.try_into().ok()?),
-            HMAC_256_64 | A256GCM if name.len() <= 4 => {
-                let epoch = name.iter().fold(0_u32, |epoch, byte| (epoch << 8) | u32::from(*byte));
-                if algorithm == A256GCM { Self::Encrypted { epoch } } else { Self::Mac { epoch } }
-            }
+            HMAC_256_64 => Self::Mac { epoch: epoch(name)? },
+            A256GCM => Self::Encrypted { epoch: epoch(name)? },
             _ => return None,
         })
+    }
+}
+
+/// The number of an epoch, which has as few bytes as it needs.
+fn epoch(bytes: &[u8]) -> Option<u32> {
+    match bytes {
+        [] | [0, _, ..] | [_, _, _, _, _, ..] => None,
+        _ => Some(bytes.iter().fold(0, |epoch, byte| (epoch << 8) | u32::from(*byte))),
     }
 }
 
 /// A document that nobody has verified yet.
 #[derive(Clone, Copy)]
 pub struct Document<'a> {
-    header: Header,
+    envelope: Envelope<'a>,
     content: Option<Content>,
-    /// As it is carried.
+}
+
+/// What proves a document, and what is proven: as it is carried, without what it says.
+#[derive(Clone, Copy)]
+pub(super) struct Envelope<'a> {
+    pub(super) header: Header,
+    pub(super) kind: Kind,
     bytes: &'a [u8],
+    protected: &'a [u8],
     payload: &'a [u8],
-    check: Check<'a>,
+    pub(super) check: Check<'a>,
 }
 
 /// What a document is about.
@@ -168,10 +176,16 @@ pub(super) enum Check<'a> {
     Encrypted(&'a [u8; 12]),
 }
 
-impl fmt::Debug for Document<'_> {
+impl fmt::Debug for Envelope<'_> {
     /// Without what proves it, since a pass is as good as its bytes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Document({:?}, {:?})", self.header, self.content)
+        write!(f, "Envelope({:?}, {:?})", self.header, self.kind)
+    }
+}
+
+impl fmt::Debug for Document<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({:?}, {:?})", self.envelope.header, self.content)
     }
 }
 
@@ -181,41 +195,20 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`Malformed`] names the part. Of each document exactly one encoding is accepted.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut d = Decoder::new(bytes);
-        let document = Self::read(&mut d)?;
-        if d.position() == bytes.len() { Ok(document) } else { Err(Malformed("end")) }
-    }
-
-    /// Reads a document that others may follow.
-    pub(super) fn read(d: &mut Decoder<'a>) -> Result<Self, Malformed> {
-        let (start, bytes) = (d.position(), d.input());
-        let parts = Parts::decode(d).map_err(|_| Malformed("envelope"))?;
-        let header = Header::decode(parts.protected).ok_or(Malformed("protected header"))?;
-        let check = match header {
-            Header::Mac { .. } => parts.check.try_into().map(Check::Mac),
-            Header::Ed25519(_) | Header::Esp256(_) => parts.check.try_into().map(Check::Signature),
-            Header::Encrypted { .. } => parts.check.try_into().map(Check::Encrypted),
+        let mut from = Reader::new(bytes);
+        let (envelope, claims) = Envelope::read(&mut from)?;
+        from.end(()).ok_or(Malformed("end"))?;
+        let content = match claims {
+            None => None,
+            Some(claims) => Some(claims.content(envelope.kind).ok_or(Malformed("claims"))?),
         };
-        let (check, payload) = (check.map_err(|_| Malformed("signature"))?, parts.payload);
-        let bytes = bytes.get(start..d.position()).unwrap_or_default();
-        if bytes.len() > MAX_LENGTH {
-            return Err(Malformed("length"));
-        }
-        if !is_written(bytes, |e| write_parts(e, &header, payload, &check)) {
-            return Err(Malformed("encoding"));
-        }
-        let content = match header {
-            Header::Encrypted { .. } if (TAG..=MAX_PAYLOAD + TAG).contains(&payload.len()) => None,
-            Header::Encrypted { .. } => return Err(Malformed("ciphertext")),
-            _ => Some(content(payload, &header).ok_or(Malformed("claims"))?),
-        };
-        Ok(Self { header, content, bytes, payload, check })
+        Ok(Self { envelope, content })
     }
 
     /// Who is said to have made it. Only a way to find the key.
     #[must_use]
     pub const fn header(&self) -> &Header {
-        &self.header
+        &self.envelope.header
     }
 
     /// What it says; `None` when only its lock can read it, and then it is said to be a pass. Nothing is proven
@@ -225,100 +218,116 @@ impl<'a> Document<'a> {
         self.content.as_ref()
     }
 
+    pub(super) const fn envelope(&self) -> &Envelope<'a> {
+        &self.envelope
+    }
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a document that others may follow, and its claims unless only the lock can read them.
+    pub(super) fn read(from: &mut Reader<'a>) -> Result<(Self, Option<Fields<'a>>), Malformed> {
+        let start = from.rest();
+        let parts = Parts::read(from).ok_or(Malformed("envelope"))?;
+        let header = Header::parse(parts.protected).ok_or(Malformed("protected header"))?;
+        if parts.shape != header.shape() {
+            return Err(Malformed("envelope"));
+        }
+        let check = match header {
+            Header::Mac { .. } => parts.check.try_into().map(Check::Mac),
+            Header::Ed25519(_) | Header::Esp256(_) => parts.check.try_into().map(Check::Signature),
+            Header::Encrypted { .. } => parts.check.try_into().map(Check::Encrypted),
+        };
+        let (check, payload) = (check.map_err(|_| Malformed("signature"))?, parts.payload);
+        let length = start.len().saturating_sub(from.rest().len());
+        let bytes = start.get(..length).unwrap_or_default();
+        if length > MAX_LENGTH {
+            return Err(Malformed("length"));
+        }
+        let (claims, kind) = match header {
+            Header::Encrypted { .. } if SEALED.contains(&payload.len()) => (None, Kind::Pass),
+            Header::Encrypted { .. } => return Err(Malformed("ciphertext")),
+            _ => {
+                let read = Fields::parse(payload, &header).ok_or(Malformed("claims"))?;
+                (Some(read.0), read.1)
+            }
+        };
+        let protected = parts.protected;
+        Ok((Self { header, kind, bytes, protected, payload, check }, claims))
+    }
+
     /// What is encrypted, with its tag; or what is signed, without what is said of it.
     #[cfg(feature = "encrypt")]
     pub(super) const fn payload(&self) -> &'a [u8] {
         self.payload
     }
 
-    pub(super) const fn check(&self) -> Check<'a> {
-        self.check
-    }
-
     /// The bytes that its signature or MAC is over.
     pub(super) fn message(&self) -> Message {
-        let message = self
-            .content
-            .as_ref()
-            .map(|content| message(&self.header, content.kind(), self.payload));
-        message.flatten().unwrap_or(Message::EMPTY)
+        let message = message(&self.header, self.protected, self.kind, self.payload);
+        message.unwrap_or(Message::EMPTY)
     }
 
     /// What names it in proofs: SHA-256 of what the issuer signed, without the signature, since that can be
     /// changed and still fit. What is encrypted cannot, and is named as it is carried.
     pub(super) fn digest(&self) -> [u8; 32] {
-        match self.content {
-            Some(_) => Sha256::digest(self.message().as_ref()).into(),
-            None => Sha256::digest(self.bytes).into(),
+        match self.header {
+            Header::Encrypted { .. } => Sha256::digest(self.bytes).into(),
+            _ => Sha256::digest(self.message().as_ref()).into(),
         }
     }
 }
 
-/// The content of claims, if they are written in the one way.
-pub(super) fn content(payload: &[u8], header: &Header) -> Option<Content> {
-    Fields::parse(payload)?.content(header)
-}
+/// How long an encrypted pass may be.
+const SEALED: RangeInclusive<usize> = SEAL_TAG..=MAX_PAYLOAD + SEAL_TAG;
 
+/// The parts of an envelope. Whether they are those of its header is not known yet.
 struct Parts<'a> {
+    shape: (u64, u64),
     protected: &'a [u8],
     payload: &'a [u8],
     check: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
-    /// Reads the fields only; that every other byte is as it must be is settled by encoding again.
-    fn decode(d: &mut Decoder<'a>) -> Result<Self, decode::Error> {
-        d.tag()?;
-        let parts = d.array()?;
-        let protected = d.bytes()?;
-        if d.map()? == Some(0) {
-            return Ok(Self { protected, payload: d.bytes()?, check: d.bytes()? });
+    fn read(from: &mut Reader<'a>) -> Option<Self> {
+        let shape = (from.argument(TAG)?, from.argument(ARRAY)?);
+        let protected = from.bytes()?;
+        if shape.0 == ENCRYPT0 {
+            from.exactly(&[MAP | 1, HEADER_IV])?;
+            let check = from.bytes()?;
+            return Some(Self { shape, protected, check, payload: from.bytes()? });
         }
-        d.u8()?;
-        let check = d.bytes()?;
-        if parts != Some(3) {
-            return Err(decode::Error::message("parts"));
-        }
-        Ok(Self { protected, payload: d.bytes()?, check })
+        from.exactly(&[MAP])?;
+        Some(Self { shape, protected, payload: from.bytes()?, check: from.bytes()? })
     }
 }
 
 /// A whole document.
 pub(super) fn whole(header: &Header, payload: &[u8], check: &Check<'_>) -> Option<Bytes> {
-    write(|e| write_parts(e, header, payload, check))
-}
-
-fn write_parts<W: Write<Error = fmt::Error>>(
-    e: &mut Encoder<W>,
-    header: &Header,
-    payload: &[u8],
-    check: &Check<'_>,
-) -> Result<(), encode::Error<fmt::Error>> {
-    let protected = header.encode().ok_or_else(|| encode::Error::message("header"))?;
-    e.tag(Tag::new(header.tag()))?;
-    match check {
-        Check::Signature(signature) => {
-            e.array(4)?.bytes(protected.as_ref())?.map(0)?.bytes(payload)?.bytes(*signature)?;
-        }
-        Check::Mac(mac) => {
-            e.array(4)?.bytes(protected.as_ref())?.map(0)?.bytes(payload)?.bytes(*mac)?;
-        }
-        Check::Encrypted(iv) => {
-            e.array(3)?.bytes(protected.as_ref())?.map(1)?.u8(HEADER_IV)?.bytes(*iv)?;
-            e.bytes(payload)?;
-        }
-    }
-    Ok(())
+    let (protected, (tag, parts)) = (header.encode()?, header.shape());
+    write(|w| {
+        w.head(TAG, tag).array(parts).bytes(protected.as_ref());
+        match check {
+            Check::Signature(signature) => w.map(0).bytes(payload).bytes(*signature),
+            Check::Mac(mac) => w.map(0).bytes(payload).bytes(*mac),
+            Check::Encrypted(iv) => w.map(1).put(&[HEADER_IV]).bytes(*iv).bytes(payload),
+        };
+    })
 }
 
 /// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3).
-pub(super) fn message(header: &Header, kind: Kind, payload: &[u8]) -> Option<Message> {
+pub(super) fn message(
+    header: &Header,
+    protected: &[u8],
+    kind: Kind,
+    payload: &[u8],
+) -> Option<Message> {
     let context = match header {
         Header::Mac { .. } => "MAC0",
         Header::Ed25519(_) | Header::Esp256(_) => "Signature1",
         Header::Encrypted { .. } => return None,
     };
-    structure(context, header.encode()?.as_ref(), kind.context().as_bytes(), payload)
+    structure(context, protected, kind.context().as_bytes(), payload)
 }
 
 pub(super) fn structure<const N: usize>(
@@ -327,38 +336,7 @@ pub(super) fn structure<const N: usize>(
     external: &[u8],
     payload: &[u8],
 ) -> Option<Short<N>> {
-    write(|e| {
-        e.array(4)?.str(context)?.bytes(protected)?.bytes(external)?.bytes(payload)?;
-        Ok(())
+    write(|w| {
+        w.array(4).text(context).bytes(protected).bytes(external).bytes(payload);
     })
-}
-
-/// Writes CBOR; `None` when there is no room for it.
-pub(super) fn write<const N: usize>(
-    write: impl FnOnce(&mut Encoder<Short<N>>) -> Result<(), encode::Error<fmt::Error>>,
-) -> Option<Short<N>> {
-    let mut encoder = Encoder::new(Short::EMPTY);
-    write(&mut encoder).ok()?;
-    Some(encoder.into_writer())
-}
-
-/// Whether these bytes are exactly what `write` writes.
-pub(super) fn is_written<'a>(
-    bytes: &'a [u8],
-    write: impl FnOnce(&mut Encoder<Expected<'a>>) -> Result<(), encode::Error<fmt::Error>>,
-) -> bool {
-    let mut encoder = Encoder::new(Expected(bytes));
-    write(&mut encoder).is_ok() && encoder.writer().0.is_empty()
-}
-
-/// Takes what is written as long as it is what stands there.
-pub(super) struct Expected<'a>(&'a [u8]);
-
-impl Write for Expected<'_> {
-    type Error = fmt::Error;
-
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), fmt::Error> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(fmt::Error)?;
-        Ok(())
-    }
 }

@@ -1,9 +1,10 @@
 //! Passes for their lock's eyes only: COSE_Encrypt0 (RFC 9052, section 5.2) with A256GCM, in place and without a
 //! heap.
 
+use super::cbor::write;
 use super::claims::Pass;
-use super::document::{Check, Content, Document, Header, TAG, content, write};
-use super::fields::MAX_PAYLOAD;
+use super::document::{Check, Envelope, Header, SEAL_TAG};
+use super::fields::{Fields, MAX_PAYLOAD};
 use super::key::EncryptionKey;
 use crate::bytes::Short;
 use crate::cose::Kind;
@@ -11,7 +12,7 @@ use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _, Tag};
 
 /// What is encrypted, with its tag.
-type Ciphertext = Short<{ MAX_PAYLOAD + TAG }>;
+type Ciphertext = Short<{ MAX_PAYLOAD + SEAL_TAG }>;
 
 /// Encrypts the claims of a pass.
 pub(super) fn seal(
@@ -29,18 +30,16 @@ pub(super) fn seal(
 }
 
 /// The pass, if it was encrypted under this key and not changed since.
-pub(super) fn open(key: &EncryptionKey, document: &Document<'_>) -> Option<Pass> {
-    let Check::Encrypted(iv) = document.check() else { return None };
-    let (sealed, tag) = document.payload().split_last_chunk::<TAG>()?;
+pub(super) fn open(key: &EncryptionKey, document: &Envelope<'_>) -> Option<Pass> {
+    let Check::Encrypted(iv) = document.check else { return None };
+    let (sealed, tag) = document.payload().split_last_chunk::<SEAL_TAG>()?;
     let mut payload: Short<MAX_PAYLOAD> = Short::EMPTY;
     payload.push(sealed)?;
-    let (data, place) = (data(document.header())?, payload.as_mut().into());
+    let (data, place) = (data(&document.header)?, payload.as_mut().into());
     let tag = Tag::from(*tag);
     cipher(key).decrypt_inout_detached(&(*iv).into(), data.as_ref(), place, &tag).ok()?;
-    match content(payload.as_ref(), document.header())? {
-        Content::Pass(pass) => Some(pass),
-        Content::Rider(_) => None,
-    }
+    let (claims, kind) = Fields::parse(payload.as_ref(), &document.header)?;
+    claims.pass().filter(|_| kind == Kind::Pass)
 }
 
 fn cipher(key: &EncryptionKey) -> Aes256Gcm {
@@ -50,9 +49,8 @@ fn cipher(key: &EncryptionKey) -> Aes256Gcm {
 /// The Enc_structure (RFC 9052, section 5.3).
 fn data(header: &Header) -> Option<Short<32>> {
     let protected = header.encode()?;
-    write(|e| {
-        e.array(3)?.str("Encrypt0")?.bytes(protected.as_ref())?;
-        e.bytes(Kind::Pass.context().as_bytes())?;
-        Ok(())
+    write(|w| {
+        w.array(3).text("Encrypt0").bytes(protected.as_ref());
+        w.bytes(Kind::Pass.context().as_bytes());
     })
 }

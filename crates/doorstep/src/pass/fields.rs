@@ -1,14 +1,13 @@
 //! The claims of all documents as they are written: a CBOR map with ascending integer keys (RFC 8392).
 
+use super::cbor::{MAP, Reader, Writer, write};
 use super::claims::{Audience, HolderKey, Pass, PassId, Scope, Uses};
-use super::document::{Content, Header, is_written, write};
+use super::document::{Content, Header};
 use super::rider::{Bulletin, MAX_REVOKED, Revoked, Rider, Rotation, Token};
 use crate::bytes::Short;
+use crate::cose::Kind;
 use crate::time::{Timestamp, Window};
-use core::fmt;
 use core::num::NonZeroU32;
-use minicbor::encode::Write;
-use minicbor::{Decoder, Encoder, decode, encode};
 
 /// The most bytes of claims: those of a full bulletin.
 pub(super) const MAX_PAYLOAD: usize = 48 + MAX_REVOKED * 4;
@@ -29,19 +28,17 @@ const ONCE: u8 = 0x01;
 const PASSAGE: u8 = 0x04;
 const EXACT: u8 = 0x08;
 
-const KEY_TYPE: u8 = 1;
-const CURVE: i8 = -1;
-const X: i8 = -2;
-const Y: i8 = -3;
-const OKP: u8 = 1;
-const EC2: u8 = 2;
-const CURVE_P256: u8 = 1;
-const CURVE_ED25519: u8 = 6;
+/// A `cnf` claim (RFC 8747) with a COSE_Key: its type, its curve, and the head of its 32 bytes.
+const ED25519_KEY: [u8; 10] = [0xA1, 1, 0xA3, 1, 1, 0x20, 6, 0x21, 0x58, 32];
+/// The same on P-256, where the sign of y follows.
+const P256_KEY: [u8; 10] = [0xA1, 1, 0xA4, 1, 2, 0x20, 1, 0x21, 0x58, 32];
+const P256_EVEN: [u8; 2] = [0x22, 0xF4];
+const P256_ODD: [u8; 2] = [0x22, 0xF5];
 
 /// Claims as they stand in a document, of whatever kind it is. Times are 32 bits.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Fields<'a> {
-    audience: Option<Audience>,
+    pub(super) audience: Option<Audience>,
     until: Option<u32>,
     from: Option<u32>,
     issued_at: Option<u32>,
@@ -62,49 +59,75 @@ fn seconds(at: Timestamp) -> Option<u32> {
     u32::try_from(at.seconds()).ok()
 }
 
-fn missing() -> decode::Error {
-    decode::Error::message("claim")
-}
-
 impl<'a> Fields<'a> {
-    /// Reads claims; `None` when one is unknown, of another shape, out of order, or said in another way than
-    /// the one.
-    pub(super) fn parse(payload: &'a [u8]) -> Option<Self> {
-        let fields = Self::decode(&mut Decoder::new(payload)).ok()?;
-        let one = payload.len() <= MAX_PAYLOAD && is_written(payload, |e| fields.write(e));
-        one.then_some(fields)
+    /// Reads the claims of one kind of document, and which it is; `None` when one is unknown, of another
+    /// shape, out of order, missing, or said in another way than the one. Whether the key in a rotation is one
+    /// costs as much as a signature, and is for [`Fields::rider`] to say.
+    pub(super) fn parse(payload: &'a [u8], header: &Header) -> Option<(Self, Kind)> {
+        let (mut from, mut fields) = (Reader::new(payload), Self::default());
+        let count = from.argument(MAP)?;
+        let mut last = None;
+        for _ in 0..count {
+            let label = from.integer()?;
+            // As their encodings ascend: those below zero come last, the nearest first.
+            let place = Some((label < 0, label.unsigned_abs()));
+            if place <= last {
+                return None;
+            }
+            last = place;
+            fields.read(label, &mut from)?;
+        }
+        let fields = from.end(fields).filter(|_| payload.len() <= MAX_PAYLOAD)?;
+        let kind = fields.kind(count, header)?;
+        Some((fields, kind))
     }
 
-    fn decode(d: &mut Decoder<'a>) -> Result<Self, decode::Error> {
-        let mut fields = Self::default();
-        for _ in 0..d.map()?.ok_or_else(missing)? {
-            match d.i32()? {
-                AUDIENCE => fields.audience = Some(Audience::parse(d.str()?).ok_or_else(missing)?),
-                UNTIL => fields.until = Some(d.u32()?),
-                FROM => fields.from = Some(d.u32()?),
-                ISSUED_AT => fields.issued_at = Some(d.u32()?),
-                ID => fields.id = Some(PassId::from_bytes(d.bytes()?).ok_or_else(missing)?),
-                HOLDER => fields.key = Some(read_key(d)?),
-                SCOPE => fields.scope = Some(scope_of(d.bytes()?).ok_or_else(missing)?),
-                NONCE => fields.nonce = Some(d.bytes()?.try_into().map_err(|_| missing())?),
-                LASTS => fields.lasts = Some(NonZeroU32::new(d.u32()?).ok_or_else(missing)?),
-                REVOKED => fields.revoked = Some(d.bytes()?),
-                SEQUENCE => fields.sequence = Some(d.u32()?),
-                _ => return Err(missing()),
-            }
+    fn read(&mut self, label: i32, from: &mut Reader<'a>) -> Option<()> {
+        match label {
+            AUDIENCE => self.audience = Some(Audience::from_bytes(from.text()?)?),
+            UNTIL => self.until = Some(from.word()?),
+            FROM => self.from = Some(from.word()?),
+            ISSUED_AT => self.issued_at = Some(from.word()?),
+            ID => self.id = Some(PassId::from_bytes(from.bytes()?)?),
+            HOLDER => self.key = Some(read_key(from)?),
+            SCOPE => self.scope = Some(scope_of(from.bytes()?)?),
+            NONCE => self.nonce = Some(*from.chunk()?),
+            LASTS => self.lasts = Some(NonZeroU32::new(from.word()?)?),
+            REVOKED => self.revoked = Some(from.bytes()?),
+            SEQUENCE => self.sequence = Some(from.word()?),
+            _ => return None,
         }
-        Ok(fields)
+        Some(())
+    }
+
+    /// Of which kind a document with so many claims is: it has all of one kind, and no other.
+    fn kind(&self, count: u64, header: &Header) -> Option<Kind> {
+        let (kind, claims) = match self {
+            Self { nonce: Some(_), .. } => (Kind::TimeToken, 2),
+            Self { revoked: Some(_), .. } => (Kind::Bulletin, 4),
+            Self { sequence: Some(_), .. } => (Kind::KeyRotation, 5),
+            Self { .. } => {
+                let pass = self.pass()?;
+                // Without them it would be a pass for every lock, and for keys that are over.
+                let named = pass.audience.is_some() && pass.issued_at.is_some();
+                return (header.is_of_the_lock() || named).then_some(Kind::Pass);
+            }
+        };
+        let whole = match kind {
+            Kind::KeyRotation => {
+                self.issued_at.is_some() && self.key.is_some() && self.window().is_some()
+            }
+            _ => self.rider().is_some(),
+        };
+        (whole && count == claims).then_some(kind)
     }
 
     /// The one encoding of these claims; `None` when they are more than a document takes.
     pub(super) fn encode(&self) -> Option<Short<MAX_PAYLOAD>> {
-        write(|e| self.write(e))
+        write(|w| self.write(w))
     }
 
-    fn write<W: Write<Error = fmt::Error>>(
-        &self,
-        e: &mut Encoder<W>,
-    ) -> Result<(), encode::Error<fmt::Error>> {
+    fn write(&self, w: &mut Writer<'_>) {
         let there = [
             self.audience.is_some(),
             self.until.is_some(),
@@ -118,80 +141,86 @@ impl<'a> Fields<'a> {
             self.revoked.is_some(),
             self.sequence.is_some(),
         ];
-        e.map(there.into_iter().map(u64::from).sum())?;
+        w.map(there.into_iter().map(u64::from).sum());
         if let Some(audience) = &self.audience {
-            e.i32(AUDIENCE)?.str(audience.as_str())?;
+            w.integer(AUDIENCE).text(audience.as_str());
         }
         for (label, time) in [(UNTIL, self.until), (FROM, self.from), (ISSUED_AT, self.issued_at)] {
             if let Some(time) = time {
-                e.i32(label)?.u32(time)?;
+                w.integer(label).unsigned(time);
             }
         }
         if let Some(id) = &self.id {
-            e.i32(ID)?.bytes(id.as_bytes())?;
+            w.integer(ID).bytes(id.as_bytes());
         }
         if let Some(key) = &self.key {
-            e.i32(HOLDER)?;
-            write_key(e, key)?;
+            write_key(w.integer(HOLDER), key);
         }
         if let Some(scope) = &self.scope {
-            e.i32(SCOPE)?.bytes(scope_bytes(scope).as_ref())?;
+            w.integer(SCOPE).bytes(scope_bytes(scope).as_ref());
         }
         if let Some(nonce) = &self.nonce {
-            e.i32(NONCE)?.bytes(nonce)?;
+            w.integer(NONCE).bytes(nonce);
         }
         if let Some(lasts) = self.lasts {
-            e.i32(LASTS)?.u32(lasts.get())?;
+            w.integer(LASTS).unsigned(lasts.get());
         }
         if let Some(revoked) = self.revoked {
-            e.i32(REVOKED)?.bytes(revoked)?;
+            w.integer(REVOKED).bytes(revoked);
         }
         if let Some(sequence) = self.sequence {
-            e.i32(SEQUENCE)?.u32(sequence)?;
+            w.integer(SEQUENCE).unsigned(sequence);
         }
-        Ok(())
     }
 
-    /// What the claims say. A document has the claims of one kind and no other.
-    pub(super) fn content(&self, header: &Header) -> Option<Content> {
-        let content = match self {
-            Self { nonce: Some(nonce), .. } => {
-                let token = Token { issued_at: at(self.issued_at?), nonce: *nonce };
-                Content::Rider(Rider::Token(token))
-            }
-            Self { revoked: Some(revoked), .. } => Content::Rider(Rider::Bulletin(Bulletin {
-                audience: self.audience?,
-                issued_at: at(self.issued_at?),
-                sequence: self.sequence?,
-                revoked: Revoked::from_bytes(revoked)?,
-            })),
-            Self { sequence: Some(sequence), .. } => Content::Rider(Rider::Rotation(Rotation {
-                issued_at: at(self.issued_at?),
-                sequence: *sequence,
-                key: self.key?.signer()?,
-                window: Window::new(at(self.from?), at(self.until?))?,
-            })),
-            Self { .. } => Content::Pass(self.pass(header)?),
-        };
-        let own = match &content {
-            Content::Pass(pass) => Fields::of_pass(pass)?,
-            Content::Rider(rider) => Fields::of_rider(rider)?,
-        };
-        (own == *self).then_some(content)
+    /// When the document was made, if it says so.
+    pub(super) fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at.map(at)
     }
 
-    fn pass(&self, header: &Header) -> Option<Pass> {
-        let pass = Pass {
+    fn window(&self) -> Option<Window> {
+        Window::new(at(self.from?), at(self.until?))
+    }
+
+    /// What the claims say, of whatever kind they are.
+    pub(super) fn content(&self, kind: Kind) -> Option<Content> {
+        match kind {
+            Kind::Pass => self.pass().map(Content::Pass),
+            _ => self.rider().map(Content::Rider),
+        }
+    }
+
+    /// The pass of which these are the claims.
+    pub(super) fn pass(&self) -> Option<Pass> {
+        Some(Pass {
             audience: self.audience,
-            window: Window::new(at(self.from?), at(self.until?))?,
-            issued_at: self.issued_at.map(at),
+            window: self.window()?,
+            issued_at: self.issued_at(),
             id: self.id?,
             holder: self.key,
             scope: self.scope.unwrap_or_default(),
             lasts: self.lasts,
-        };
-        (header.is_of_the_lock() || (pass.audience.is_some() && pass.issued_at.is_some()))
-            .then_some(pass)
+        })
+    }
+
+    /// The rider of which these are the claims; `None` when the key in a rotation is none.
+    pub(super) fn rider(&self) -> Option<Rider> {
+        let issued_at = self.issued_at()?;
+        Some(match self {
+            Self { nonce: Some(nonce), .. } => Rider::Token(Token { issued_at, nonce: *nonce }),
+            Self { revoked: Some(revoked), .. } => Rider::Bulletin(Bulletin {
+                audience: self.audience?,
+                issued_at,
+                sequence: self.sequence?,
+                revoked: Revoked::from_bytes(revoked)?,
+            }),
+            Self { .. } => Rider::Rotation(Rotation {
+                issued_at,
+                sequence: self.sequence?,
+                key: self.key?.signer()?,
+                window: self.window()?,
+            }),
+        })
     }
 
     pub(super) fn of_pass(pass: &Pass) -> Option<Self> {
@@ -245,56 +274,44 @@ fn scope_bytes(scope: &Scope) -> Short<2> {
     bytes
 }
 
+/// A scope that says nothing is left out, and so is a count that is none.
 fn scope_of(bytes: &[u8]) -> Option<Scope> {
     let (flags, uses) = match *bytes {
         [flags] if flags & ONCE != 0 => (flags, Uses::Once),
-        [flags] => (flags, Uses::Many),
-        [flags, count] if flags & ONCE == 0 => (flags, Uses::times(count)?),
+        [flags] if flags != 0 => (flags, Uses::Many),
+        [flags, count] if flags & ONCE == 0 && count > 1 => (flags, Uses::times(count)?),
         _ => return None,
     };
-    // A flag that is not known is gone when the scope is encoded again, and refused for that.
-    Some(Scope { uses, passage: flags & PASSAGE != 0, exact: flags & EXACT != 0 })
+    let known = flags & !(ONCE | PASSAGE | EXACT) == 0;
+    known.then_some(Scope { uses, passage: flags & PASSAGE != 0, exact: flags & EXACT != 0 })
 }
 
-/// A `cnf` claim (RFC 8747) with a COSE_Key.
-fn write_key<W: Write<Error = fmt::Error>>(
-    e: &mut Encoder<W>,
-    key: &HolderKey,
-) -> Result<(), encode::Error<fmt::Error>> {
-    e.map(1)?.u8(1)?;
+fn write_key(w: &mut Writer<'_>, key: &HolderKey) {
     match key {
-        HolderKey::Ed25519(x) => {
-            e.map(3)?.u8(KEY_TYPE)?.u8(OKP)?.i8(CURVE)?.u8(CURVE_ED25519)?.i8(X)?.bytes(x)?;
-        }
+        HolderKey::Ed25519(x) => w.put(&ED25519_KEY).put(x),
+        // A compressed point starts with 2 for an even y and 3 for an odd one.
         HolderKey::P256([sign, x @ ..]) => {
-            e.map(4)?.u8(KEY_TYPE)?.u8(EC2)?.i8(CURVE)?.u8(CURVE_P256)?.i8(X)?.bytes(x)?;
-            // A compressed point starts with 2 for an even y and 3 for an odd one.
-            e.i8(Y)?.bool(*sign == 3)?;
+            w.put(&P256_KEY).put(x).put(if *sign == 3 { &P256_ODD } else { &P256_EVEN })
         }
-    }
-    Ok(())
+    };
 }
 
-fn read_key(d: &mut Decoder<'_>) -> Result<HolderKey, decode::Error> {
-    d.map()?;
-    d.u8()?;
-    d.map()?;
-    d.u8()?;
-    let key_type = d.u8()?;
-    d.i8()?;
-    d.u8()?;
-    d.i8()?;
-    let x: [u8; 32] = d.bytes()?.try_into().map_err(|_| missing())?;
-    match key_type {
-        OKP => Ok(HolderKey::Ed25519(x)),
-        EC2 => {
-            d.i8()?;
-            let mut point = [if d.bool()? { 3 } else { 2 }; 33];
-            for (to, from) in point.iter_mut().skip(1).zip(x) {
-                *to = from;
-            }
-            Ok(HolderKey::P256(point))
+fn read_key(from: &mut Reader<'_>) -> Option<HolderKey> {
+    let kind: &[u8; 10] = from.take()?;
+    let x: [u8; 32] = *from.take()?;
+    match *kind {
+        ED25519_KEY => Some(HolderKey::Ed25519(x)),
+        P256_KEY => {
+            let sign = match *from.take()? {
+                P256_EVEN => 2,
+                P256_ODD => 3,
+                _ => return None,
+            };
+            let mut point = [sign; 33];
+            let [_, to @ ..] = &mut point;
+            *to = x;
+            Some(HolderKey::P256(point))
         }
-        _ => Err(missing()),
+        _ => None,
     }
 }

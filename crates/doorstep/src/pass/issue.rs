@@ -24,9 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::document::{
-    Bytes, Check, Content, Header, Malformed, Message, content as read, message, whole,
-};
+use super::document::{Bytes, Check, Content, Header, Malformed, Message, message, whole};
 #[cfg(feature = "encrypt")]
 use super::encrypt::seal;
 use super::fields::{Fields, MAX_PAYLOAD};
@@ -64,7 +62,9 @@ impl Unsigned {
 
     fn with(content: &Content, header: Header) -> Result<Self, Malformed> {
         let payload = payload(content, &header).ok_or(Malformed("claims"))?;
-        let message = message(&header, content.kind(), payload.as_ref());
+        let message = header.encode().and_then(|protected| {
+            message(&header, protected.as_ref(), content.kind(), payload.as_ref())
+        });
         Ok(Self { header, payload, message: message.ok_or(Malformed("length"))? })
     }
 
@@ -125,5 +125,6 @@ fn payload(content: &Content, header: &Header) -> Option<Short<MAX_PAYLOAD>> {
             | (Header::Encrypted { .. }, Content::Rider(_))
     );
     let payload = fields.encode()?;
-    (!refused && read(payload.as_ref(), header)? == *content).then_some(payload)
+    let (claims, kind) = Fields::parse(payload.as_ref(), header)?;
+    (!refused && claims.content(kind)? == *content).then_some(payload)
 }

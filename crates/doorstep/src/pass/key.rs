@@ -1,9 +1,10 @@
 //! Whose documents a lock takes: the issuer's root and keys, and the key of the lock itself.
 
 use super::claims::HolderKey;
+use super::document::Header;
 use crate::bytes::{Reader, Writer};
 use crate::cose::keys::Signer;
-use crate::time::{Timestamp, Window};
+use crate::time::Window;
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -33,6 +34,16 @@ pub fn name_of(key: &Signer) -> KeyName {
     [a, b, c, d]
 }
 
+/// Whether a header names a key of this name, and its algorithm.
+pub(super) fn is_named(key: &Signer, name: KeyName, header: &Header) -> bool {
+    match (key, header) {
+        (Signer::Ed25519(_), Header::Ed25519(named)) => *named == name,
+        #[cfg(any(feature = "handover", feature = "esp256"))]
+        (Signer::P256(_), Header::Esp256(named)) => *named == name,
+        _ => false,
+    }
+}
+
 /// A key of the issuer that a lock trusts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrustedKey {
@@ -50,6 +61,11 @@ impl TrustedKey {
     #[must_use]
     pub fn new(key: Signer, window: Window, sequence: u32) -> Self {
         Self { key, window, sequence, name: name_of(&key) }
+    }
+
+    /// Whether a document with this header may be signed with it: the key settles the algorithm.
+    pub(super) fn is_named(&self, header: &Header) -> bool {
+        is_named(&self.key, self.name, header)
     }
 }
 
@@ -76,13 +92,10 @@ impl TrustedKeys {
         self.0.iter().flatten()
     }
 
-    /// Those that a document of this name may be signed with, when the trusted floor is at `floor`.
-    pub(super) fn named(self, name: KeyName, floor: Timestamp) -> Self {
-        self.filter(|known| known.window.until() > floor && known.name == name)
-    }
-
-    pub(super) fn filter(self, good: impl Fn(&TrustedKey) -> bool) -> Self {
-        Self(self.0.map(|known| known.filter(&good)))
+    /// Those of which `good` holds, to verify with.
+    pub(super) fn signers(&self, good: impl Fn(&TrustedKey) -> bool) -> [Option<Signer>; MAX_KEYS] {
+        let good = |known: &TrustedKey| good(known).then_some(known.key);
+        self.0.each_ref().map(|known| known.as_ref().and_then(good))
     }
 
     /// Bytes in a snapshot.

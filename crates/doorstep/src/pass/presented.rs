@@ -1,11 +1,12 @@
 //! What is held to a lock: a document, or a pass with its holder's proof.
 
-use super::claims::Pass;
-use super::document::{Content, Document, MAX_LENGTH, Malformed, write};
+use super::cbor::{Reader, write};
+use super::document::{Envelope, MAX_LENGTH, Malformed};
+use super::fields::Fields;
 use super::proof::Proof;
-use super::rider::Rider;
 use crate::bytes::Short;
-use minicbor::Decoder;
+use crate::cose::Kind;
+use core::fmt;
 
 /// The most bytes of a presentation.
 pub const MAX_PRESENTED: usize = MAX_LENGTH + 72;
@@ -22,23 +23,31 @@ pub enum Presented<'a> {
 /// A pass, and its holder's proof if one came along.
 #[derive(Clone, Copy)]
 pub struct PresentedPass<'a> {
-    pub(super) document: Document<'a>,
+    pub(super) envelope: Envelope<'a>,
     /// `None` when only the lock can read it.
-    pub(super) pass: Option<Pass>,
+    pub(super) claims: Option<Fields<'a>>,
     pub(super) proof: Option<Proof<'a>>,
 }
 
-impl core::fmt::Debug for PresentedPass<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "PresentedPass({:?}, proof: {})", self.document, self.proof.is_some())
+impl fmt::Debug for PresentedPass<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pass = self.claims.and_then(|claims| claims.pass());
+        let (header, proof) = (&self.envelope.header, self.proof.is_some());
+        write!(f, "PresentedPass({header:?}, {pass:?}, proof: {proof})")
     }
 }
 
 /// A rider.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct PresentedRider<'a> {
-    pub(super) document: Document<'a>,
-    pub(super) rider: Rider,
+    pub(super) envelope: Envelope<'a>,
+    pub(super) claims: Fields<'a>,
+}
+
+impl fmt::Debug for PresentedRider<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PresentedRider({:?}, {:?})", self.envelope.header, self.envelope.kind)
+    }
 }
 
 impl<'a> Presented<'a> {
@@ -49,42 +58,37 @@ impl<'a> Presented<'a> {
     /// [`Malformed`] names the part, for those who make documents.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         // Arrays of two and of three; documents begin with a tag.
-        let (timed, rest) = match bytes {
-            [ANSWERED, rest @ ..] => (false, rest),
-            [TIMED, rest @ ..] => (true, rest),
-            _ => return Self::of(Document::parse(bytes)?, None),
+        let (shown, rest) = match bytes {
+            [ANSWERED, rest @ ..] => (Some(false), rest),
+            [TIMED, rest @ ..] => (Some(true), rest),
+            _ => (None, bytes),
         };
-        let mut d = Decoder::new(rest);
-        let document = Document::read(&mut d)?;
-        let proof = rest.get(d.position()..).and_then(|rest| proof(timed, rest));
-        Self::of(document, Some(proof.ok_or(Malformed("proof"))?))
-    }
-
-    fn of(document: Document<'a>, proof: Option<Proof<'a>>) -> Result<Self, Malformed> {
-        let pass = match document.content() {
+        let mut from = Reader::new(rest);
+        let (envelope, claims) = Envelope::read(&mut from)?;
+        let proof = match shown {
             None => None,
-            Some(Content::Pass(pass)) => Some(*pass),
-            Some(Content::Rider(_)) if proof.is_some() => return Err(Malformed("rider")),
-            Some(Content::Rider(rider)) => {
-                return Ok(Self::Rider(PresentedRider { document, rider: *rider }));
-            }
+            Some(timed) => Some(proof(timed, &mut from).ok_or(Malformed("proof"))?),
         };
-        Ok(Self::Pass(PresentedPass { document, pass, proof }))
+        from.end(()).ok_or(Malformed("end"))?;
+        match (envelope.kind, claims) {
+            (Kind::Pass, claims) => Ok(Self::Pass(PresentedPass { envelope, claims, proof })),
+            (_, Some(claims)) if proof.is_none() => {
+                Ok(Self::Rider(PresentedRider { envelope, claims }))
+            }
+            _ => Err(Malformed("rider")),
+        }
     }
 }
 
 const ANSWERED: u8 = 0x82;
 const TIMED: u8 = 0x83;
 
-/// What follows the pass, to the end.
-fn proof(timed: bool, rest: &[u8]) -> Option<Proof<'_>> {
-    let mut d = Decoder::new(rest);
-    let time = if timed { Some(d.u32().ok()?) } else { None };
-    let (stands, signature) = rest.split_at_checked(d.position())?;
-    let signature = signature.strip_prefix(&[0x58, 64])?.try_into().ok()?;
-    let Some(time) = time else { return Some(Proof::Answer(signature)) };
-    let again: Short<5> = write(|e| e.u32(time).map(|_| ()))?;
-    (again.as_ref() == stands).then_some(Proof::Timed(time, signature))
+/// What follows the pass.
+fn proof<'a>(timed: bool, from: &mut Reader<'a>) -> Option<Proof<'a>> {
+    if timed {
+        return Some(Proof::Timed(from.word()?, from.chunk()?));
+    }
+    from.chunk().map(Proof::Answer)
 }
 
 /// A pass with its holder's proof, as it is held to a lock; `None` when it is too long for a pass.
@@ -93,7 +97,9 @@ pub fn with_proof(pass: &[u8], proof: &[u8; 64]) -> Option<Short<MAX_PRESENTED>>
     let mut bytes = Short::EMPTY;
     bytes.push(&[ANSWERED])?;
     bytes.push(pass)?;
-    let proof: Short<66> = write(|e| e.bytes(proof).map(|_| ()))?;
+    let proof: Short<66> = write(|w| {
+        w.bytes(proof);
+    })?;
     bytes.push(proof.as_ref())?;
     Some(bytes)
 }
@@ -105,7 +111,9 @@ pub fn with_timed_proof(pass: &[u8], time: u32, proof: &[u8; 64]) -> Option<Shor
     let mut bytes = Short::EMPTY;
     bytes.push(&[TIMED])?;
     bytes.push(pass)?;
-    let proof: Short<71> = write(|e| e.u32(time)?.bytes(proof).map(|_| ()))?;
+    let proof: Short<71> = write(|w| {
+        w.unsigned(time).bytes(proof);
+    })?;
     bytes.push(proof.as_ref())?;
     Some(bytes)
 }

@@ -1,8 +1,9 @@
 //! The holder's proof: whoever shows a pass with a holder's key also signs the lock's challenge, so that a
 //! copied pass is worth nothing; or, where the lock cannot send one, the time, so that a copy soon is.
 
+use super::cbor::{Writer, write};
 use super::claims::Audience;
-use super::document::{Document, structure, write};
+use super::document::{Document, Envelope, structure};
 use crate::bytes::Short;
 use crate::clock::Interval;
 use crate::cose::Kind;
@@ -10,7 +11,6 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use core::fmt;
 use hmac::{Hmac, Mac as _};
-use minicbor::{Encoder, encode};
 use rand_core::CryptoRng;
 use sha2::Sha256;
 
@@ -117,31 +117,38 @@ pub(super) fn timely(
 /// issuer signed, and no signature; all of what is encrypted.
 #[must_use]
 pub fn transcript(pass: &Document<'_>, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
-    signed(pass, lock, |e| e.bytes(nonce).map(|_| ()))
+    pass.envelope().transcript(lock, nonce)
 }
 
 /// What the holder of a pass signs to show it one way, in a QR code, to the lock that is called `lock`: the
 /// phone's time stands in the place of the nonce, as a number, so that neither proof passes for the other.
 #[must_use]
 pub fn timed_transcript(pass: &Document<'_>, lock: &Audience, time: u32) -> Transcript {
-    signed(pass, lock, |e| e.u32(time).map(|_| ()))
+    pass.envelope().timed_transcript(lock, time)
 }
 
-fn signed(
-    pass: &Document<'_>,
-    lock: &Audience,
-    fresh: impl FnOnce(&mut Encoder<Short<52>>) -> Result<(), encode::Error<fmt::Error>>,
-) -> Transcript {
-    let hash = pass.digest();
-    let payload: Option<Short<52>> = write(|e| {
-        fresh(e.array(3)?)?;
-        e.str(lock.as_str())?;
-        e.bytes(hash.first_chunk::<16>().unwrap_or(&[0; 16]))?;
-        Ok(())
-    });
-    payload
-        .and_then(|payload| {
-            structure("Signature1", &[], Kind::HolderProof.context().as_bytes(), payload.as_ref())
+impl Envelope<'_> {
+    pub(super) fn transcript(&self, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
+        self.signed(lock, |w| {
+            w.bytes(nonce);
         })
-        .unwrap_or(Transcript::EMPTY)
+    }
+
+    pub(super) fn timed_transcript(&self, lock: &Audience, time: u32) -> Transcript {
+        self.signed(lock, |w| {
+            w.unsigned(time);
+        })
+    }
+
+    fn signed(&self, lock: &Audience, fresh: impl FnOnce(&mut Writer<'_>)) -> Transcript {
+        let hash = self.digest();
+        let payload: Option<Short<52>> = write(|w| {
+            fresh(w.array(3));
+            w.text(lock.as_str()).bytes(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+        });
+        let external = Kind::HolderProof.context().as_bytes();
+        let signed =
+            payload.and_then(|payload| structure("Signature1", &[], external, payload.as_ref()));
+        signed.unwrap_or(Transcript::EMPTY)
+    }
 }

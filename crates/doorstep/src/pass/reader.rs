@@ -5,8 +5,9 @@
 //! clock, and only then may the pass be refused for a reason, or open.
 
 use super::claims::{Audience, Pass};
-use super::document::{Document, Header, Malformed};
-use super::key::{PassKey, TrustedKeys, name_of};
+use super::document::{Header, Malformed};
+use super::fields::Fields;
+use super::key::{PassKey, is_named, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
 use super::record::{Event, Record, Remembered};
@@ -15,12 +16,14 @@ use super::starts::Starting;
 use super::state::State;
 use super::verification::{Keys, UNPROVEN, Verification};
 use crate::clock::{self, Belief};
+use crate::cose::Kind;
 use crate::cose::keys::Signer;
 use crate::keypad::key::RootKey;
 use crate::ledger::{Head, Place, Receipt};
 use crate::refusal::Refusal;
-use crate::time::{Timestamp, Window};
+use crate::time::Timestamp;
 use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending, WrongReceipt};
+use core::marker::PhantomData;
 
 /// By how many seconds the window of a pass may be missed, on either side.
 pub const GRACE: u64 = 15 * 60;
@@ -140,12 +143,15 @@ impl Reader {
         challenge: Option<Challenge>,
         head: Head,
     ) -> Result<(Attempt<Verification<'a, Pass>>, Record), Refusal> {
-        let PresentedPass { document, pass, proof } = presented;
+        let PresentedPass { envelope, claims, proof } = presented;
         // Of what is encrypted nothing is known before it is decrypted, when the attempt is counted.
-        let audience = pass.as_ref().and_then(|pass| pass.audience);
-        let meant = self.names.are_meant(audience.as_ref());
-        let keys = self.issuers(moment, state, &document, pass.and_then(|pass| pass.issued_at));
-        let verification = Verification { document, keys, content: pass, proof, challenge };
+        let known = claims.as_ref();
+        let meant = self.names.are_meant(known.and_then(|claims| claims.audience.as_ref()));
+        let issued_at = known.and_then(Fields::issued_at);
+        let keys = self.issuers(moment, state, &envelope.header, issued_at);
+        let content = PhantomData;
+        let verification =
+            Verification { document: envelope, keys, claims, proof, challenge, content };
         attempt(moment, state, verification, meant, head)
     }
 
@@ -161,18 +167,15 @@ impl Reader {
         challenge: Option<Challenge>,
         head: Head,
     ) -> Result<(Attempt<Verification<'a, Rider>>, Record), Refusal> {
-        let PresentedRider { document, rider } = presented;
-        let issued_at = Some(rider.issued_at());
-        let (meant, keys) = match &rider {
-            Rider::Bulletin(bulletin) => (
-                self.names.are_meant(Some(&bulletin.audience)),
-                self.issuers(moment, state, &document, issued_at),
-            ),
-            Rider::Token(_) => (true, self.issuers(moment, state, &document, issued_at)),
-            Rider::Rotation(_) => (true, self.root(&document)),
+        let PresentedRider { envelope, claims } = presented;
+        let meant = self.names.are_meant(claims.audience.as_ref());
+        let keys = match envelope.kind {
+            Kind::KeyRotation => self.root(&envelope.header),
+            _ => self.issuers(moment, state, &envelope.header, claims.issued_at()),
         };
-        let (content, proof) = (Some(rider), None);
-        let verification = Verification { document, keys, content, proof, challenge };
+        let (claims, proof, content) = (Some(claims), None, PhantomData);
+        let verification =
+            Verification { document: envelope, keys, claims, proof, challenge, content };
         attempt(moment, state, verification, meant, head)
     }
 
@@ -181,10 +184,10 @@ impl Reader {
         &self,
         moment: &Moment,
         state: &State<N>,
-        document: &Document<'_>,
+        header: &Header,
         issued_at: Option<Timestamp>,
     ) -> Keys {
-        match *document.header() {
+        match *header {
             Header::Mac { epoch: 0 } if moment.epoch == 0 => Keys::Own(self.first.clone()),
             Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(self.keys.passes(epoch)),
             #[cfg(feature = "encrypt")]
@@ -192,23 +195,18 @@ impl Reader {
                 Keys::Encryption(self.keys.encryption(epoch), self.names)
             }
             Header::Mac { .. } | Header::Encrypted { .. } => Keys::None,
-            Header::Ed25519(name) | Header::Esp256(name) => {
-                let named = state.keys.named(name, moment.belief().floor());
-                Keys::of(named, document.header(), issued_at)
+            Header::Ed25519(_) | Header::Esp256(_) => {
+                Keys::of(&state.keys, header, issued_at, moment.belief().floor())
             }
         }
     }
 
-    fn root(&self, document: &Document<'_>) -> Keys {
-        let Some(issuer) = self.issuer else { return Keys::None };
-        let (Header::Ed25519(name) | Header::Esp256(name)) = *document.header() else {
-            return Keys::None;
-        };
-        if name != name_of(&issuer) {
-            return Keys::None;
+    fn root(&self, header: &Header) -> Keys {
+        let named = |root: &Signer| is_named(root, name_of(root), header);
+        match self.issuer.filter(named) {
+            Some(root) => Keys::Issuers([Some(root), None, None, None]),
+            None => Keys::None,
         }
-        let root = TrustedKeys::provisioned(&[(issuer, Window::ALWAYS)]);
-        root.map_or(Keys::None, |keys| Keys::of(keys, document.header(), None))
     }
 
     /// Names the record by which the clock learns when an authentic pass was made, whether or not it opens.

@@ -1,13 +1,14 @@
 //! The comparison of the pipeline: whether a key that the lock trusts made what was presented.
 
 use super::claims::{Audience, Pass};
-use super::document::{Check, Document, Header};
+use super::document::{Check, Envelope, Header};
 #[cfg(feature = "encrypt")]
 use super::encrypt::open;
+use super::fields::Fields;
 #[cfg(feature = "encrypt")]
 use super::key::EncryptionKey;
-use super::key::{PassKey, TrustedKeys};
-use super::proof::{Challenge, PROOF_LIFETIME, Proof, timed_transcript, timely, transcript};
+use super::key::{MAX_KEYS, PassKey, TrustedKey, TrustedKeys};
+use super::proof::{Challenge, PROOF_LIFETIME, Proof, timely};
 #[cfg(feature = "encrypt")]
 use super::reader::Names;
 use super::rider::Rider;
@@ -16,6 +17,7 @@ use crate::cose::keys::Signer;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::Compare;
+use core::marker::PhantomData;
 
 /// All that is said of what could not be proven: nobody learns how far it came.
 pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
@@ -28,30 +30,33 @@ pub(super) enum Keys {
     /// What is encrypted is for whom, only the claims in it say.
     #[cfg(feature = "encrypt")]
     Encryption(EncryptionKey, Names),
-    Issuers(TrustedKeys),
+    Issuers([Option<Signer>; MAX_KEYS]),
 }
 
 impl Keys {
-    /// Of these keys the ones whose algorithm the document names and whose window it was issued in.
-    pub(super) fn of(keys: TrustedKeys, header: &Header, issued_at: Option<Timestamp>) -> Self {
-        let keys = keys.filter(|known| {
-            let algorithm = matches!((known.key, header), (Signer::Ed25519(_), Header::Ed25519(_)));
-            #[cfg(any(feature = "handover", feature = "esp256"))]
-            let algorithm =
-                algorithm || matches!((known.key, header), (Signer::P256(_), Header::Esp256(_)));
+    /// Of the issuer's keys those of the document's name and algorithm, in whose window it was issued, and that
+    /// are not over at the trusted floor.
+    pub(super) fn of(
+        keys: &TrustedKeys,
+        header: &Header,
+        issued_at: Option<Timestamp>,
+        floor: Timestamp,
+    ) -> Self {
+        let fits = |known: &TrustedKey| {
             let inside =
                 issued_at.is_none_or(|at| known.window.from() <= at && at < known.window.until());
-            algorithm && inside
-        });
-        if keys.iter().next().is_some() { Self::Issuers(keys) } else { Self::None }
+            known.window.until() > floor && known.is_named(header) && inside
+        };
+        let fitting = keys.signers(fits);
+        if fitting.iter().any(Option::is_some) { Self::Issuers(fitting) } else { Self::None }
     }
 
-    fn verify(&self, document: &Document<'_>) -> bool {
+    fn verify(&self, document: &Envelope<'_>) -> bool {
         let message = document.message();
-        match (self, document.check()) {
+        match (self, document.check) {
             (Self::Own(key), Check::Mac(mac)) => key.fits(message.as_ref(), mac),
             (Self::Issuers(keys), Check::Signature(signature)) => {
-                keys.iter().any(|known| known.key.verify(message.as_ref(), signature).is_ok())
+                keys.iter().flatten().any(|key| key.verify(message.as_ref(), signature).is_ok())
             }
             _ => false,
         }
@@ -59,7 +64,7 @@ impl Keys {
 
     /// The pass in an encrypted document, if it is for this lock.
     #[cfg_attr(not(feature = "encrypt"), expect(unused_variables, reason = "nothing is decrypted"))]
-    fn open(&self, document: &Document<'_>) -> Option<Pass> {
+    fn open(&self, document: &Envelope<'_>) -> Option<Pass> {
         match self {
             #[cfg(feature = "encrypt")]
             Self::Encryption(key, names) => {
@@ -73,20 +78,21 @@ impl Keys {
 /// Something that was presented, and the keys that may have made it.
 #[derive(Debug)]
 pub struct Verification<'a, C> {
-    pub(super) document: Document<'a>,
+    pub(super) document: Envelope<'a>,
     pub(super) keys: Keys,
-    /// `None` until it is decrypted.
-    pub(super) content: Option<C>,
+    /// What it says, of which nothing is proven; `None` until it is decrypted.
+    pub(super) claims: Option<Fields<'a>>,
     pub(super) proof: Option<Proof<'a>>,
     pub(super) challenge: Option<Challenge>,
+    pub(super) content: PhantomData<C>,
 }
 
 impl Compare for Verification<'_, Pass> {
     type Found = Pass;
 
     fn compare(&self) -> Option<Pass> {
-        match self.content {
-            Some(pass) => self.keys.verify(&self.document).then_some(pass),
+        match &self.claims {
+            Some(claims) => self.keys.verify(&self.document).then(|| claims.pass())?,
             None => self.keys.open(&self.document),
         }
     }
@@ -96,7 +102,7 @@ impl Compare for Verification<'_, Rider> {
     type Found = Rider;
 
     fn compare(&self) -> Option<Rider> {
-        self.content.filter(|_| self.keys.verify(&self.document))
+        self.keys.verify(&self.document).then(|| self.claims.as_ref()?.rider())?
     }
 }
 
@@ -120,10 +126,10 @@ impl Verification<'_, Pass> {
             (Some(Proof::Answer(signature)), Some(challenge))
                 if challenge.age() <= PROOF_LIFETIME =>
             {
-                (transcript(&self.document, lock, challenge.nonce()), signature)
+                (self.document.transcript(lock, challenge.nonce()), signature)
             }
             (Some(Proof::Timed(time, signature)), _) => {
-                (timed_transcript(&self.document, lock, time), signature)
+                (self.document.timed_transcript(lock, time), signature)
             }
             _ => return Err(UNPROVEN),
         };

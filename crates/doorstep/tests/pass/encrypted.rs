@@ -96,7 +96,7 @@ fn nobody_else_reads_anything_in_it() {
     let printed = format!("{:?} {:?}", Presented::parse(&pass).unwrap(), root_key().encryption(0));
     assert_eq!(
         printed,
-        "Pass(PresentedPass(Document(Encrypted { epoch: 0 }, None), proof: false)) \
+        "Pass(PresentedPass(Encrypted { epoch: 0 }, None, proof: false)) \
          EncryptionKey(Secret(..))"
     );
 }

@@ -3,7 +3,7 @@
 use crate::cose::Invalid;
 use crate::secret::Secret;
 use core::fmt;
-use ed25519_dalek::Signer as _;
+use ed25519_dalek::{Signer as _, Verifier as _, VerifyingKey};
 
 /// An issuer's Ed25519 signing key (RFC 8032).
 pub struct IssuerKey(ed25519_dalek::SigningKey);
@@ -44,11 +44,8 @@ impl IssuerPublicKey {
     /// # Errors
     /// [`Invalid::Key`] when the bytes are no point, or one of small order.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
-        let bytes: [u8; 32] = bytes.try_into().map_err(|_| Invalid::Key)?;
-        match ed25519_dalek::VerifyingKey::from_bytes(&bytes) {
-            Ok(key) if !key.is_weak() => Ok(Self(bytes)),
-            _ => Err(Invalid::Key),
-        }
+        let key = Self(bytes.try_into().map_err(|_| Invalid::Key)?);
+        if key.unpack()?.is_weak() { Err(Invalid::Key) } else { Ok(key) }
     }
 
     /// The key's bytes.
@@ -57,20 +54,65 @@ impl IssuerPublicKey {
         self.0
     }
 
+    // Apart, so that its part of the stack is given back before a signature needs all of it.
+    #[inline(never)]
+    fn unpack(&self) -> Result<VerifyingKey, Invalid> {
+        VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)
+    }
+
     /// Checks a signature, strictly: no small-order points, no malleable encodings.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)?;
-        key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature))
-            .map_err(|_| Invalid::Signature)
+        let (r, _) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
+        if is_of_small_order(r) {
+            return Err(Invalid::Signature);
+        }
+        // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
+        // is all that the strict check of the library has beyond this one, which does not unpack R.
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        self.unpack()?.verify(message, &signature).map_err(|_| Invalid::Signature)
     }
+}
+
+/// The y of the points whose order divides 8, little-endian: 1, -1, 0, and the two of order 8.
+const SMALL_ORDER: [[u8; 32]; 5] = [
+    with_ends(0x01, 0x00, 0x00),
+    with_ends(0xEC, 0xFF, 0x7F),
+    with_ends(0x00, 0x00, 0x00),
+    [
+        0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF, 0x98,
+        0xF0, 0xD5, 0xDF, 0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88, 0x6D, 0x53,
+        0xFC, 0x05,
+    ],
+    [
+        0xC7, 0x17, 0x6A, 0x70, 0x3D, 0x4D, 0xD8, 0x4F, 0xBA, 0x3C, 0x0B, 0x76, 0x0D, 0x10, 0x67,
+        0x0F, 0x2A, 0x20, 0x53, 0xFA, 0x2C, 0x39, 0xCC, 0xC6, 0x4E, 0xC7, 0xFD, 0x77, 0x92, 0xAC,
+        0x03, 0x7A,
+    ],
+];
+
+const fn with_ends(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut bytes = [between; 32];
+    (bytes[0], bytes[31]) = (first, last);
+    bytes
+}
+
+/// Whether this is the encoding of a point whose order divides 8. The last bit is the sign of x.
+fn is_of_small_order(point: &[u8; 32]) -> bool {
+    let mut y = *point;
+    let [.., last] = &mut y;
+    *last &= 0x7F;
+    SMALL_ORDER.contains(&y)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use curve25519_dalek::constants::EIGHT_TORSION;
+    use curve25519_dalek::{EdwardsPoint, Scalar};
+    use sha2::{Digest as _, Sha512};
 
     #[test]
     fn a_point_of_small_order_is_no_key() {
@@ -84,5 +126,34 @@ mod tests {
         }
         let key = IssuerKey::from_seed(&Secret::from_bytes([7; 32])).public();
         assert_eq!(IssuerPublicKey::from_bytes(&key.to_bytes()), Ok(key));
+    }
+
+    /// Whoever makes a key with a part of small order can also make signatures that fit, but whose R is of
+    /// small order: they say nothing about a message.
+    #[test]
+    fn a_signature_with_a_point_of_small_order_fits_nothing() {
+        let torsion = EIGHT_TORSION.map(|point| point.compress().to_bytes());
+        assert!(torsion.iter().all(is_of_small_order));
+        let scalar = Scalar::from(0x1234_5678_9ABC_DEF0_u64);
+        let (key, point) = {
+            let point = EdwardsPoint::mul_base(&scalar) + EIGHT_TORSION[1];
+            let bytes = point.compress().to_bytes();
+            (IssuerPublicKey::from_bytes(&bytes).unwrap(), bytes)
+        };
+        let library = VerifyingKey::from_bytes(&point).unwrap();
+        for r in torsion {
+            // The signature of 0, until the part of small order is what R must be.
+            let forged = (0..=u8::MAX).find_map(|message| {
+                let hash = Sha512::new().chain_update(r).chain_update(point);
+                let hash = hash.chain_update([message]).finalize();
+                let s = Scalar::from_bytes_mod_order_wide(&hash.into()) * scalar;
+                let signature: [u8; 64] = [r, s.to_bytes()].concat().try_into().unwrap();
+                let fits = library.verify(&[message], &signature.into()).is_ok();
+                fits.then_some((message, signature))
+            });
+            let (message, signature) = forged.unwrap();
+            assert!(library.verify_strict(&[message], &signature.into()).is_err());
+            assert_eq!(key.verify(&[message], &signature), Err(Invalid::Signature), "{r:02x?}");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What a lock says first: a nonce for whoever proves a pass, and how much it knows, so that a phone brings only what
 //! it lacks.
 
+use super::super::cbor::{ARRAY, NULL, Reader, write};
 use super::super::claims::Audience;
-use super::super::document::{Malformed, write};
+use super::super::document::Malformed;
 use crate::bytes::Short;
-use minicbor::Decoder;
 
 /// The most bytes of a greeting.
 pub const MAX_GREETING: usize = 71;
@@ -30,14 +30,13 @@ impl Greeting {
     /// The greeting as it is sent: an array of six in deterministic CBOR.
     #[must_use]
     pub fn to_bytes(&self) -> Short<MAX_GREETING> {
-        let written = write(|e| {
-            e.array(6)?.bytes(&self.nonce)?.str(self.lock.as_str())?;
-            e.u32(self.rotation)?.u32(self.bulletin)?.u64(self.journal)?;
+        let written = write(|w| {
+            w.array(6).bytes(&self.nonce).text(self.lock.as_str());
+            w.unsigned(self.rotation).unsigned(self.bulletin).unsigned(self.journal);
             match &self.time_nonce {
-                Some(nonce) => e.bytes(nonce)?,
-                None => e.null()?,
+                Some(nonce) => w.bytes(nonce),
+                None => w.put(&[NULL]),
             };
-            Ok(())
         });
         // The longest has its room.
         written.unwrap_or(Short::EMPTY)
@@ -48,28 +47,22 @@ impl Greeting {
     /// # Errors
     /// [`Malformed`] for anything else, and for any other encoding of one.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let greeting = Self::decode(bytes).ok_or(Malformed("greeting"))?;
-        if greeting.to_bytes().as_ref() == bytes {
-            Ok(greeting)
-        } else {
-            Err(Malformed("encoding"))
-        }
+        Self::read(&mut Reader::new(bytes)).ok_or(Malformed("greeting"))
     }
 
-    /// Reads the fields only; that every byte is as it must be is settled by encoding again.
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut d = Decoder::new(bytes);
-        d.array().ok()?;
-        Some(Self {
-            nonce: d.bytes().ok()?.try_into().ok()?,
-            lock: Audience::parse(d.str().ok()?)?,
-            rotation: d.u32().ok()?,
-            bulletin: d.u32().ok()?,
-            journal: d.u64().ok()?,
-            time_nonce: match d.bytes() {
-                Ok(nonce) => Some(nonce.try_into().ok()?),
-                Err(_) => None,
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let items = from.argument(ARRAY)?;
+        let greeting = Self {
+            nonce: *from.chunk()?,
+            lock: Audience::from_bytes(from.text()?)?,
+            rotation: from.word()?,
+            bulletin: from.word()?,
+            journal: from.unsigned()?,
+            time_nonce: match from.rest() {
+                [NULL, ..] => from.exactly(&[NULL]).map(|()| None)?,
+                _ => Some(*from.chunk()?),
             },
-        })
+        };
+        from.end(greeting).filter(|_| items == 6)
     }
 }
