@@ -39,7 +39,14 @@ fn every_command_has_help() {
         &["driver"],
         &["driver", "invite"],
         &["driver", "enrol"],
-        &["driver", "check"],
+        &["driver", "pin"],
+        &["driver", "take"],
+        &["driver", "handover"],
+        &["driver", "scan"],
+        &["driver", "fail"],
+        &["driver", "journal", "export"],
+        &["driver", "lose"],
+        &["driver", "carry"],
         &["driver", "sync"],
         &["clock"],
         &["clock", "advance"],
@@ -56,7 +63,7 @@ fn every_command_has_help() {
 
 #[test]
 fn wrong_usage_is_told_apart_from_failure() {
-    assert_eq!(doorstep(&["driver", "check"]).status.code(), Some(2));
+    assert_eq!(doorstep(&["driver", "handover"]).status.code(), Some(2));
     assert_eq!(doorstep(&["driver", "chek"]).status.code(), Some(2));
     let output = doorstep(&["driver", "status", "--dir", "/nonexistent"]);
     assert_eq!(output.status.code(), Some(1));

@@ -12,7 +12,7 @@ const PROCESSES: usize = 16;
 
 /// Presents one code by many processes that have all read the same state.
 fn present_at_once(shop: &Shop, delivery: &str, code: &str) -> Vec<String> {
-    let check = || shop.command(&["driver", "check", delivery, code, "--dir", "ana"]);
+    let check = || shop.command(&["driver", "handover", delivery, code, "--dir", "ana"]);
     let replies = support::all_at_once(&shop.path("ana/journal"), PROCESSES, check);
     replies.iter().map(|reply| reply.outcome().to_owned()).collect()
 }
@@ -69,7 +69,7 @@ fn a_used_up_budget_takes_no_typing_and_still_a_scan() {
         (&link, "granted"),
         (&link, "already_used"),
     ] {
-        let reply = shop.run(&["driver", "check", "--scan", text, "--dir", "ana"]);
+        let reply = shop.run(&["driver", "scan", text, "--dir", "ana"]);
         assert_eq!(reply.outcome(), outcome, "{text}");
     }
 }
@@ -89,7 +89,7 @@ fn check_killed_at(
     syscall: &str,
     nth: u32,
 ) -> Option<String> {
-    killed_at(shop, &["driver", "check", delivery, code, "--dir", "ana"], syscall, nth)
+    killed_at(shop, &["driver", "handover", delivery, code, "--dir", "ana"], syscall, nth)
 }
 
 #[test]

@@ -306,6 +306,23 @@ impl TestDevice {
         (status, answer)
     }
 
+    /// What a driver sends who takes a delivery on.
+    pub(crate) fn take_request(&self, delivery: &str, expected_at: Timestamp) -> Value {
+        let take = self.device.take(delivery.to_owned(), expected_at, None).unwrap();
+        let unsigned = take.unsigned(&self.key.public());
+        let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
+        serde_json::json!({"request": write(&document)})
+    }
+
+    pub(crate) async fn take(
+        &self,
+        server: &TestServer,
+        delivery: &str,
+        expected_at: Timestamp,
+    ) -> (u16, Value) {
+        server.post("/v1/routes/take", self.take_request(delivery, expected_at)).await
+    }
+
     /// Asks for routes without taking them in.
     pub(crate) async fn fetch(&self, server: &TestServer) -> (u16, Value) {
         let unsigned = self.device.request_route().unwrap().unsigned(&self.key.public());

@@ -15,7 +15,8 @@ const STOPS: usize = 1000;
 
 pub(crate) fn run(criterion: &mut Criterion) {
     let device = OnceCell::new();
-    let mut group = criterion.benchmark_group(format!("driver check, {STOPS} stops on the device"));
+    let mut group =
+        criterion.benchmark_group(format!("driver handover, {STOPS} stops on the device"));
     group.sample_size(30).measurement_time(Duration::from_secs(3));
     for (name, right, status) in [("granted", true, 0), ("refused", false, 3)] {
         group.bench_function(name, |b| {
@@ -64,7 +65,7 @@ impl Device {
         let code = if right { self.code.clone() } else { other(&self.code) };
         let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
         command
-            .args(["driver", "check", &self.delivery, &code])
+            .args(["driver", "handover", &self.delivery, &code])
             .env("DOORSTEP_DEVICE", dir)
             .env("DOORSTEP_CLOCK", self.shop.path().join("data/clock"))
             .stdout(std::process::Stdio::null())

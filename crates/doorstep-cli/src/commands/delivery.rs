@@ -135,6 +135,10 @@ pub(crate) struct Plan {
     /// How long before the expected time the message is sent; 30m, or 5m online
     #[arg(long, value_name = "SPAN")]
     lead: Option<String>,
+    /// How much of the code the device checks: split, a few bits; full, all of it, on managed devices;
+    /// the server's policy when left out
+    #[arg(long, value_parser = ["split", "full"], conflicts_with = "online")]
+    check: Option<String>,
     /// The server checks the code itself: for a driver who is online at the door
     #[arg(long)]
     online: bool,
@@ -223,6 +227,9 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
     }
     if let Some(device) = &plan.device {
         body["device"] = json!(device);
+    }
+    if let Some(check) = &plan.check {
+        body["check"] = json!(check);
     }
     if let Some(lead) = &plan.lead {
         body["lead_minutes"] = json!(minutes(lead)?);

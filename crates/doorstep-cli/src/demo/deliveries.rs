@@ -21,7 +21,7 @@ const BY_HAND: &str = r#"  doorstep init --test
   doorstep driver invite Ana > ana.ticket; doorstep driver enrol --ticket ana.ticket --dir ana
   doorstep delivery plan A-1 --driver Ana --at +30m; doorstep driver sync --dir ana; sleep 1
   kill %1; cat doorstep-data/messages.jsonl   # what the customer was sent
-  doorstep driver check 1 "the code in it" --dir ana   # twice, if you like
+  doorstep driver handover 1 "the code in it" --dir ana   # twice, if you like
   doorstep serve & sleep 1; doorstep driver sync --dir ana; sleep 1; doorstep delivery show A-1
 "#;
 
@@ -200,8 +200,9 @@ fn at_anas_doors(
     stops: &[Stop],
     messages: &[Sms],
 ) -> Result<(), CliError> {
-    let check =
-        |stop: &Stop, code: &str| world.run(&["driver", "check", &stop.id, code, "--dir", "ana"]);
+    let check = |stop: &Stop, code: &str| {
+        world.run(&["driver", "handover", &stop.id, code, "--dir", "ana"])
+    };
     let stop = at(stops, 0)?;
     report.chapter(&format!("Ana at {}'s door", stop.name));
     let code = &at(messages, 0)?.code;
@@ -236,7 +237,7 @@ fn at_anas_doors(
         &check(stop, &spare.code)?,
         "throttled",
     );
-    let reply = world.run(&["driver", "check", "--scan", &spare.link, "--dir", "ana"])?;
+    let reply = world.run(&["driver", "scan", &spare.link, "--dir", "ana"])?;
     report.expect("the spare code's link, scanned: nobody guesses 128 bits", &reply, "granted");
 
     let stop = at(stops, 3)?;
@@ -256,8 +257,9 @@ fn at_bojans_doors(
     stops: &[Stop],
     messages: &[Sms],
 ) -> Result<(), CliError> {
-    let check =
-        |stop: &Stop, code: &str| world.run(&["driver", "check", &stop.id, code, "--dir", "bojan"]);
+    let check = |stop: &Stop, code: &str| {
+        world.run(&["driver", "handover", &stop.id, code, "--dir", "bojan"])
+    };
     let stop = at(stops, 3)?;
     report.chapter(&format!("Bojan at {}'s door", stop.name));
     report.expect(

@@ -7,6 +7,7 @@ use crate::randomness::Source;
 use doorstep::cose::keys::SoftwareKey;
 use doorstep::handover::device::Device;
 use doorstep::handover::event::Record;
+use doorstep::handover::failure::{Note, Reason};
 use doorstep::handover::stop::{AtDoor, ScanText, Whose};
 use doorstep::id::DeliveryId;
 use doorstep::refusal::Refusal;
@@ -16,8 +17,8 @@ use doorstep::verifier::{Attempt, Grant};
 /// What the customer presents.
 #[derive(Debug)]
 pub(crate) enum Presentation {
-    /// A code typed at a selected delivery.
-    Typed(DeliveryId, String),
+    /// A code typed at a selected delivery, and whose it is said to be.
+    Typed(DeliveryId, String, Whose),
     /// The text of a link or QR code.
     Scanned(String),
 }
@@ -26,7 +27,7 @@ impl Presentation {
     /// The delivery it is for; a scanned text names its own.
     pub(crate) fn delivery(&self) -> Option<DeliveryId> {
         match self {
-            Self::Typed(delivery, _) => Some(*delivery),
+            Self::Typed(delivery, _, _) => Some(*delivery),
             Self::Scanned(text) => ScanText::parse(text).ok().map(|text| text.delivery),
         }
     }
@@ -37,8 +38,8 @@ impl Presentation {
         now: Timestamp,
     ) -> Result<(Record, Attempt<AtDoor>), Refusal> {
         match self {
-            Self::Typed(delivery, code) => {
-                device.attempt_typed(*delivery, code, Whose::Anybody, now)
+            Self::Typed(delivery, code, whose) => {
+                device.attempt_typed(*delivery, code, *whose, now)
             }
             Self::Scanned(text) => device.attempt_scanned(text, now),
         }
@@ -79,6 +80,29 @@ pub(crate) fn present(
         };
         if let Append::Appended(receipt) = journal.append(&record)? {
             return spending.granted(receipt).map(Ok).map_err(defect);
+        }
+    }
+}
+
+/// Writes down that a delivery could not be handed over; gives back when.
+pub(crate) fn fail(
+    journal: &mut Journal,
+    key: &SoftwareKey,
+    delivery: DeliveryId,
+    (reason, note): (Reason, &Note),
+    clock: &Clock,
+) -> Result<Result<Timestamp, Refusal>, CliError> {
+    loop {
+        let now = clock.now()?;
+        let device = journal.device();
+        let at = device.now(now);
+        let failing = match device.fail(delivery, reason, note.clone(), now) {
+            Ok(failing) => failing,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let signature = key.sign(&failing.to_be_signed());
+        if let Append::Appended(_) = journal.append(&failing.signed(&signature))? {
+            return Ok(Ok(at));
         }
     }
 }

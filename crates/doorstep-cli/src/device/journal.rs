@@ -35,6 +35,28 @@ impl Folded for Ledger {
     }
 }
 
+/// The records of a device's journal, without their meaning.
+struct Bodies(Vec<Vec<u8>>);
+
+impl Folded for Bodies {
+    const MAGIC: &'static [u8] = Ledger::MAGIC;
+
+    fn replay(records: &[&[u8]]) -> Result<Self, String> {
+        Ok(Self(records.iter().map(|record| record.to_vec()).collect()))
+    }
+
+    fn apply(&mut self, record: &[u8]) -> Result<(), String> {
+        self.0.push(record.to_vec());
+        Ok(())
+    }
+}
+
+/// All records of the journal in a directory.
+pub(crate) fn bodies(dir: &Path) -> Result<Vec<Vec<u8>>, CliError> {
+    let journal = journal::Journal::<Bodies>::open(&dir.join(FILE)).map_err(told)?;
+    Ok(journal.state().0.clone())
+}
+
 /// An open journal and the state folded from it.
 #[derive(Debug)]
 pub(crate) struct Journal(journal::Journal<Ledger>);

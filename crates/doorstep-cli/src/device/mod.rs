@@ -1,9 +1,11 @@
 //! A driver's device as a directory: `journal`, the append-only record of everything that happened,
-//! and `device.key`, its private key. `lock` keeps syncs apart.
+//! and `device.key`, its private key, which a PIN may seal; `pin.tries` counts the wrong ones. `lock`
+//! keeps syncs apart, `pin.lock` those who try a PIN.
 
 pub(crate) mod door;
 pub(crate) mod journal;
 pub(crate) mod key;
+pub(crate) mod pin;
 pub(crate) mod sync;
 
 use crate::error::CliError;

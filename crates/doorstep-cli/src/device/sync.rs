@@ -1,7 +1,7 @@
 //! What a device does while it is online: enrol, bring its outcomes home, fetch its route.
 
 use super::journal::{Append, Journal};
-use super::key;
+use super::key::{self, Stored};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::error::CliError;
@@ -15,6 +15,7 @@ use doorstep::handover::device::Device;
 use doorstep::handover::enrolment::{self, Welcome};
 use doorstep::handover::event::{Identity, Record};
 use doorstep::handover::route::Route;
+use doorstep::time::Timestamp;
 use doorstep_server::ticket::Ticket;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -44,7 +45,11 @@ pub(crate) fn enrol(
             ));
     }
     let device_key = match key::load(dir)? {
-        Some(key) => key,
+        Some(Stored::Open(key)) => key,
+        Some(Stored::Sealed(_)) => {
+            return Err(CliError::new(format!("{} holds a key under a PIN", dir.display()))
+                .hint("use another directory"));
+        }
         None => {
             let key = SoftwareKey::make(rng);
             key::store(dir, &key)?;
@@ -134,6 +139,25 @@ pub(crate) fn sync(
         Err(error) => return Err(error),
     }
     Ok(synced)
+}
+
+/// Asks for a delivery, on the newest acknowledgement.
+pub(crate) fn take(
+    journal: &Journal,
+    key: &SoftwareKey,
+    server: Option<&str>,
+    delivery: &str,
+    expected_at: Timestamp,
+    variance_minutes: Option<u16>,
+) -> Result<Value, CliError> {
+    let device = journal.device();
+    let client = Client::anonymous(server.unwrap_or(&device.identity().server));
+    let take = device
+        .take(delivery.to_owned(), expected_at, variance_minutes)
+        .ok_or_else(|| CliError::new("this device was never acknowledged").hint("sync first"))?;
+    let unsigned = take.unsigned(&key.public());
+    let document = unsigned.signed(&key.sign(&unsigned.to_be_signed()));
+    client.post("/v1/routes/take", &json!({ "request": base64url(&document) }))
 }
 
 fn upload(

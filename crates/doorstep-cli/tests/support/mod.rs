@@ -204,7 +204,7 @@ impl Shop {
     }
 
     pub(crate) fn check(&self, name: &str, delivery: &str, code: &str) -> Reply {
-        self.run(&["driver", "check", delivery, code, "--dir", name])
+        self.run(&["driver", "handover", delivery, code, "--dir", name])
     }
 
     pub(crate) fn status(&self, name: &str) -> Value {

@@ -84,9 +84,12 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/devices", Key(DeliveriesWrite)).creates(),
     get("/v1/devices", Key(DeliveriesRead)),
     get("/v1/devices/{id}", Key(DeliveriesRead)),
+    post("/v1/devices/{id}/lose", Key(DeliveriesWrite)),
+    post("/v1/devices/{id}/claims", Key(DeliveriesWrite)),
     post("/v1/devices/enrol", Proof),
     post("/v1/claims", Proof),
     post("/v1/routes", Proof),
+    post("/v1/routes/take", Proof),
     // Accounts and their authenticators
     post("/v1/accounts", Key(AccountsWrite)).creates(),
     get("/v1/accounts", Key(AccountsRead)),

@@ -44,6 +44,11 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
         .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
         .route("/v1/devices/{id}", get(devices::show::handler))
+        .route("/v1/devices/{id}/lose", post(devices::lose::handler))
+        .route(
+            "/v1/devices/{id}/claims",
+            post(claims::carry::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+        )
         .route("/v1/deliveries/{id}/receipt", get(deliveries::receipt::handler))
         .route("/v1/deliveries/{id}/evidence", get(deliveries::evidence::handler))
         .route("/v1/disputes", get(disputes::list::handler))
@@ -104,6 +109,7 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
             post(claims::upload::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
         )
         .route("/v1/routes", post(routes::fetch::handler))
+        .route("/v1/routes/take", post(routes::take::handler))
         // Phones show a ticket, and then a token.
         .route(
             "/v1/wallet/collect",

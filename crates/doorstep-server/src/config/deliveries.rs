@@ -10,12 +10,26 @@ pub struct Deliveries {
     /// What delivery codes look like. Codes that were made keep the shape they were made with.
     #[serde(with = "shape")]
     pub code: Shape,
+    /// How much of a code managed devices check; others check a few bits, always.
+    pub check: Check,
+    /// Whether drivers take deliveries on themselves that nobody has.
+    pub drivers_may_take: bool,
 }
 
 impl Default for Deliveries {
     fn default() -> Self {
-        Self { code: Shape::DIGITS_8 }
+        Self { code: Shape::DIGITS_8, check: Check::Split, drivers_may_take: true }
     }
+}
+
+/// How much of a code a managed device checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// A few bits, as any other device.
+    Split,
+    /// All of it; its codes have ten Crockford symbols.
+    Full,
 }
 
 /// Shapes by their names.

@@ -242,7 +242,6 @@ fn decide(
 mod tests {
     use crate::test_server::{TestDevice, TestServer};
     use doorstep::handover::claim::Upload;
-    use doorstep::handover::failure::Reason;
     use doorstep::handover::stop::Stop;
     use doorstep::time::Timestamp;
     use serde_json::{Value, json};
@@ -533,88 +532,6 @@ mod tests {
         assert_eq!(
             (&delivered["state"], verdicts(&delivered)),
             (&json!("disputed"), vec!["match_with_typo"])
-        );
-    }
-
-    #[tokio::test]
-    async fn a_failed_attempt_makes_the_delivery_failed_and_a_grant_afterwards_wins() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
-        device.sync(&server).await;
-        server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
-        assert_eq!(seen["state"], "failed");
-        assert_eq!(seen["failure"]["reason"], "absent", "{seen}");
-        assert_eq!(seen["failure"]["note"], "rang twice");
-        assert_eq!(verdicts(&seen), ["noted"]);
-        assert_eq!(seen["claims"][0]["slot"], Value::Null);
-
-        server.clock.advance(600);
-        device.present(&delivery, &code, now(&server)).unwrap();
-        device.sync(&server).await;
-        assert_eq!(shown(&server, &delivery).await["state"], "reported");
-        server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
-        assert_eq!(
-            (&seen["state"], verdicts(&seen)),
-            (&json!("delivered"), vec!["noted", "match"])
-        );
-    }
-
-    #[tokio::test]
-    async fn a_failed_delivery_is_planned_again_and_its_old_device_says_nothing_of_the_new_plan() {
-        let (server, mut device, delivery, _, _) = at_the_door().await;
-        device.fail(&delivery, Reason::WrongAddress, now(&server)).unwrap();
-        device.sync(&server).await;
-        let mut other = server.device("Leo").await;
-        let at = "2027-01-15T12:00:00Z";
-        let (status, planned) = server.plan_at(&delivery, other.id(), at).await;
-        assert_eq!((status, &planned["state"]), (200, &json!("planned")), "{planned}");
-        // The old device, which does not know it yet, tries again in vain.
-        device.fail(&delivery, Reason::NoAccess, now(&server)).unwrap();
-        device.upload(&server).await;
-        other.sync(&server).await;
-        server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
-        assert_eq!(
-            (&seen["state"], verdicts(&seen)),
-            (&json!("handed_out"), vec!["noted", "noted"])
-        );
-        assert_eq!(seen["failure"]["reason"], "wrong_address");
-    }
-
-    /// A device that never had the delivery cannot make it fail, nor one that is done.
-    #[tokio::test]
-    async fn a_failure_that_is_not_the_device_s_to_tell_changes_nothing() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
-        let mut early = device.clone();
-        device.present(&delivery, &code, now(&server)).unwrap();
-        device.sync(&server).await;
-        server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "delivered");
-        // A copy of the device that does not know of the grant.
-        early.fail(&delivery, Reason::Absent, now(&server)).unwrap();
-        early.upload(&server).await;
-        server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
-        assert_eq!(seen["state"], "delivered");
-        assert_eq!(verdicts(&seen), ["noted", "match", "noted"]);
-        assert_eq!(seen["claims"][2]["forked"], true);
-    }
-
-    #[tokio::test]
-    async fn a_claim_of_a_wrong_code_after_a_failure_is_disputed_like_any() {
-        let (server, mut device, delivery, stop, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Other, now(&server)).unwrap();
-        let forged = device.forged(&stop, &code);
-        device.present(&delivery, &forged, now(&server)).unwrap();
-        device.sync(&server).await;
-        server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
-        assert_eq!(
-            (&seen["state"], verdicts(&seen)),
-            (&json!("disputed"), vec!["noted", "mismatch"])
         );
     }
 }

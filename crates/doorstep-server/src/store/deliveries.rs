@@ -141,6 +141,17 @@ pub(crate) fn find(
     rows.next()?.map(|row| read(connection, row)).transpose()
 }
 
+/// The delivery with a reference.
+pub(crate) fn by_reference(
+    connection: &Connection,
+    reference: &str,
+) -> Result<Option<Delivery>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM deliveries WHERE reference = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([reference])?;
+    rows.next()?.map(|row| read(connection, row)).transpose()
+}
+
 /// Up to `limit` deliveries after `after`, in order of creation.
 pub(crate) fn page(
     connection: &Connection,

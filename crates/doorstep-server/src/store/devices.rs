@@ -261,3 +261,17 @@ pub(crate) fn routed(
         })?;
     Ok(())
 }
+
+/// Reports a device lost, with a ticket that was not used yet.
+pub(crate) fn lose(
+    connection: &Connection,
+    id: &DeviceId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE devices SET ticket_expires_at = min(ticket_expires_at, ?2) WHERE id = ?1",
+        )?
+        .execute(params![id.as_str(), At(now)])?;
+    set_state(connection, id, State::Lost, now)
+}

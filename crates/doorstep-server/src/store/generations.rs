@@ -1,7 +1,7 @@
 //! Generations: each planning of a delivery makes its codes anew, and voids those before.
 
 use super::StoreError;
-use super::value::{At, Count, named, parsed};
+use super::value::{At, Count, all, named, parsed};
 use doorstep::code::{Alphabet, Shape};
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::{Head, Place, Receipt};
@@ -329,4 +329,22 @@ pub(crate) fn ended_by(
         ended.push(read(row)?);
     }
     Ok(ended)
+}
+
+/// The generations that a device has, or is to be handed, and that have not ended.
+pub(crate) fn open_on(
+    connection: &Connection,
+    device: &DeviceId,
+) -> Result<Vec<(DeliveryId, u32)>, StoreError> {
+    all(
+        connection,
+        "SELECT delivery, generation FROM generations
+         WHERE device = ?1 AND state IN ('planned', 'handed_out') ORDER BY delivery, generation",
+        &[&device.as_str()],
+        |row| {
+            let delivery = row.get_ref(0)?.as_str().unwrap_or_default();
+            let delivery = parsed("generations.delivery", delivery, DeliveryId::parse)?;
+            Ok((delivery, row.get(1)?))
+        },
+    )
 }

@@ -54,6 +54,15 @@ pub struct Device {
     acknowledgement: Option<Acknowledgement>,
 }
 
+/// Outcomes that wait to be synced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Of deliveries handed over.
+    pub delivered: u64,
+    /// Of attempts that failed.
+    pub failed: u64,
+}
+
 /// A stop and what happened at it.
 #[derive(Clone, Debug)]
 pub struct Known {
@@ -271,6 +280,21 @@ impl Device {
     #[must_use]
     pub const fn received(&self) -> u64 {
         self.received
+    }
+
+    /// What the issuer does not have yet: deliveries handed over, and attempts that failed.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        let mut waiting = Waiting::default();
+        let from = usize::try_from(self.received).unwrap_or(usize::MAX);
+        for claim in self.claims.iter().skip(from).filter_map(|claim| unverified_claim(claim)) {
+            let count = match claim.outcome {
+                Outcome::Granted { .. } => &mut waiting.delivered,
+                Outcome::Failed { .. } => &mut waiting.failed,
+            };
+            *count = count.saturating_add(1);
+        }
+        waiting
     }
 
     fn next_claim(&self) -> u64 {

@@ -27,7 +27,7 @@ pub(in crate::commands) fn id(client: &Client, delivery: &str) -> Result<String,
 }
 
 /// The one enrolled device of a driver.
-pub(super) fn device_of(client: &Client, name: &str) -> Result<String, CliError> {
+pub(crate) fn device_of(client: &Client, name: &str) -> Result<String, CliError> {
     let mut found = Vec::new();
     let mut query = "/v1/devices?limit=200".to_owned();
     loop {

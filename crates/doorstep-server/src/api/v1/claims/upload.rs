@@ -1,21 +1,20 @@
 //! Takes in what a device claims: stored first, acknowledged then, judged later by a job, so that
 //! neither the answer nor its timing says whether a code was right.
 
+use super::report::report;
 use crate::context::Context;
 use crate::http::base64url::{read, write};
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::store::claims::{self, Received};
-use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
 use crate::store::devices::{self, State as DeviceState};
-use crate::store::{StoreError, generations, meta};
+use crate::store::meta;
 use axum::Json;
 use axum::extract::State;
 use doorstep::cose::Invalid;
 use doorstep::cose::keys::PublicKey;
 use doorstep::cose::sign1::{Signed, key_id_of};
-use doorstep::handover::claim::{Acknowledgement, Claim, Outcome, Upload};
-use doorstep::handover::failure::Reason;
+use doorstep::handover::claim::{Acknowledgement, Claim, Upload};
 use doorstep::id::DeviceId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
@@ -109,28 +108,27 @@ pub(crate) fn invalid(error: &Invalid) -> Problem {
 
 fn verify(document: &[u8], key: &PublicKey) -> Result<Vec<Received>, Invalid> {
     let upload = Upload::verify(&Signed::parse(document)?, key)?;
-    upload
-        .claims
-        .into_iter()
-        .map(|document| {
-            let claim = Claim::verify(&document, key)?;
-            Ok(Received {
-                number: claim.number,
-                previous: claim.previous,
-                hash: claim.hash(),
-                delivery: claim.delivery,
-                generation: claim.generation,
-                outcome: claim.outcome,
-                at: claim.at.min(LATEST),
-                signed_time: claim.signed_time.min(LATEST),
-                document: document.into(),
-            })
-        })
-        .collect()
+    upload.claims.into_iter().map(|document| received(document.into(), key)).collect()
+}
+
+/// A claim that was signed with this key.
+pub(super) fn received(document: Vec<u8>, key: &PublicKey) -> Result<Received, Invalid> {
+    let claim = Claim::verify(&document, key)?;
+    Ok(Received {
+        number: claim.number,
+        previous: claim.previous,
+        hash: claim.hash(),
+        delivery: claim.delivery,
+        generation: claim.generation,
+        outcome: claim.outcome,
+        at: claim.at.min(LATEST),
+        signed_time: claim.signed_time.min(LATEST),
+        document,
+    })
 }
 
 /// Stores what is new and gives back the number of the last claim that is stored.
-fn take_in(
+pub(super) fn take_in(
     connection: &Connection,
     device: &DeviceId,
     received: &[Received],
@@ -169,61 +167,13 @@ fn take_in(
             )
             .hint("enrol it anew, with an empty directory"));
         }
-        devices::set_state(connection, device, DeviceState::Forked, now)?;
+        if progress.state != DeviceState::Lost {
+            devices::set_state(connection, device, DeviceState::Forked, now)?;
+        }
         tracing::warn!(%device, forks, "claims that do not continue the device's chain");
     }
     devices::acknowledged(connection, device, number, &hash, nonce, now)?;
     Ok(number)
-}
-
-/// A claim on the newest generation, by the device that has it, makes the delivery `reported`, or
-/// `failed` until it is planned again or handed over after all.
-fn report(
-    connection: &Connection,
-    device: &DeviceId,
-    claim: &Received,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(delivery) = deliveries::find(connection, &claim.delivery)? else { return Ok(()) };
-    let generation = generations::find(connection, &claim.delivery, claim.generation)?;
-    if generation.is_none_or(|generation| {
-        generation.device.as_ref() != Some(device) || generation.number != delivery.generation
-    }) {
-        return Ok(());
-    }
-    let mut open = vec![
-        DeliveryState::Planned,
-        DeliveryState::HandedOut,
-        DeliveryState::Notified,
-        DeliveryState::Failed,
-        DeliveryState::Expired,
-    ];
-    match &claim.outcome {
-        Outcome::Granted { .. } => {
-            open.push(DeliveryState::Cancelled);
-            deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
-        }
-        Outcome::Failed { reason, note } => {
-            let failure = Failure {
-                reason: reason_of(*reason),
-                note: Some(note.as_str()).filter(|note| !note.is_empty()).map(str::to_owned),
-                at: claim.at,
-                device: Some(device.to_string()),
-            };
-            deliveries::fail(connection, &claim.delivery, &open, &failure, now)
-        }
-    }
-}
-
-const fn reason_of(reason: Reason) -> FailureReason {
-    match reason {
-        Reason::Absent => FailureReason::Absent,
-        Reason::RefusedByRecipient => FailureReason::RefusedByRecipient,
-        Reason::WrongAddress => FailureReason::WrongAddress,
-        Reason::Damaged => FailureReason::Damaged,
-        Reason::NoAccess => FailureReason::NoAccess,
-        Reason::Other => FailureReason::Other,
-    }
 }
 
 #[cfg(test)]

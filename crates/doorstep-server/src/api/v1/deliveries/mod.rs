@@ -121,6 +121,9 @@ pub(crate) struct PlanView {
     /// Who checks the code: `offline`, the driver's device; `online`, this server.
     #[schema(example = "offline")]
     mode: &'static str,
+    /// How much of the code the device checks: `split` or `full`.
+    #[schema(example = "split")]
+    check: &'static str,
     /// The driver's device.
     device: Option<String>,
     /// Who carries it.
@@ -233,6 +236,7 @@ fn plan_view(
     };
     Ok(PlanView {
         mode: plan.mode.as_str(),
+        check: plan.check.as_str(),
         device: plan.device.as_ref().map(DeviceId::to_string),
         driver: device.map(|device| device.driver),
         expected_at: Utc(plan.expected_at),

@@ -4,6 +4,7 @@
 //! a device that has it already and is offline.
 
 use super::{DeliveryDetail, closed, detail, id_in_path, not_found};
+use crate::config::deliveries::Check as Policy;
 use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
@@ -20,8 +21,10 @@ use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::handover::LONGEST_WINDOW;
+use doorstep::handover::check::Cost;
 use doorstep::handover::issue::{self, Checked, Order, code_mac};
 use doorstep::handover::stop::MAX_LABEL_LENGTH;
+use doorstep::handover::take::Take;
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
 use doorstep::time::{Timestamp, Window};
@@ -62,12 +65,18 @@ pub(crate) struct PlanDelivery {
     #[serde(default)]
     #[schema(example = "offline", default = "offline")]
     mode: Option<String>,
+    /// How much of the code the device checks: `split`, a few bits, or `full`, all of it, which only
+    /// a managed device may; the server's policy when left out.
+    #[serde(default)]
+    #[schema(example = "split")]
+    check: Option<String>,
 }
 
 /// A plan whose fields were checked.
 #[derive(Clone, Copy)]
 struct Plan {
     device: Option<DeviceId>,
+    check: Option<CodeCheck>,
     expected_at: Timestamp,
     window: Window,
     send_at: Timestamp,
@@ -96,6 +105,26 @@ pub(crate) async fn handler(
             detail(connection, &id)?.map(Json).ok_or_else(not_found)
         })
         .await
+}
+
+/// Plans a delivery for the driver who asks for it, by the rules for any plan.
+pub(crate) fn for_driver(
+    context: &Context,
+    connection: &Connection,
+    delivery: &Delivery,
+    take: &Take,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let request = PlanDelivery {
+        device: Some(take.device.to_string()),
+        expected_at: utc::write(take.expected_at),
+        variance_minutes: take.variance_minutes.map(u64::from),
+        lead_minutes: None,
+        mode: None,
+        check: None,
+    };
+    let plan = check(&request, now).map_err(Problem::fields)?;
+    carry_out(context, connection, delivery, plan, now)
 }
 
 fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>> {
@@ -155,10 +184,18 @@ fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>
         }
         (Mode::Online, None) => None,
     };
+    let code_check = request.check.as_deref().and_then(|text| {
+        let known = CodeCheck::parse(text).ok().filter(|_| mode == Mode::Offline);
+        if known.is_none() {
+            wrong("check", "is neither split nor full, or not of mode offline".to_owned());
+        }
+        known
+    });
     let spread = variance.saturating_mul(MINUTE);
     let plan = expected_at.and_then(|expected_at| {
         Some(Plan {
             device,
+            check: code_check,
             expected_at,
             window: Window::new(expected_at.earlier(spread), expected_at.later(spread))?,
             send_at: expected_at.earlier(lead.saturating_mul(MINUTE)),
@@ -192,10 +229,13 @@ fn carry_out(
     if is_closed {
         return Err(closed(delivery, "planned"));
     }
-    let fingerprint = match &plan.device {
-        Some(device) => fingerprint_of(connection, device)?,
+    let (fingerprint, check) = match &plan.device {
+        Some(device) => {
+            let (fingerprint, managed) = key_of(connection, device)?;
+            (fingerprint, check_on(plan.check, context.config.deliveries.check, managed)?)
+        }
         // No device: the server checks, and its codes are bound to no key.
-        None => [0; 16],
+        None => ([0; 16], CodeCheck::Split),
     };
     if delivery.generation > 0 {
         let earlier = delivery.generation;
@@ -210,7 +250,10 @@ fn carry_out(
         delivery: delivery.id,
         generation: number,
         window: plan.window,
-        check: Checked::Split(context.config.deliveries.code),
+        check: match check {
+            CodeCheck::Split => Checked::Split(context.config.deliveries.code),
+            CodeCheck::Full => Checked::Full(Cost::STANDARD),
+        },
         label: label(delivery),
         slots,
         device: fingerprint,
@@ -241,7 +284,7 @@ fn carry_out(
         window: plan.window,
         shape: order.check.shape(),
         slots,
-        check: CodeCheck::Split,
+        check,
         created_at: now,
         state: GenerationState::Planned,
         attempts: 0,
@@ -272,14 +315,29 @@ fn carry_out(
     Ok(())
 }
 
-fn fingerprint_of(connection: &Connection, device: &DeviceId) -> Result<[u8; 16], Problem> {
+/// How much of a code a device is to check.
+fn check_on(asked: Option<CodeCheck>, policy: Policy, managed: bool) -> Result<CodeCheck, Problem> {
+    match (asked, policy) {
+        (Some(CodeCheck::Full), _) if !managed => {
+            Err(Problem::new(Code::DeviceNotManaged, "this device may not check whole codes").hint(
+                "leave out check, or invite the driver anew: doorstep driver invite --managed",
+            ))
+        }
+        (Some(asked), _) => Ok(asked),
+        (None, Policy::Full) if managed => Ok(CodeCheck::Full),
+        (None, Policy::Full | Policy::Split) => Ok(CodeCheck::Split),
+    }
+}
+
+/// The fingerprint of a device's key, and whether it is managed.
+fn key_of(connection: &Connection, device: &DeviceId) -> Result<([u8; 16], bool), Problem> {
     let found = devices::find(connection, device)?.ok_or_else(|| {
         Problem::new(Code::DeviceNotFound, "no device has this id")
             .hint("GET /v1/devices lists them")
     })?;
     let key = devices::key(connection, device)?;
     match key.filter(|_| found.state == devices::State::Enrolled) {
-        Some(key) => Ok(key.fingerprint()),
+        Some(key) => Ok((key.fingerprint(), found.managed)),
         None => Err(Problem::new(
             Code::DeviceNotReady,
             format!("the device of {} is {}", found.driver, found.state.as_str()),

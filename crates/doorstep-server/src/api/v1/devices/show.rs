@@ -18,13 +18,13 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     Path(id): Path<String>,
 ) -> Result<Json<DeviceView>, Problem> {
-    let not_found = || {
-        Problem::new(Code::DeviceNotFound, "no device has this id")
-            .hint("GET /v1/devices lists them")
-    };
     let id = DeviceId::parse(&id).map_err(|_| not_found())?;
     let found = context.store.read(move |connection| devices::find(connection, &id)).await?;
     found.map(|device| Json(device.into())).ok_or_else(not_found)
+}
+
+pub(crate) fn not_found() -> Problem {
+    Problem::new(Code::DeviceNotFound, "no device has this id").hint("GET /v1/devices lists them")
 }
 
 #[cfg(test)]

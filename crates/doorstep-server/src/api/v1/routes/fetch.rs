@@ -101,11 +101,11 @@ fn answer(
     Ok(Ok(routes::pending(connection, &request.device)?))
 }
 
-fn stale() -> Problem {
+pub(super) fn stale() -> Problem {
     Problem::new(Code::SyncStale, "a newer sync of this device came in between").hint("sync again")
 }
 
-fn refuse_untrusted(state: DeviceState) -> Result<(), Problem> {
+pub(super) fn refuse_untrusted(state: DeviceState) -> Result<(), Problem> {
     let hint =
         "invite it anew and enrol it in an empty directory, then plan its open deliveries again";
     match state {

@@ -1,3 +1,4 @@
-//! Routes: what devices are handed before they go offline.
+//! Routes: what drivers' devices are handed, and what drivers take on themselves.
 
 pub(crate) mod fetch;
+pub(crate) mod take;

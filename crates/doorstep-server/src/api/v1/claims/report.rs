@@ -1,0 +1,221 @@
+//! What a claim makes of its delivery as it comes in, before anybody judges it.
+
+use crate::store::claims::Received;
+use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
+use crate::store::{StoreError, generations};
+use doorstep::handover::claim::Outcome;
+use doorstep::handover::failure::Reason;
+use doorstep::id::DeviceId;
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
+
+/// A claim on the newest generation, by the device that has it, makes the delivery `reported`, or
+/// `failed` until it is planned again or handed over after all.
+pub(super) fn report(
+    connection: &Connection,
+    device: &DeviceId,
+    claim: &Received,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(delivery) = deliveries::find(connection, &claim.delivery)? else { return Ok(()) };
+    let generation = generations::find(connection, &claim.delivery, claim.generation)?;
+    if generation.is_none_or(|generation| {
+        generation.device.as_ref() != Some(device) || generation.number != delivery.generation
+    }) {
+        return Ok(());
+    }
+    let mut open = vec![
+        DeliveryState::Planned,
+        DeliveryState::HandedOut,
+        DeliveryState::Notified,
+        DeliveryState::Failed,
+        DeliveryState::Expired,
+    ];
+    match &claim.outcome {
+        Outcome::Granted { .. } => {
+            open.push(DeliveryState::Cancelled);
+            deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
+        }
+        Outcome::Failed { reason, note } => {
+            let failure = Failure {
+                reason: reason_of(*reason),
+                note: Some(note.as_str()).filter(|note| !note.is_empty()).map(str::to_owned),
+                at: claim.at,
+                device: Some(device.to_string()),
+            };
+            deliveries::fail(connection, &claim.delivery, &open, &failure, now)
+        }
+    }
+}
+
+const fn reason_of(reason: Reason) -> FailureReason {
+    match reason {
+        Reason::Absent => FailureReason::Absent,
+        Reason::RefusedByRecipient => FailureReason::RefusedByRecipient,
+        Reason::WrongAddress => FailureReason::WrongAddress,
+        Reason::Damaged => FailureReason::Damaged,
+        Reason::NoAccess => FailureReason::NoAccess,
+        Reason::Other => FailureReason::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::test_server::{TestDevice, TestServer};
+    use doorstep::handover::failure::Reason;
+    use doorstep::handover::stop::Stop;
+    use doorstep::time::Timestamp;
+    use serde_json::{Value, json};
+
+    /// A delivery at its door: planned, handed out, its code sent, its window open.
+    async fn at_the_door() -> (TestServer, TestDevice, String, Stop, String) {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let delivery = server.delivery("A").await;
+        server.plan(&delivery, device.id()).await;
+        let stop = device.sync(&server).await.remove(0);
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        let code = server.code(0);
+        (server, device, delivery, stop, code)
+    }
+
+    async fn shown(server: &TestServer, delivery: &str) -> Value {
+        server.get(&format!("/v1/deliveries/{delivery}")).await.1
+    }
+
+    fn verdicts(shown: &Value) -> Vec<&str> {
+        let claims = shown["claims"].as_array().unwrap().iter();
+        claims.map(|claim| claim["verdict"].as_str().unwrap_or("-")).collect()
+    }
+
+    fn now(server: &TestServer) -> Timestamp {
+        crate::context::Clock::now(&*server.clock)
+    }
+
+    #[tokio::test]
+    async fn a_failed_attempt_makes_the_delivery_failed_and_a_grant_afterwards_wins() {
+        let (server, mut device, delivery, _, code) = at_the_door().await;
+        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        device.sync(&server).await;
+        server.run_jobs().await;
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(seen["state"], "failed");
+        assert_eq!(seen["failure"]["reason"], "absent", "{seen}");
+        assert_eq!(seen["failure"]["note"], "rang twice");
+        assert_eq!(verdicts(&seen), ["noted"]);
+        assert_eq!(seen["claims"][0]["slot"], Value::Null);
+
+        server.clock.advance(600);
+        device.present(&delivery, &code, now(&server)).unwrap();
+        device.sync(&server).await;
+        assert_eq!(shown(&server, &delivery).await["state"], "reported");
+        server.run_jobs().await;
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(
+            (&seen["state"], verdicts(&seen)),
+            (&json!("delivered"), vec!["noted", "match"])
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failed_delivery_is_planned_again_and_its_old_device_says_nothing_of_the_new_plan() {
+        let (server, mut device, delivery, _, _) = at_the_door().await;
+        device.fail(&delivery, Reason::WrongAddress, now(&server)).unwrap();
+        device.sync(&server).await;
+        let mut other = server.device("Leo").await;
+        let at = "2027-01-15T12:00:00Z";
+        let (status, planned) = server.plan_at(&delivery, other.id(), at).await;
+        assert_eq!((status, &planned["state"]), (200, &json!("planned")), "{planned}");
+        // The old device, which does not know it yet, tries again in vain.
+        device.fail(&delivery, Reason::NoAccess, now(&server)).unwrap();
+        device.upload(&server).await;
+        other.sync(&server).await;
+        server.run_jobs().await;
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(
+            (&seen["state"], verdicts(&seen)),
+            (&json!("handed_out"), vec!["noted", "noted"])
+        );
+        assert_eq!(seen["failure"]["reason"], "wrong_address");
+    }
+
+    /// A device that never had the delivery cannot make it fail, nor one that is done.
+    #[tokio::test]
+    async fn a_failure_that_is_not_the_device_s_to_tell_changes_nothing() {
+        let (server, mut device, delivery, _, code) = at_the_door().await;
+        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        let mut early = device.clone();
+        device.present(&delivery, &code, now(&server)).unwrap();
+        device.sync(&server).await;
+        server.run_jobs().await;
+        assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+        // A copy of the device that does not know of the grant.
+        early.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        early.upload(&server).await;
+        server.run_jobs().await;
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(seen["state"], "delivered");
+        assert_eq!(verdicts(&seen), ["noted", "match", "noted"]);
+        assert_eq!(seen["claims"][2]["forked"], true);
+    }
+
+    #[tokio::test]
+    async fn a_claim_of_a_wrong_code_after_a_failure_is_disputed_like_any() {
+        let (server, mut device, delivery, stop, code) = at_the_door().await;
+        device.fail(&delivery, Reason::Other, now(&server)).unwrap();
+        let forged = device.forged(&stop, &code);
+        device.present(&delivery, &forged, now(&server)).unwrap();
+        device.sync(&server).await;
+        server.run_jobs().await;
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(
+            (&seen["state"], verdicts(&seen)),
+            (&json!("disputed"), vec!["noted", "mismatch"])
+        );
+    }
+
+    /// A managed device checks whole codes, and its claims are judged like all others.
+    #[tokio::test]
+    async fn a_managed_device_checks_the_whole_code() {
+        let server = TestServer::with(|config| {
+            config.deliveries.check = crate::config::deliveries::Check::Full;
+        })
+        .await;
+        let (mut managed, mut other) =
+            (server.managed_device("Ana").await, server.device("Leo").await);
+        let (whole, split) = (server.delivery("A").await, server.delivery("B").await);
+        let (_, planned) = server.plan(&whole, managed.id()).await;
+        assert_eq!(planned["check"], "full");
+        let (_, planned) = server.plan(&split, other.id()).await;
+        assert_eq!(planned["check"], "split", "the policy is for managed devices");
+        let body =
+            json!({"device": other.id(), "expected_at": "2027-01-15T10:00:00Z", "check": "full"});
+        let (status, problem) = server.post(&format!("/v1/deliveries/{split}/plan"), body).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("device_not_managed")), "{problem}");
+        for body in [
+            json!({"device": managed.id(), "expected_at": "2027-01-15T10:00:00Z", "check": "half"}),
+            json!({"expected_at": "2027-01-15T10:00:00Z", "mode": "online", "check": "full"}),
+        ] {
+            let (status, problem) =
+                server.post(&format!("/v1/deliveries/{split}/plan"), body).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("invalid_fields")));
+        }
+        managed.sync(&server).await;
+        other.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        let index = server.messages().iter().position(|sent| sent["delivery"] == whole.as_str());
+        let code = server.code(index.unwrap());
+        assert_eq!(code.replace(' ', "").len(), 10, "{code}");
+        let mut near = code.clone().into_bytes();
+        near[0] = if near[0] == b'0' { b'1' } else { b'0' };
+        let near = String::from_utf8(near).unwrap();
+        managed.present(&whole, &near, now(&server)).unwrap_err();
+        managed.present(&whole, &code, now(&server)).unwrap();
+        managed.sync(&server).await;
+        server.run_jobs().await;
+        let seen = shown(&server, &whole).await;
+        assert_eq!((&seen["state"], verdicts(&seen)), (&json!("delivered"), vec!["match"]));
+    }
+}
