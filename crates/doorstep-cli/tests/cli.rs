@@ -23,7 +23,7 @@ fn doorstep(arguments: &[&str]) -> std::process::Output {
 
 #[test]
 fn every_command_has_help() {
-    let commands: [&[&str]; 20] = [
+    let commands: [&[&str]; 27] = [
         &[],
         &["demo"],
         &["init"],
@@ -313,6 +313,7 @@ fn impostor() -> String {
             device_key: device_key.try_into().unwrap(),
             time: Timestamp::from_seconds(1_772_452_800),
             test: true,
+            managed: false,
         };
         let welcome = URL_SAFE_NO_PAD.encode(welcome.issue(&issuer));
         let body = json!({ "device": "dev_1", "driver": "Max", "welcome": welcome }).to_string();
