@@ -10,7 +10,7 @@ use doorstep::ledger::{Head, Place, Receipt};
 use doorstep::pass::claims::Pass;
 use doorstep::pass::presented::{Presented, PresentedPass, PresentedRider};
 use doorstep::pass::proof::Challenge;
-use doorstep::pass::reader::{Moment, Reader};
+use doorstep::pass::reader::{Learned, Moment, Reader};
 use doorstep::pass::rider::Rider;
 use doorstep::pass::verification::Verification;
 use doorstep::pass::{key, record, state};
@@ -35,7 +35,7 @@ pub(crate) struct Memory {
     head: Head,
 }
 
-// What is never inlined here keeps its own part of the stack, which then is given back.
+// What is never inlined here keeps its own part of the stack, which then is given back, and is measured.
 impl Memory {
     pub(crate) fn new(clock: Clock, keys: key::TrustedKeys, now: Timestamp) -> Self {
         Self {
@@ -92,6 +92,7 @@ impl Memory {
     }
 
     /// What a keypad does with digits.
+    #[inline(never)]
     pub(crate) fn type_in(&mut self, door: &Door, typed: &str) -> Result<(), Refusal> {
         match door.lock.read(typed)? {
             Entry::Pin(pin) => self.open(door, pin),
@@ -130,6 +131,7 @@ impl Memory {
     }
 
     /// What a reader does with bytes. `challenge` is what was sent before.
+    #[inline(never)]
     pub(crate) fn present(
         &mut self,
         door: &Door,
@@ -154,7 +156,8 @@ impl Memory {
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
         let matched = self.count_pass(door, pass, challenge)?.compare()?;
-        self.spend_pass(door, &matched)
+        let learned = self.learn(door, &matched)?;
+        self.spend_pass(door, &learned)
     }
 
     #[inline(never)]
@@ -171,18 +174,20 @@ impl Memory {
         attempt.counted(receipt).map_err(|_| Refusal::Unknown)
     }
 
-    /// The clock learns of an authentic pass, and then it is spent.
     #[inline(never)]
-    fn spend_pass(
+    fn learn<'m, 'a>(
         &mut self,
         door: &Door,
-        matched: &Matched<Verification<'_, Pass>>,
-    ) -> Result<(), Refusal> {
-        let reader = &door.reader;
-        let (learning, verified) = reader.verified(&self.moment(), matched, self.head);
+        matched: &'m Matched<Verification<'a, Pass>>,
+    ) -> Result<Learned<'m, 'a>, Refusal> {
+        let (learning, verified) = door.reader.verified(&self.moment(), matched, self.head);
         let receipt = self.append_pass(door, learning.place(), &verified);
-        let learned = learning.learned(receipt).map_err(|_| Refusal::Unknown)?;
-        let spent = reader.spend(&self.moment(), &self.passes, &learned, self.head);
+        learning.learned(receipt).map_err(|_| Refusal::Unknown)
+    }
+
+    #[inline(never)]
+    fn spend_pass(&mut self, door: &Door, learned: &Learned<'_, '_>) -> Result<(), Refusal> {
+        let spent = door.reader.spend(&self.moment(), &self.passes, learned, self.head);
         let (spending, opened) = spent?;
         let receipt = self.append_pass(door, spending.place(), &opened);
         spending.granted(receipt).map(|_| ()).map_err(|_| Refusal::Unknown)

@@ -263,8 +263,7 @@ impl<'a> Envelope<'a> {
 
     /// The bytes that its signature or MAC is over.
     pub(super) fn message(&self) -> Message {
-        let message = message(&self.header, self.protected, self.kind, self.payload);
-        message.unwrap_or(Message::EMPTY)
+        message(&self.header, self.protected, self.kind, self.payload)
     }
 
     /// What names it in proofs: SHA-256 of what the issuer signed, without the signature, since that can be
@@ -315,19 +314,14 @@ pub(super) fn whole(header: &Header, payload: &[u8], check: &Check<'_>) -> Optio
     })
 }
 
-/// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3).
-pub(super) fn message(
-    header: &Header,
-    protected: &[u8],
-    kind: Kind,
-    payload: &[u8],
-) -> Option<Message> {
+/// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3). Claims of any document have their room.
+pub(super) fn message(header: &Header, protected: &[u8], kind: Kind, payload: &[u8]) -> Message {
     let context = match header {
         Header::Mac { .. } => "MAC0",
         Header::Ed25519(_) | Header::Esp256(_) => "Signature1",
-        Header::Encrypted { .. } => return None,
+        Header::Encrypted { .. } => return Message::EMPTY,
     };
-    structure(context, protected, kind.context().as_bytes(), payload)
+    structure(context, protected, kind.context().as_bytes(), payload).unwrap_or(Message::EMPTY)
 }
 
 pub(super) fn structure<const N: usize>(

@@ -62,10 +62,9 @@ impl Unsigned {
 
     fn with(content: &Content, header: Header) -> Result<Self, Malformed> {
         let payload = payload(content, &header).ok_or(Malformed("claims"))?;
-        let message = header.encode().and_then(|protected| {
-            message(&header, protected.as_ref(), content.kind(), payload.as_ref())
-        });
-        Ok(Self { header, payload, message: message.ok_or(Malformed("length"))? })
+        let protected = header.encode().ok_or(Malformed("length"))?;
+        let message = message(&header, protected.as_ref(), content.kind(), payload.as_ref());
+        Ok(Self { header, payload, message })
     }
 
     /// The bytes that the key's holder signs.
