@@ -45,6 +45,8 @@ enum Command {
     Init(commands::init::Args),
     /// Run the server
     Serve(commands::serve::Args),
+    /// Look at what the server stands on: directory, keys, disk, clock, certificate
+    Doctor(commands::doctor::Args),
     /// Settings of the server, and who set them
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args, cli.json),
         Command::Init(args) => commands::init::run(&args),
         Command::Serve(args) => commands::serve::run(args, cli.json),
+        Command::Doctor(args) => commands::doctor::run(args),
         Command::Config(command) => commands::config::run(&command),
         Command::Backup(args) => commands::backup::run(&args),
         Command::Restore(args) => commands::restore::run(&args),

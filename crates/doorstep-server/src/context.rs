@@ -2,14 +2,18 @@
 //! the settings. Nothing in this crate reads a clock or draws randomness in another way.
 
 use crate::config::Config;
+use crate::health::Heartbeat;
 use crate::http::key_cache::KeyCache;
+use crate::http::limits::Limits;
+use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
 use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
 use crate::keys::{KeyError, Keys};
 use crate::store::pass_keys::Algorithm;
 use crate::store::value::parsed;
-use crate::store::{Store, StoreError, meta};
+use crate::store::{Store, StoreError, idempotency, meta};
+use crate::tls::{Tls, TlsError};
 use crate::wallet::Wallets;
 use crate::{pass_keys, pass_root};
 use doorstep::cose::keys::{IssuerKey, PublicKey, Signer};
@@ -21,7 +25,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Tells the time; the binary's real clock, or a test's.
 pub trait Clock: Send + Sync {
@@ -108,6 +112,14 @@ pub struct Context {
     pub(crate) outbox: tokio::sync::Mutex<()>,
     /// API keys that were looked up.
     pub(crate) key_cache: KeyCache,
+    /// How often everybody asked.
+    pub(crate) limits: Limits,
+    /// What was answered, for the metrics.
+    pub(crate) metrics: Metrics,
+    /// When the jobs came round last.
+    pub(crate) heartbeat: Heartbeat,
+    /// The certificate, once it is served.
+    pub(crate) tls: OnceLock<Tls>,
     /// How often phones asked.
     pub(crate) wallets: Wallets,
     first_request: u128,
@@ -158,6 +170,10 @@ impl Context {
             rng: Mutex::new(rng),
             outbox: tokio::sync::Mutex::default(),
             key_cache: KeyCache::default(),
+            limits: Limits::default(),
+            metrics: Metrics::default(),
+            heartbeat: Heartbeat::default(),
+            tls: OnceLock::new(),
             wallets: Wallets::default(),
             first_request: u128::from_be_bytes(first_request),
             requests: AtomicU64::new(0),
@@ -218,12 +234,37 @@ impl Context {
         pass_root::read(&self.config.data_dir.join(KEYS), self.issuer, known)
     }
 
+    /// What a server does before it answers: of requests that the one before it left under way nobody
+    /// knows how they ended.
+    pub(crate) fn prepare(&self) -> Result<(), StoreError> {
+        let lost = self.store.write_now(idempotency::lose_running)?;
+        if lost > 0 {
+            tracing::warn!(lost, "requests were cut off; their repetitions are refused");
+        }
+        Ok(())
+    }
+
+    /// Reads the certificate and its key again; connections that are open keep the old one. Says
+    /// whether there is one.
+    ///
+    /// # Errors
+    /// [`TlsError`]; the old certificate is then served on.
+    pub fn reload_certificate(&self) -> Result<bool, TlsError> {
+        match self.tls.get() {
+            Some(tls) => tls.reload().map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     /// Makes sure that this is the only server on the directory, for as long as the file is held.
     pub(crate) fn lock(&self) -> Result<File, OpenError> {
         let path = self.config.data_dir.join("serve.lock");
         let io = |source| OpenError::Io { path: path.clone(), source };
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {

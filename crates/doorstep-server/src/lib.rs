@@ -12,9 +12,11 @@ mod backup;
 mod bulletins;
 pub mod config;
 mod context;
+pub mod doctor;
 mod epochs;
 mod evidence;
 mod export;
+mod health;
 mod hex;
 pub mod holder_key;
 mod http;
@@ -52,6 +54,7 @@ mod test_pass;
 mod test_server;
 mod text;
 pub mod ticket;
+mod tls;
 mod utc;
 mod wallet;
 
@@ -69,6 +72,7 @@ pub use init::{InitError, Mode, init};
 pub use keys::KeyError;
 pub use serve::{ServeError, serve};
 pub use store::StoreError;
+pub use tls::TlsError;
 
 /// An API key that was just made.
 pub struct CreatedKey {

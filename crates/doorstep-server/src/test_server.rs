@@ -9,7 +9,7 @@ use crate::scope::Scopes;
 use crate::ticket::Ticket;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use doorstep::code::Code;
 use doorstep::cose::Kind;
 use doorstep::cose::encrypt::Sealed;
@@ -72,6 +72,15 @@ pub(crate) struct Answer {
     pub(crate) request_id: String,
     /// Null when the body is not JSON.
     pub(crate) json: Value,
+    pub(crate) text: String,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// A header, empty if it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
 }
 
 impl TestServer {
@@ -140,7 +149,8 @@ impl TestServer {
         let status = parts.status.as_u16();
         let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Answer { status, content_type, request_id, json }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status, content_type, request_id, json, text, headers: parts.headers }
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {

@@ -11,6 +11,7 @@ pub(crate) mod confirm;
 pub(crate) mod delivery;
 pub(crate) mod demo;
 pub(crate) mod dispute;
+pub(crate) mod doctor;
 pub(crate) mod driver;
 pub(crate) mod evidence;
 pub(crate) mod gate;

@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  doorstep serve --data /var/lib/doorstep --listen 127.0.0.1:7070\n  doorstep serve --data doorstep-data --clock doorstep-data/clock\n\nThe address is printed once connections are taken. SIGTERM or Ctrl-C stops in order.\nSettings: doorstep config show. TLS is the task of a proxy in front. Log level: DOORSTEP_LOG=debug."
+    after_help = "Examples:\n  doorstep serve --data /var/lib/doorstep --listen 127.0.0.1:7070\n  doorstep serve --data doorstep-data --clock doorstep-data/clock\n\nThe address is printed once connections are taken. SIGTERM or Ctrl-C stops in order.\nSettings: doorstep config show. TLS: server.tls_certificate and server.tls_key, read again on SIGHUP; or a proxy in front. Log level: DOORSTEP_LOG=debug."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
     let log = EnvFilter::try_from_env("DOORSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
     let config = args.settings.load(&args.flags())?.config;
-    let address = config.server.listen;
+    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
     let clock = Clock::new(args.clock);
     // A clock file that cannot be read is better known now than in the log.
     clock.now()?;
@@ -98,18 +98,31 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
                 _ = tokio::signal::ctrl_c() => {}
             }
         };
+        let context = Arc::new(context);
+        let mut hang_up = signal(SignalKind::hangup())
+            .map_err(|error| CliError::new(format!("cannot listen for signals: {error}")))?;
+        let reloading = Arc::clone(&context);
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                match reloading.reload_certificate() {
+                    Ok(true) => tracing::info!("the certificate was read again"),
+                    Ok(false) => tracing::info!("there is no certificate to read again"),
+                    Err(error) => tracing::error!("{}; the one before is served on", chain(&error)),
+                }
+            }
+        });
         let issuer = context.issuer();
         let bound = |address: SocketAddr| {
             if json {
                 anstream::println!(
                     "{}",
-                    json!({ "listening": format!("http://{address}"), "issuer": issuer.as_str() })
+                    json!({ "listening": format!("{scheme}://{address}"), "issuer": issuer.as_str() })
                 );
             } else {
-                anstream::println!("{GOOD}listening{GOOD:#} on http://{address} for {issuer}");
+                anstream::println!("{GOOD}listening{GOOD:#} on {scheme}://{address} for {issuer}");
             }
         };
-        serve(Arc::new(context), address, bound, shutdown)
+        serve(context, bound, shutdown)
             .await
             .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))
     })?;

@@ -31,7 +31,6 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
-    #[expect(dead_code, reason = "idempotency keys read it, next")]
     pub(crate) effect: Effect,
 }
 
@@ -62,6 +61,8 @@ use Scope::{
 /// All endpoints.
 pub(crate) const ROUTES: &[Route] = &[
     get("/healthz", Open),
+    get("/readyz", Open),
+    get("/metrics", Key(Scope::Metrics)),
     get("/v1/openapi.json", Open),
     // Deliveries and drivers
     post("/v1/deliveries", Key(DeliveriesWrite)).creates(),

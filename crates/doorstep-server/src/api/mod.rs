@@ -6,19 +6,18 @@ pub(crate) mod openapi;
 pub(crate) mod v1;
 
 use crate::context::Context;
-use crate::http::{auth, extract, request_id, timeout};
+use crate::health;
+use crate::http::{auth, extract, idempotency, limits, metrics, request_id, timeout};
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use serde::Serialize;
 use std::sync::Arc;
-use utoipa::ToSchema;
 
 /// Bytes of a body where nothing else is said.
 const BODY_LIMIT: usize = 256 * 1024;
 /// Bytes of a body that carries a list.
-const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
+pub(crate) const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
 /// Bytes of a body with a few short fields, from anybody.
 const SMALL_BODY_LIMIT: usize = 4 * 1024;
 /// Bytes of a body with the journal that a phone carries.
@@ -101,7 +100,9 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/keys", post(keys::create::handler).get(keys::list::handler))
         .route("/v1/keys/{id}/rotate", post(keys::rotate::handler))
         .route("/v1/keys/{id}/revoke", post(keys::revoke::handler))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(health::handler))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::handler))
         // Devices sign what they send; enrolling, they show a ticket.
         .route("/v1/devices/enrol", post(devices::enrol::handler))
         .route(
@@ -120,7 +121,12 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
             post(wallet::sync::handler).layer(DefaultBodyLimit::max(JOURNAL_BODY_LIMIT)),
         )
         .route("/v1/openapi.json", get(openapi::handler))
+        // From the inside out.
+        .route_layer(from_fn_with_state(Arc::clone(context), idempotency::once))
+        .route_layer(from_fn_with_state(Arc::clone(context), limits::by_key))
         .route_layer(from_fn_with_state(Arc::clone(context), auth::admit))
+        .route_layer(from_fn_with_state(Arc::clone(context), limits::by_address))
+        .route_layer(from_fn_with_state(Arc::clone(context), metrics::measure))
         .fallback(extract::not_found)
         .method_not_allowed_fallback(extract::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -129,31 +135,18 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .with_state(Arc::clone(context))
 }
 
-/// That the server is there.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Health {
-    /// `ok`.
-    status: &'static str,
-    /// `test` or `live`.
-    mode: &'static str,
-    /// The version of the server.
-    version: &'static str,
-}
-
-/// Says that the server runs and that its database answers.
-#[utoipa::path(get, path = "/healthz", tag = "service", operation_id = "health",
-    responses((status = 200, description = "it runs and stores", body = Health), (status = 503, description = "it stores nothing at the moment",
-            body = crate::http::problem::ProblemBody, content_type = "application/problem+json")))]
-pub(crate) async fn healthz(
-    axum::extract::State(context): axum::extract::State<Arc<Context>>,
-) -> Result<Json<Health>, crate::http::problem::Problem> {
-    // An empty job: it answers only if the writer still commits.
-    context.store.write(|_| Ok::<_, crate::store::StoreError>(())).await?;
-    Ok(Json(Health {
-        status: "ok",
-        mode: context.mode().as_str(),
-        version: env!("CARGO_PKG_VERSION"),
-    }))
+/// What is answered on the address of the metrics, to whoever reaches it.
+pub(crate) fn monitoring(context: &Arc<Context>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::handler))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::handler))
+        .fallback(extract::not_found)
+        .method_not_allowed_fallback(extract::method_not_allowed)
+        .layer(DefaultBodyLimit::max(SMALL_BODY_LIMIT))
+        .layer(from_fn_with_state(Arc::clone(context), timeout::limit))
+        .layer(from_fn_with_state(Arc::clone(context), request_id::assign))
+        .with_state(Arc::clone(context))
 }
 
 #[cfg(test)]

@@ -1,12 +1,17 @@
 //! The OpenAPI document, made from the endpoints themselves, served and checked in.
 
+use super::access::{self, Effect};
 use super::v1::{
     accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes, events,
     issuer, keys, locks, pass_keys, passes, routes, wallet,
 };
-use axum::http::header;
+use crate::http::idempotency;
+use axum::http::{Method, header};
 use axum::response::IntoResponse;
 use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -20,7 +25,9 @@ use utoipa::{Modify, OpenApi};
                        (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
     ),
     paths(
-        super::healthz,
+        crate::health::handler,
+        crate::health::ready,
+        crate::http::metrics::handler,
         deliveries::cancel::handler,
         deliveries::create::handler,
         deliveries::import::handler,
@@ -94,7 +101,7 @@ use utoipa::{Modify, OpenApi};
         routes::take::handler,
         handler,
     ),
-    modifiers(&ApiKeys),
+    modifiers(&ApiKeys, &Repetitions),
 )]
 struct Api;
 
@@ -110,6 +117,29 @@ impl Modify for ApiKeys {
             .components
             .get_or_insert_default()
             .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Says which requests take an `Idempotency-Key`.
+struct Repetitions;
+
+impl Modify for Repetitions {
+    fn modify(&self, document: &mut Document) {
+        for (path, item) in &mut document.paths.paths {
+            let route = access::find(&Method::POST, path);
+            let creates = route.is_some_and(|route| route.effect == Effect::Creates);
+            let Some(operation) = item.post.as_mut().filter(|_| creates) else { continue };
+            let parameter = ParameterBuilder::new()
+                .name(idempotency::HEADER.as_str())
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some(
+                    "1 to 255 visible characters: a repetition within 24 hours gets the first answer",
+                ))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+                .build();
+            operation.parameters.get_or_insert_default().push(parameter.into());
+        }
     }
 }
 
@@ -147,6 +177,17 @@ mod tests {
             }
         }
         assert!(document["components"]["securitySchemes"]["api_key"].is_object());
+    }
+
+    #[test]
+    fn requests_that_make_something_take_an_idempotency_key() {
+        let document = serde_json::to_value(Api::openapi()).unwrap();
+        for route in access::ROUTES {
+            let operation = &document["paths"][route.path][route.method.to_lowercase()];
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let takes = parameters.filter(|one| one["name"] == "idempotency-key").count() == 1;
+            assert_eq!(takes, route.effect == Effect::Creates, "{}", route.path);
+        }
     }
 
     #[tokio::test]

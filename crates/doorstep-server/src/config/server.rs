@@ -2,7 +2,8 @@
 
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How requests are answered.
@@ -11,6 +12,21 @@ use std::time::Duration;
 pub struct Server {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The certificate with those between it and the root, as PEM. With it TLS is spoken; it and its key
+    /// are read again on SIGHUP.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's key, as PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Another address, for metrics and health without an API key and without TLS.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The addresses of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Requests of one API key in a minute; 0 takes any number.
+    pub requests_per_minute: u32,
+    /// Refused codes of one API key in a minute, over all accounts and deliveries; 0 takes any number.
+    pub refusals_per_minute: u32,
+    /// Failures of one address in a minute to prove who it is; 0 takes any number.
+    pub failures_per_minute: u32,
     /// How long a request may take, its body included.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
@@ -26,6 +42,13 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            tls_certificate: None,
+            tls_key: None,
+            metrics_listen: None,
+            trusted_proxies: Vec::new(),
+            requests_per_minute: 600_000,
+            refusals_per_minute: 600,
+            failures_per_minute: 60,
             request_timeout: Duration::from_secs(30),
             job_interval: Duration::from_millis(250),
             shutdown_timeout: Duration::from_secs(10),

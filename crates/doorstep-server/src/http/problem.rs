@@ -94,10 +94,18 @@ codes! {
     EpochPending = "epoch_pending", CONFLICT, "another epoch is pending";
     /// Locks of another site have a group of this name.
     GroupTaken = "group_taken", CONFLICT, "the group is another site's";
+    /// The request with this Idempotency-Key is being carried out.
+    IdempotencyInFlight = "idempotency_in_flight", CONFLICT, "being carried out";
+    /// Another request had this Idempotency-Key.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "another request had this Idempotency-Key";
+    /// The server stopped while it carried the request with this Idempotency-Key out.
+    IdempotencyLost = "idempotency_lost", CONFLICT, "the answer was lost";
     /// A malfunction of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "internal error";
     /// Fields have the wrong type, are missing, unknown, or out of bounds.
     InvalidFields = "invalid_fields", UNPROCESSABLE_ENTITY, "some fields are not valid";
+    /// A header is not understood.
+    InvalidHeader = "invalid_header", BAD_REQUEST, "a header is not valid";
     /// The query string is not understood.
     InvalidQuery = "invalid_query", BAD_REQUEST, "the query is not valid";
     /// A journal is not of this lock as it was provisioned last, or not whole.
@@ -156,6 +164,8 @@ codes! {
     Timeout = "timeout", SERVICE_UNAVAILABLE, "the request took too long";
     /// No window of the lock is long enough.
     TooLong = "too_long", UNPROCESSABLE_ENTITY, "longer than the lock's windows";
+    /// As many requests, or as many that failed, as are taken in a minute.
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "too many requests";
     /// The account has as many authenticators as it may have.
     TooManyAuthenticators = "too_many_authenticators", CONFLICT, "too many authenticators";
     /// As many keys sign passes as locks have room for.
@@ -240,6 +250,8 @@ pub(crate) struct Problem {
     hint: Option<Cow<'static, str>>,
     errors: Vec<FieldError>,
     nearest_free: Option<Span>,
+    /// Seconds until it is worth to ask again.
+    retry_after: Option<u64>,
 }
 
 /// More errors than this help nobody.
@@ -247,11 +259,23 @@ const MAX_ERRORS: usize = 100;
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), hint: None, errors: Vec::new(), nearest_free: None }
+        Self {
+            code,
+            detail: detail.into(),
+            hint: None,
+            errors: Vec::new(),
+            nearest_free: None,
+            retry_after: None,
+        }
     }
 
     pub(crate) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Says in how many seconds it is worth to ask again.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// Says which window could be had instead.
@@ -346,13 +370,18 @@ impl IntoResponse for Problem {
             nearest_free: self.nearest_free,
         };
         let mut response = (status, Json(body)).into_response();
+        // For who counts and keeps answers.
+        response.extensions_mut().insert(self.code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         match self.code {
             Code::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Code::Timeout | Code::Unavailable => {
+            Code::Timeout | Code::Unavailable if self.retry_after.is_none() => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

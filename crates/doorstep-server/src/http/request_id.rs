@@ -22,6 +22,11 @@ pub(crate) fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Lets a task of its own work under the id of the request that the running task answers.
+pub(crate) fn carry<F: Future>(task: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(current().unwrap_or_default(), task)
+}
+
 /// Gives each request its id. A caller's own is kept when it is short and plain enough for a log.
 pub(crate) async fn assign(
     State(context): State<Arc<Context>>,

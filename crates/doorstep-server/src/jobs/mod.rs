@@ -6,6 +6,7 @@
 pub(crate) mod check_claims;
 pub(crate) mod expire;
 pub(crate) mod forget;
+pub(crate) mod forget_answers;
 pub(crate) mod outbox;
 
 use crate::context::Context;
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 pub(crate) async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
     loop {
         once(&context).await;
+        context.heartbeat.beat();
         let pause = tokio::time::sleep(context.config.server.job_interval);
         tokio::select! {
             () = pause => {}
@@ -31,6 +33,7 @@ pub(crate) async fn once(context: &Arc<Context>) {
     note("check_claims", check_claims::run(context).await);
     note("expire", expire::run(context).await);
     note("forget", forget::run(context).await);
+    note("forget_answers", forget_answers::run(context).await);
 }
 
 fn note(job: &str, result: Result<(), Problem>) {
