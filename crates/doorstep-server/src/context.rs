@@ -9,7 +9,9 @@ use crate::http::metrics::Metrics;
 use crate::http::problem::Problem;
 use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
+use crate::jobs::outbox::Outbox;
 use crate::keys::{KeyError, Keys};
+use crate::messages::{MessagesError, Messenger};
 use crate::store::pass_keys::Algorithm;
 use crate::store::value::parsed;
 use crate::store::{Store, StoreError, idempotency, meta};
@@ -70,6 +72,9 @@ pub enum OpenError {
     /// The keys cannot be had.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Messages cannot be sent by the settings.
+    #[error(transparent)]
+    Messages(#[from] MessagesError),
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,6 +92,9 @@ impl OpenError {
             Self::Running { .. } => "stop it first, or choose another data directory",
             Self::Io { .. } => "check that the directory belongs to the user that runs doorstep",
             Self::Keys(error) => error.hint(),
+            Self::Messages(_) => {
+                "put the setting right in doorstep.toml; doorstep config show says where each comes from"
+            }
             Self::Store(StoreError::NotDurable { .. }) => {
                 "put the data directory on a local disk: network and some container file systems cannot do this"
             }
@@ -108,8 +116,10 @@ pub struct Context {
     mode: Mode,
     clock: Arc<dyn Clock>,
     rng: Mutex<SharedRng>,
-    /// Held by whoever sends messages, so that none is sent twice.
-    pub(crate) outbox: tokio::sync::Mutex<()>,
+    /// Puts messages in words and knows the provider.
+    pub(crate) messenger: Messenger,
+    /// Messages on their way, so that none is sent twice.
+    pub(crate) outbox: Arc<Outbox>,
     /// API keys that were looked up.
     pub(crate) key_cache: KeyCache,
     /// How often everybody asked.
@@ -150,6 +160,7 @@ impl Context {
         let mode = parsed("meta.mode", &read(meta::MODE, "meta.mode")?, Mode::parse)?;
         let check = read(meta::KEY_CHECK, "meta.key_check")?;
         let keys = Keys::open(&config.data_dir.join(KEYS), issuer, &check)?;
+        let messenger = Messenger::open(&config)?;
         let mut rng = rng;
         if store.read_now(|connection| meta::get(connection, pass_root::META))?.is_none() {
             // Made before there were passes.
@@ -168,7 +179,8 @@ impl Context {
             mode,
             clock,
             rng: Mutex::new(rng),
-            outbox: tokio::sync::Mutex::default(),
+            messenger,
+            outbox: Arc::default(),
             key_cache: KeyCache::default(),
             limits: Limits::default(),
             metrics: Metrics::default(),

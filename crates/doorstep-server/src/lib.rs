@@ -29,7 +29,6 @@ mod lock_journal;
 mod lock_keys;
 mod lock_state;
 mod messages;
-#[cfg_attr(not(test), expect(dead_code, reason = "messages and webhooks go out by it"))]
 mod outgoing;
 mod pass_keys;
 mod pass_revocation;
@@ -41,7 +40,6 @@ mod riders;
 pub mod scope;
 mod serve;
 mod signed_time;
-#[cfg_attr(not(test), expect(dead_code, reason = "messages and webhooks are signed by it"))]
 mod standard_webhooks;
 mod store;
 #[cfg(test)]
@@ -59,7 +57,9 @@ mod utc;
 mod wallet;
 
 use doorstep_files::seal;
+use rand_core::CryptoRng;
 use scope::Scopes;
+use zeroize::Zeroizing;
 
 pub use api::openapi::openapi_json;
 pub use backup::{
@@ -70,9 +70,15 @@ pub use context::{Clock, Context, OpenError, SharedRng};
 pub use export::{ExportedAuthenticator, ExportedKind, export};
 pub use init::{InitError, Mode, init};
 pub use keys::KeyError;
+pub use messages::MessagesError;
 pub use serve::{ServeError, serve};
 pub use store::StoreError;
 pub use tls::TlsError;
+
+/// Makes a secret for the Standard Webhooks scheme, which both sides have to know.
+pub fn make_webhook_secret(rng: &mut impl CryptoRng) -> Zeroizing<String> {
+    standard_webhooks::WebhookSecret::make(rng).reveal()
+}
 
 /// An API key that was just made.
 pub struct CreatedKey {

@@ -8,7 +8,7 @@ use axum::http::Method;
 pub(crate) enum Access {
     /// Nothing.
     Open,
-    /// A proof in the body: a device's signature, a ticket, a phone's token.
+    /// A proof in the request: a device's or a provider's signature, a ticket, a phone's token.
     Proof,
     /// An API key that may do this.
     Key(Scope),
@@ -55,7 +55,7 @@ const fn post(path: &'static str, access: Access) -> Route {
 use Access::{Key, Open, Proof};
 use Scope::{
     AccountsRead, AccountsWrite, Admin, DeliveriesRead, DeliveriesWrite, EventsRead, Gate,
-    LocksRead, LocksWrite, PassesRead, PassesWrite,
+    LocksRead, LocksWrite, MessagesRead, MessagesWrite, PassesRead, PassesWrite,
 };
 
 /// All endpoints.
@@ -91,6 +91,12 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/claims", Proof),
     post("/v1/routes", Proof),
     post("/v1/routes/take", Proof),
+    // Messages to customers
+    get("/v1/messages", Key(MessagesRead)),
+    post("/v1/messages/test", Key(MessagesWrite)),
+    get("/v1/messages/{id}", Key(MessagesRead)),
+    post("/v1/messages/{id}/resend", Key(MessagesWrite)),
+    post("/v1/messages/status/{provider}", Proof),
     // Accounts and their authenticators
     post("/v1/accounts", Key(AccountsWrite)).creates(),
     get("/v1/accounts", Key(AccountsRead)),
@@ -164,7 +170,7 @@ mod tests {
 
     /// A path with something in place of its ids.
     fn filled(path: &str) -> String {
-        path.replace("{id}", "x").replace("{holder}", "0")
+        path.replace("{id}", "x").replace("{holder}", "0").replace("{provider}", "x")
     }
 
     #[test]

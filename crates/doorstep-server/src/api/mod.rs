@@ -27,7 +27,7 @@ const JOURNAL_BODY_LIMIT: usize = 1024 * 1024;
 pub(crate) fn router(context: &Arc<Context>) -> Router {
     use v1::{
         accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes,
-        events, issuer, keys, locks, pass_keys, passes, routes, wallet,
+        events, issuer, keys, locks, messages, pass_keys, passes, routes, wallet,
     };
 
     Router::new()
@@ -41,6 +41,10 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/deliveries/{id}/cancel", post(deliveries::cancel::handler))
         .route("/v1/deliveries/{id}/send", post(deliveries::send::handler))
         .route("/v1/deliveries/{id}/verify", post(deliveries::verify::handler))
+        .route("/v1/messages", get(messages::list::handler))
+        .route("/v1/messages/test", post(messages::test::handler))
+        .route("/v1/messages/{id}", get(messages::show::handler))
+        .route("/v1/messages/{id}/resend", post(messages::resend::handler))
         .route("/v1/devices", post(devices::create::handler).get(devices::list::handler))
         .route("/v1/devices/{id}", get(devices::show::handler))
         .route("/v1/devices/{id}/lose", post(devices::lose::handler))
@@ -111,6 +115,11 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         )
         .route("/v1/routes", post(routes::fetch::handler))
         .route("/v1/routes/take", post(routes::take::handler))
+        // Providers sign what they report.
+        .route(
+            "/v1/messages/status/{provider}",
+            post(messages::status::handler).layer(DefaultBodyLimit::max(SMALL_BODY_LIMIT)),
+        )
         // Phones show a ticket, and then a token.
         .route(
             "/v1/wallet/collect",

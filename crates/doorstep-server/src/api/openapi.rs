@@ -3,7 +3,7 @@
 use super::access::{self, Effect};
 use super::v1::{
     accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes, events,
-    issuer, keys, locks, pass_keys, passes, routes, wallet,
+    issuer, keys, locks, messages, pass_keys, passes, routes, wallet,
 };
 use crate::http::idempotency;
 use axum::http::{Method, header};
@@ -36,6 +36,11 @@ use utoipa::{Modify, OpenApi};
         deliveries::send::handler,
         deliveries::show::handler,
         deliveries::verify::handler,
+        messages::list::handler,
+        messages::test::handler,
+        messages::show::handler,
+        messages::resend::handler,
+        messages::status::handler,
         accounts::create::handler,
         accounts::list::handler,
         accounts::show::handler,

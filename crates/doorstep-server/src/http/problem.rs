@@ -118,6 +118,10 @@ codes! {
     LockFull = "lock_full", CONFLICT, "the lock can remember no more";
     /// The body is not a document of the kind that the endpoint takes.
     MalformedBody = "malformed_body", BAD_REQUEST, "the body cannot be read";
+    /// No message has this id.
+    MessageNotFound = "message_not_found", NOT_FOUND, "no such message";
+    /// The message is for nobody any more, or for nobody yet.
+    MessageOver = "message_over", CONFLICT, "the message cannot be sent";
     /// The path exists, with other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "the method is not allowed here";
     /// The API key may not do this.

@@ -14,11 +14,34 @@ use crate::http::problem::Problem;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Runs all jobs until `stop` says so, and finishes what is under way.
-pub(crate) async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) {
+/// Runs all jobs until `stop` says so, and finishes what is under way. Messages are sent beside the
+/// others, since a provider may take its time.
+pub(crate) async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
+    let stopped = stop.clone();
+    let sender = Arc::clone(&context);
+    let outbox = tokio::spawn(repeat(Arc::clone(&context), stop.clone(), move || {
+        let (context, stopped) = (Arc::clone(&sender), stopped.clone());
+        async move { send(&context, || !*stopped.borrow()).await }
+    }));
+    repeat(Arc::clone(&context), stop, move || {
+        let context = Arc::clone(&context);
+        async move {
+            all_but_sending(&context).await;
+            context.heartbeat.beat();
+        }
+    })
+    .await;
+    drop(outbox.await);
+}
+
+/// Does `work` again and again.
+async fn repeat<W: Future<Output = ()>>(
+    context: Arc<Context>,
+    mut stop: watch::Receiver<bool>,
+    work: impl Fn() -> W,
+) {
     loop {
-        once(&context).await;
-        context.heartbeat.beat();
+        work().await;
         let pause = tokio::time::sleep(context.config.server.job_interval);
         tokio::select! {
             () = pause => {}
@@ -27,9 +50,19 @@ pub(crate) async fn run(context: Arc<Context>, mut stop: watch::Receiver<bool>) 
     }
 }
 
-/// Runs every job once. A job that fails is tried again next time and keeps none of the others up.
+/// Runs every job once.
+#[cfg(test)]
 pub(crate) async fn once(context: &Arc<Context>) {
-    note("outbox", outbox::run(context).await);
+    send(context, || true).await;
+    all_but_sending(context).await;
+}
+
+async fn send(context: &Arc<Context>, goes_on: impl Fn() -> bool + Send) {
+    note("outbox", outbox::run(context, goes_on).await);
+}
+
+/// A job that fails is tried again next time and keeps none of the others up.
+async fn all_but_sending(context: &Arc<Context>) {
     note("check_claims", check_claims::run(context).await);
     note("expire", expire::run(context).await);
     note("forget", forget::run(context).await);

@@ -1,238 +1,383 @@
-//! Sends messages that are due. A code leaves its seal only here, and is erased once the provider
-//! has it.
+//! Hands messages that are due to the provider. A code leaves its seal only here, and is erased once
+//! the provider has it.
+//!
+//! That a message is about to be sent is on disk before the provider is asked, so that none is sent
+//! twice without a record that says so.
 
 use crate::context::Context;
 use crate::http::problem::Problem;
-use crate::messages::{self, Content, Line, Subject};
+use crate::messages::{About, Content, Kind, Outcome, Outgoing, Says};
 use crate::seal::Place;
 use crate::store::StoreError;
 use crate::store::deliveries::{self, State as DeliveryState};
-use crate::store::messages::{self as stored, Due};
-use crate::utc;
-use std::sync::Arc;
+use crate::store::message_tries::{self as tries, Outcome as Came};
+use crate::store::messages::{self as stored, Due, State};
+use doorstep::time::Timestamp;
+use rusqlite::Connection;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-/// Messages handed to the provider at a time.
-const BATCH: u32 = 100;
+/// Seconds in which a number gets so many messages at most.
+const DAY: u64 = 24 * 3600;
 
-/// Sends all messages that are due.
-pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
-    let _alone = context.outbox.lock().await;
-    loop {
-        let now = context.now();
-        if !context.store.read(move |connection| stored::any_due(connection, now)).await? {
-            return Ok(());
+/// Messages that are taken in one transaction at most.
+const MOST: usize = 1000;
+
+/// The messages that are with the provider at the moment.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    ids: Mutex<HashSet<String>>,
+    left: Notify,
+}
+
+impl Outbox {
+    fn ids(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a message is not with the provider.
+    async fn wait_for(&self, id: &str) {
+        loop {
+            let mut left = std::pin::pin!(self.left.notified());
+            left.as_mut().enable();
+            if !self.ids().contains(id) {
+                return;
+            }
+            left.await;
         }
-        let due =
-            context.store.write(move |connection| stored::take_due(connection, now, BATCH)).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
-        send(context, due).await?;
     }
 }
 
-async fn send(context: &Arc<Context>, due: Vec<Due>) -> Result<(), Problem> {
-    let now = context.now();
-    let mut lines = Zeroizing::new(Vec::new());
-    let (mut worded, mut damaged) = (Vec::with_capacity(due.len()), Vec::new());
-    for message in due {
-        match line(context, &message) {
-            Ok(line) => {
-                lines.extend_from_slice(&line);
-                worded.push(message);
+/// Messages that this process alone sends, for as long as it has this.
+struct Flight {
+    outbox: Arc<Outbox>,
+    entered: Vec<String>,
+    messages: Vec<Taken>,
+}
+
+/// A message in words, and what decides over another try.
+struct Taken {
+    outgoing: Outgoing,
+    tries_now: u32,
+    until: Timestamp,
+}
+
+impl Flight {
+    fn new(outbox: &Arc<Outbox>) -> Self {
+        Self { outbox: Arc::clone(outbox), entered: Vec::new(), messages: Vec::new() }
+    }
+
+    /// False if another has it.
+    fn enter(&mut self, id: &str) -> bool {
+        let entered = self.outbox.ids().insert(id.to_owned());
+        if entered {
+            self.entered.push(id.to_owned());
+        }
+        entered
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let mut ids = self.outbox.ids();
+        for id in &self.entered {
+            ids.remove(id);
+        }
+        drop(ids);
+        self.outbox.left.notify_waiters();
+    }
+}
+
+/// Sends all messages that are due, many at a time, for as long as `goes_on` says. Those that are
+/// under way are always waited for.
+pub(crate) async fn run(
+    context: &Arc<Context>,
+    goes_on: impl Fn() -> bool + Send,
+) -> Result<(), Problem> {
+    let messenger = &context.messenger;
+    let batch = messenger.provider.batch();
+    let mut sending = JoinSet::new();
+    let mut result = Ok(());
+    loop {
+        let free = messenger.parallel.saturating_sub(sending.len());
+        if result.is_ok() && free > 0 && goes_on() {
+            match take_due(context, free.saturating_mul(batch).min(MOST)).await {
+                Ok(flights) => {
+                    for flight in flights {
+                        sending.spawn(send(Arc::clone(context), flight));
+                    }
+                }
+                Err(problem) => result = Err(problem),
             }
-            Err(error) => damaged.push((message.id, error)),
+        }
+        // Others fall due while these are under way.
+        let pause = tokio::time::sleep(context.config.server.job_interval);
+        tokio::select! {
+            ended = sending.join_next() => match ended {
+                None => return result,
+                Some(ended) => result = result.and(ended.unwrap_or_else(|error| Err(Problem::internal(&error)))),
+            },
+            () = pause => {}
         }
     }
-    if !damaged.is_empty() {
-        context
-            .store
-            .write(move |connection| {
-                damaged.iter().try_for_each(|(id, error)| stored::fail(connection, id, error))
-            })
-            .await?;
+}
+
+/// Sends these messages, if they are due, and returns when they were sent.
+pub(crate) async fn send_now(context: &Arc<Context>, ids: Vec<String>) -> Result<(), Problem> {
+    let inner = Arc::clone(context);
+    let wanted = ids.clone();
+    // A task of its own: who asked may go away, and what was begun is finished.
+    let sending = tokio::spawn(async move {
+        let flight = take(&inner, wanted).await?;
+        send(inner, flight).await
+    });
+    sending.await.unwrap_or_else(|error| Err(Problem::internal(&error)))?;
+    for id in &ids {
+        context.outbox.wait_for(id).await;
     }
-    if worded.is_empty() {
-        return Ok(());
-    }
-    let path = context.config.messages_file();
-    let taken = tokio::task::spawn_blocking(move || messages::append(&path, &lines)).await;
-    match taken {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(Problem::internal(&error)),
-        Err(error) => return Err(Problem::internal(&error)),
-    }
-    context
-        .store
-        .write(move |connection| {
-            for message in &worded {
-                stored::sent(connection, &message.id, now)?;
-                let from = [DeliveryState::Planned, DeliveryState::HandedOut];
-                deliveries::advance(
-                    connection,
-                    &message.delivery,
-                    &from,
-                    DeliveryState::Notified,
-                    now,
-                )?;
-            }
-            Ok::<_, StoreError>(())
-        })
-        .await?;
     Ok(())
 }
 
+/// Takes messages that are due, in flights of as many as the provider takes at a time.
+async fn take_due(context: &Arc<Context>, limit: usize) -> Result<Vec<Flight>, Problem> {
+    let now = context.now();
+    let under_way = context.outbox.ids().len();
+    let limit_with = limit.saturating_add(under_way);
+    let mut ids =
+        context.store.read(move |connection| stored::due(connection, now, limit_with)).await?;
+    {
+        let under_way = context.outbox.ids();
+        ids.retain(|id| !under_way.contains(id));
+    }
+    ids.truncate(limit);
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = take(context, ids).await?;
+    let batch = context.messenger.provider.batch();
+    let mut flights = Vec::new();
+    while all.messages.len() > batch {
+        let mut flight = Flight::new(&context.outbox);
+        flight.messages = all.messages.split_off(all.messages.len().saturating_sub(batch));
+        for message in &flight.messages {
+            all.entered.retain(|id| *id != message.outgoing.id);
+            flight.entered.push(message.outgoing.id.clone());
+        }
+        flights.push(flight);
+    }
+    flights.push(all);
+    Ok(flights)
+}
+
+/// Notes, durably, that these messages are about to be sent, and puts them in words. Those that are
+/// not to be sent now are dealt with.
+async fn take(context: &Arc<Context>, ids: Vec<String>) -> Result<Flight, Problem> {
+    let now = context.now();
+    let inner = Arc::clone(context);
+    let taking = context.store.write(move |connection| {
+        let mut flight = Flight::new(&inner.outbox);
+        for id in ids {
+            if flight.enter(&id) {
+                match prepare(&inner, connection, &id, now) {
+                    Ok(message) => flight.messages.extend(message),
+                    Err(error) if error.is_damage() => {
+                        unreadable(&inner, connection, &id, &error, now)?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok::<_, StoreError>(flight)
+    });
+    Ok(taking.await?)
+}
+
+fn prepare(
+    context: &Context,
+    connection: &Connection,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<Taken>, StoreError> {
+    let messenger = &context.messenger;
+    let Some(due) = stored::find_due(connection, id, now)? else { return Ok(None) };
+    if due.state == State::Sending {
+        // Nobody sends it: the power went, or what came of it could not be noted.
+        let error = "cut off before its outcome was noted";
+        tries::end(connection, id, Came::Unknown, None, Some(error))?;
+        later(context, connection, id, (due.tries_now, due.window.until()), now)?;
+        return Ok(None);
+    }
+    if due.window.until() <= now {
+        stored::expire(connection, id)?;
+        return Ok(None);
+    }
+    if !due.urgent
+        && let Some(end) = messenger.quiet_until(&due.place, due.expected_at, now)
+    {
+        stored::wait(connection, id, end)?;
+        return Ok(None);
+    }
+    if let Some(most) = messenger.per_phone_per_day
+        && stored::sent_to(connection, &due.phone, now.earlier(DAY))? >= most
+    {
+        let error = format!("not sent: this number had {most} messages in the last 24 hours");
+        return give_up(context, connection, id, (Came::Refused, &error), now).map(|()| None);
+    }
+    let outgoing = word(context, &due, now)?;
+    let number = stored::begin(connection, id)?;
+    tries::begin(connection, id, number, messenger.provider.name(), now)?;
+    Ok(Some(Taken {
+        outgoing,
+        tries_now: due.tries_now.saturating_add(1),
+        until: due.window.until(),
+    }))
+}
+
 /// The message as the provider takes it.
-fn line(context: &Context, message: &Due) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+fn word(context: &Context, due: &Due, now: Timestamp) -> Result<Outgoing, StoreError> {
     let damaged = || StoreError::Corrupt { column: "messages.sealed" };
-    let place = Place { table: "messages", column: "sealed", row: &message.id };
-    let content = context.keys.seal.open(place, &message.sealed).map_err(|_| damaged())?;
-    let content = Content::from_bytes(&content).ok_or_else(damaged)?;
-    let subject = Subject {
-        delivery: message.delivery,
-        reference: &message.reference,
-        generation: message.generation,
-        slot: message.slot,
-        replaces: message.replaces,
+    let content = match (&due.sealed, due.kind) {
+        (Some(sealed), Kind::Code) => {
+            let place = Place { table: "messages", column: "sealed", row: &due.id };
+            let content = context.keys.seal.open(place, sealed).map_err(|_| damaged())?;
+            Some(Content::from_bytes(&content).ok_or_else(damaged)?)
+        }
+        (None, Kind::Cancelled) => None,
+        _ => return Err(damaged()),
     };
-    let text = messages::text(&subject, &content, context.config.messages.link_base.as_deref());
-    let line = Line {
-        id: &message.id,
-        at: utc::write(context.now()),
-        to: &message.phone,
-        delivery: message.delivery.as_str(),
-        reference: &message.reference,
-        generation: message.generation,
-        slot: message.slot,
-        text: &text,
+    let says = match &content {
+        Some(content) => Says::Code { content, window: due.window, replaces: due.replaces },
+        None => Says::Cancelled,
     };
-    let mut text = Zeroizing::new(serde_json::to_vec(&line).map_err(|_| damaged())?);
-    text.push(b'\n');
-    Ok(text)
+    let about = About {
+        delivery: due.delivery,
+        reference: due.reference.clone(),
+        generation: due.generation,
+        slot: due.slot,
+    };
+    context
+        .messenger
+        .word((&due.id, &due.phone), Some(about), &due.place, &says, now)
+        .ok_or(StoreError::Corrupt { column: "generations.window_from" })
+}
+
+/// Sets a message aside that cannot be read, so that it keeps no other up.
+fn unreadable(
+    context: &Context,
+    connection: &Connection,
+    id: &str,
+    error: &StoreError,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tracing::error!(id, %error, "a message cannot be read; it is set aside");
+    give_up(context, connection, id, (Came::Failed, "it cannot be read back"), now)
+}
+
+/// Gives a message up without asking the provider.
+fn give_up(
+    context: &Context,
+    connection: &Connection,
+    id: &str,
+    (outcome, error): (Came, &str),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let number = stored::begin(connection, id)?;
+    tries::begin(connection, id, number, context.messenger.provider.name(), now)?;
+    tries::end(connection, id, outcome, None, Some(error))?;
+    stored::fail(connection, id)
+}
+
+/// Hands a flight to the provider and notes what came of it.
+async fn send(context: Arc<Context>, mut flight: Flight) -> Result<(), Problem> {
+    if flight.messages.is_empty() {
+        return Ok(());
+    }
+    let messages = std::mem::take(&mut flight.messages);
+    let (mut outgoing, mut limits) = (Vec::new(), Vec::new());
+    for taken in messages {
+        outgoing.push(taken.outgoing);
+        limits.push((taken.tries_now, taken.until));
+    }
+    let outcomes = context.messenger.provider.send(&outgoing).await;
+    let inner = Arc::clone(&context);
+    let noting = context.store.write(move |connection| {
+        let now = inner.now();
+        for ((message, limits), outcome) in outgoing.iter().zip(limits).zip(outcomes) {
+            note(&inner, connection, message, limits, outcome, now)?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    noting.await?;
+    // Not before: until it is noted, nobody else may take them.
+    drop(flight);
+    Ok(())
+}
+
+fn note(
+    context: &Context,
+    connection: &Connection,
+    message: &Outgoing,
+    limits: (u32, Timestamp),
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = message.id.as_str();
+    let failed = |came: Came, error: &str| {
+        let error = Zeroizing::new(message.without_secrets(error));
+        tracing::warn!(id, outcome = came.as_str(), "a message was not sent");
+        tries::end(connection, id, came, None, Some(&error))
+    };
+    match outcome {
+        Outcome::Taken(provider_id) => {
+            tries::end(connection, id, Came::Taken, provider_id.as_deref(), None)?;
+            stored::sent(connection, id, now)?;
+            if let (Kind::Code, Some(about)) = (message.kind, &message.about) {
+                let from = [DeliveryState::Planned, DeliveryState::HandedOut];
+                let to = DeliveryState::Notified;
+                deliveries::advance(connection, &about.delivery, &from, to, now)?;
+            }
+            Ok(())
+        }
+        Outcome::Refused(error) => {
+            failed(Came::Refused, &error)?;
+            stored::fail(connection, id)
+        }
+        Outcome::Failed(error) => {
+            failed(Came::Failed, &error)?;
+            later(context, connection, id, limits, now)
+        }
+        Outcome::Unknown(error) => {
+            failed(Came::Unknown, &error)?;
+            later(context, connection, id, limits, now)
+        }
+    }
+}
+
+/// Puts a message off to its next try, or gives it up: after the last try, and when the next one
+/// would come too late.
+fn later(
+    context: &Context,
+    connection: &Connection,
+    id: &str,
+    (tries_now, until): (u32, Timestamp),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let made = usize::try_from(tries_now).unwrap_or(usize::MAX);
+    let delay = context.messenger.retry.get(made.saturating_sub(1)).copied();
+    // Up to a fifth more, so that what failed together is not tried together.
+    let jitter = |delay: u64| {
+        let drawn = u64::from(context.with_rng(|rng| rng.next_u32()));
+        drawn.checked_rem((delay / 5).saturating_add(1)).unwrap_or_default()
+    };
+    let next = delay.map(|delay| now.later(delay.saturating_add(jitter(delay))));
+    match next.filter(|next| *next < until) {
+        Some(next) => stored::wait(connection, id, next),
+        None => stored::fail(connection, id),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::test_server::TestServer;
-    use serde_json::json;
-
-    #[tokio::test]
-    async fn a_message_waits_for_its_time_and_for_the_device() {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        server.clock.advance(95 * 60);
-        server.run_jobs().await;
-        assert!(server.messages().is_empty(), "its time came, the device has no route");
-        device.sync(&server).await;
-        server.run_jobs().await;
-        assert_eq!(server.messages().len(), 1);
-
-        let early = server.delivery("B").await;
-        server.plan_at(&early, device.id(), "2027-01-15T14:00:00Z").await;
-        device.sync(&server).await;
-        server.run_jobs().await;
-        assert_eq!(server.messages().len(), 1, "the device has its route, the time did not come");
-    }
-
-    #[tokio::test]
-    async fn a_sending_that_was_cut_off_is_repeated_and_says_so_by_its_id() {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.clock.advance(95 * 60);
-        // As a power cut after the provider took it and before that was noted leaves it.
-        server.execute("CREATE TRIGGER cut BEFORE UPDATE OF sent_at ON messages BEGIN SELECT RAISE(ABORT, 'cut'); END");
-        server.run_jobs().await;
-        server.execute("DROP TRIGGER cut");
-        server.run_jobs().await;
-        server.run_jobs().await;
-        let messages = server.messages();
-        assert_eq!(messages.len(), 2);
-        assert_eq!(messages[0], messages[1]);
-        assert!(!messages[1]["text"].as_str().unwrap().contains("replaces"));
-        assert_eq!(server.query("SELECT count(*) FROM messages WHERE state = 'sending'"), 0);
-    }
-
-    #[tokio::test]
-    async fn a_provider_that_fails_loses_nothing() {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.clock.advance(95 * 60);
-        std::fs::create_dir(server.dir.path().join("messages.jsonl")).unwrap();
-        server.run_jobs().await;
-        assert_eq!(server.query("SELECT count(*) FROM messages WHERE sent_at IS NOT NULL"), 0);
-        std::fs::remove_dir(server.dir.path().join("messages.jsonl")).unwrap();
-        server.run_jobs().await;
-        assert_eq!(server.messages().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_message_that_cannot_be_read_is_set_aside_and_keeps_no_other_up() {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let mut deliveries = Vec::new();
-        for reference in ["A", "B", "C"] {
-            let delivery = server.delivery(reference).await;
-            server.plan(&delivery, device.id()).await;
-            deliveries.push(delivery);
-        }
-        device.sync(&server).await;
-        server.clock.advance(95 * 60);
-        // One that does not open, and one whose phone is not text.
-        for (id, damage) in
-            [(&deliveries[0], "sealed = x'00'"), (&deliveries[1], "phone = CAST(x'FF' AS TEXT)")]
-        {
-            server.execute(&format!(
-                "UPDATE messages SET {damage} WHERE slot = 0 AND delivery = '{id}'"
-            ));
-        }
-        server.run_jobs().await;
-        assert_eq!(server.messages().len(), 1);
-        assert_eq!(server.messages()[0]["reference"], "C");
-        server.run_jobs().await;
-        assert_eq!(server.query("SELECT max(tries) FROM messages"), 1, "it is not chosen again");
-        let (_, shown) = server.get(&format!("/v1/deliveries/{}", deliveries[0])).await;
-        assert_eq!(shown["messages"][0]["state"], "failed");
-
-        let path = format!("/v1/deliveries/{}/send", deliveries[0]);
-        let (_, again) = server.post(&path, json!({})).await;
-        assert_eq!(again["messages"][0]["state"], "failed", "it is tried when somebody says so");
-        assert_eq!(server.query("SELECT max(tries) FROM messages"), 2);
-        server.plan(&deliveries[0], device.id()).await;
-        assert_eq!(
-            server.query("SELECT count(*) FROM messages WHERE generation = 1 AND state = 'failed' AND sealed IS NOT NULL AND delivery = (SELECT delivery FROM messages WHERE generation = 2)"),
-            0,
-            "a new plan erases it"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_was_superseded_is_never_sent() {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.clock.advance(95 * 60);
-        server.run_jobs().await;
-        let messages = server.messages();
-        assert_eq!(messages.len(), 1);
-        assert_eq!(messages[0]["generation"], 2);
-        assert!(
-            !messages[0]["text"].as_str().unwrap().contains("replaces"),
-            "nobody had the first"
-        );
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
-        assert_eq!(shown["state"], json!("notified"));
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::value::{At, named, parsed};
+use crate::messages::Place;
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
@@ -86,6 +87,8 @@ pub(crate) struct NewDelivery {
     pub(crate) reference: String,
     pub(crate) address: String,
     pub(crate) note: Option<String>,
+    /// What the customer reads and where he is, if the settings are not to say so.
+    pub(crate) place: Place,
     pub(crate) recipients: Vec<Recipient>,
 }
 
@@ -104,12 +107,14 @@ pub(crate) fn insert(
 ) -> Result<Inserted, StoreError> {
     let result = connection
         .prepare_cached(
-            "INSERT INTO deliveries (id, reference, address, note, state, created_at, updated_at)
-             VALUES (:id, :reference, :address, :note, 'created', :now, :now)",
+            "INSERT INTO deliveries (id, reference, address, note, language, zone, state,
+                                     created_at, updated_at)
+             VALUES (:id, :reference, :address, :note, :language, :zone, 'created', :now, :now)",
         )?
         .execute(named_params! {
             ":id": delivery.id.as_str(), ":reference": delivery.reference,
             ":address": delivery.address, ":note": delivery.note, ":now": At(now),
+            ":language": delivery.place.language, ":zone": delivery.place.zone,
         });
     match result {
         // The id is random, so the constraint that failed is the reference's.

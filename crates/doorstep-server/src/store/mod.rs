@@ -24,6 +24,7 @@ pub(crate) mod known_devices;
 pub(crate) mod lock_events;
 pub(crate) mod lock_groups;
 pub(crate) mod locks;
+pub(crate) mod message_tries;
 pub(crate) mod messages;
 pub(crate) mod meta;
 mod migrate;

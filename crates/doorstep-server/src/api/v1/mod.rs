@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod locks;
+pub(crate) mod messages;
 pub(crate) mod pass_keys;
 pub(crate) mod passes;
 pub(crate) mod routes;

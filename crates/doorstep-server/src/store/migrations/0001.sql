@@ -28,6 +28,9 @@ CREATE TABLE deliveries (
     reference  TEXT    NOT NULL UNIQUE,
     address    TEXT    NOT NULL,
     note       TEXT,
+    -- What the customer reads and where he is; the settings say so if these do not.
+    language   TEXT,
+    zone       TEXT,
     state      TEXT    NOT NULL CHECK (state IN ('created', 'planned', 'handed_out', 'notified',
                                                  'reported', 'delivered', 'disputed', 'failed',
                                                  'expired', 'cancelled')),
@@ -130,25 +133,40 @@ CREATE TABLE held_codes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE messages (
-    id         TEXT    PRIMARY KEY,
-    delivery   TEXT    NOT NULL,
-    generation INTEGER NOT NULL,
-    slot       INTEGER NOT NULL,
+    seq          INTEGER PRIMARY KEY,
+    id           TEXT    NOT NULL UNIQUE,
+    delivery     TEXT    NOT NULL,
+    generation   INTEGER NOT NULL,
+    slot         INTEGER NOT NULL,
+    -- A code, or that none is needed any more.
+    kind         TEXT    NOT NULL CHECK (kind IN ('code', 'cancelled')),
     -- Null for the spare until somebody needs it.
-    phone      TEXT,
-    send_at    INTEGER NOT NULL,
-    state      TEXT    NOT NULL CHECK (state IN ('waiting', 'spare', 'sending', 'sent',
-                                                 'failed', 'superseded', 'closed', 'expired',
-                                                 'cancelled')),
+    phone        TEXT,
+    send_at      INTEGER NOT NULL,
+    -- Not before send_at: quiet hours and failed tries put it off.
+    next_at      INTEGER NOT NULL,
+    -- Somebody wants it now, whatever the hour.
+    urgent       INTEGER NOT NULL DEFAULT 0,
+    state        TEXT    NOT NULL CHECK (state IN ('waiting', 'spare', 'sending', 'sent', 'delivered',
+                                                   'undelivered', 'failed', 'superseded', 'closed',
+                                                   'expired', 'cancelled')),
     -- The code and the scanned secret; gone once the provider has the message, or nobody needs it.
-    sealed     BLOB,
-    sent_at    INTEGER,
-    tries      INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (delivery, generation, slot),
+    sealed       BLOB,
+    sent_at      INTEGER,
+    tries        INTEGER NOT NULL DEFAULT 0,
+    -- Those from before somebody asked for it again.
+    tries_before INTEGER NOT NULL DEFAULT 0,
+    -- What the provider says became of it.
+    told         TEXT    CHECK (told IN ('delivered', 'undelivered')),
+    told_at      INTEGER,
+    UNIQUE (delivery, generation, slot, kind),
     FOREIGN KEY (delivery, generation) REFERENCES generations (delivery, generation),
-    CHECK ((sealed IS NULL) = (state NOT IN ('waiting', 'spare', 'sending', 'failed')))
-) STRICT, WITHOUT ROWID;
-CREATE INDEX messages_due ON messages (send_at) WHERE state IN ('waiting', 'sending');
+    CHECK ((sealed IS NULL) = (kind <> 'code'
+                               OR state NOT IN ('waiting', 'spare', 'sending', 'failed')))
+) STRICT;
+CREATE INDEX messages_due ON messages (next_at) WHERE state IN ('waiting', 'sending');
+CREATE INDEX messages_by_state ON messages (state, seq);
+CREATE INDEX messages_by_phone ON messages (phone, sent_at) WHERE sent_at IS NOT NULL;
 
 -- Routes on their way, sealed to the device; kept until it has them.
 CREATE TABLE routes (

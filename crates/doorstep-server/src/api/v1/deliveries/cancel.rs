@@ -26,16 +26,22 @@ pub(crate) async fn handler(
 ) -> Result<Json<DeliveryDetail>, Problem> {
     let id = id_in_path(&id)?;
     let now = context.now();
+    let inner = Arc::clone(&context);
     context
         .store
         .write(move |connection| {
-            cancel(connection, &id, now)?;
+            cancel(&inner, connection, &id, now)?;
             detail(connection, &id)?.map(Json).ok_or_else(not_found)
         })
         .await
 }
 
-fn cancel(connection: &Connection, id: &DeliveryId, now: Timestamp) -> Result<(), Problem> {
+fn cancel(
+    context: &Context,
+    connection: &Connection,
+    id: &DeliveryId,
+    now: Timestamp,
+) -> Result<(), Problem> {
     let delivery = deliveries::find(connection, id)?.ok_or_else(not_found)?;
     match delivery.state {
         DeliveryState::Cancelled => return Ok(()),
@@ -52,6 +58,7 @@ fn cancel(connection: &Connection, id: &DeliveryId, now: Timestamp) -> Result<()
     }
     generations::end(connection, id, delivery.generation, GenerationState::Cancelled)?;
     messages::end(connection, id, delivery.generation, MessageState::Cancelled)?;
+    crate::messages::cancel(context, connection, id, delivery.generation, now)?;
     Ok(deliveries::set_state(connection, id, DeliveryState::Cancelled, now)?)
 }
 

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::http::extract::{ApiJson, Object};
 use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
 use crate::ids::make_id;
+use crate::messages::{Place, times};
 use crate::store::StoreError;
 use crate::store::deliveries::{self, Inserted, NewDelivery, Recipient};
 use crate::text::{self, Phone, TextError};
@@ -30,6 +31,15 @@ pub(crate) struct CreateDelivery {
     #[serde(default)]
     #[schema(max_length = 300)]
     note: Option<String>,
+    /// What the customers read, if it is not the language of the settings: `en`, `es`, `de`, or one of
+    /// the server's own.
+    #[serde(default)]
+    #[schema(example = "es")]
+    language: Option<String>,
+    /// The zone that times in messages are told in, if it is not that of the settings.
+    #[serde(default)]
+    #[schema(example = "Europe/Madrid")]
+    zone: Option<String>,
     /// Who may take it: one person or two.
     #[schema(value_type = Vec<CreateRecipient>, min_items = 1, max_items = 2)]
     recipients: Vec<Object<CreateRecipient>>,
@@ -101,6 +111,16 @@ pub(super) fn check(
         });
         note(format!("recipients[{index}].phone"), phone);
     }
+    let known = |language: &String| context.messenger.languages.has(language);
+    if request.language.as_ref().is_some_and(|language| !known(language)) {
+        let names: Vec<&str> = context.messenger.languages.names().collect();
+        let message = format!("is none of {}", names.join(", "));
+        errors.push(FieldError { row, field: "language".to_owned(), message });
+    }
+    if request.zone.as_ref().is_some_and(|zone| times::zone(zone).is_none()) {
+        let message = "is no zone, such as Europe/Madrid".to_owned();
+        errors.push(FieldError { row, field: "zone".to_owned(), message });
+    }
     if errors.is_empty() && !(1..=2).contains(&recipients.len()) {
         let message = format!("has {} entries, not 1 or 2", recipients.len());
         errors.push(FieldError { row, field: "recipients".to_owned(), message });
@@ -112,6 +132,7 @@ pub(super) fn check(
             reference: request.reference,
             address: request.address,
             note: request.note,
+            place: Place { language: request.language, zone: request.zone },
             recipients,
         }),
         _ => Err(errors),

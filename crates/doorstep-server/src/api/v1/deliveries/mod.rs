@@ -139,6 +139,8 @@ pub(crate) struct PlanView {
 /// A message to a recipient, without its text.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MessageView {
+    #[schema(example = "msg_01kb3t5x9m2v7c4r8w6q1z0hnd")]
+    id: String,
     /// The recipient's slot; the last one is the spare.
     slot: u8,
     /// `waiting`, `spare`, `sending`, `sent`, `failed`, `superseded`, `closed`, `expired` or
@@ -198,6 +200,7 @@ pub(crate) fn detail(
         messages: messages
             .into_iter()
             .map(|message| MessageView {
+                id: message.id,
                 slot: message.slot,
                 state: message.state.as_str(),
                 send_at: Utc(message.send_at),

@@ -97,11 +97,11 @@ pub(crate) async fn handler(
         _ => {}
     }
     let now = context.now();
-    context
+    let released = context
         .store
         .write(move |connection| release(connection, &id, request.slot, phone.as_deref(), now))
         .await?;
-    outbox::run(&context).await?;
+    outbox::send_now(&context, released).await?;
     let found = context.store.read(move |connection| detail(connection, &id)).await?;
     found.map(Json).ok_or_else(not_found)
 }
@@ -112,7 +112,7 @@ fn release(
     slot: Option<Slot>,
     phone: Option<&str>,
     now: Timestamp,
-) -> Result<(), Problem> {
+) -> Result<Vec<String>, Problem> {
     let delivery = deliveries::find(connection, id)?.ok_or_else(not_found)?;
     let generation = generations::find(connection, id, delivery.generation)?.ok_or_else(|| {
         Problem::new(Code::NotPlanned, "the delivery has no code yet").hint("plan it first")
@@ -146,13 +146,13 @@ fn release(
         )
         .hint("send the spare code, or plan the delivery again for a new one"));
     }
-    for message in open {
+    for message in &open {
         messages::release(connection, &message.id, phone, now)?;
     }
-    Ok(())
+    Ok(open.into_iter().map(|message| message.id.clone()).collect())
 }
 
-fn refuse_unready(generation: &Generation, now: Timestamp) -> Result<(), Problem> {
+pub(crate) fn refuse_unready(generation: &Generation, now: Timestamp) -> Result<(), Problem> {
     let state = match generation.state {
         // The job that notes it comes around a little later.
         GenerationState::Planned | GenerationState::HandedOut

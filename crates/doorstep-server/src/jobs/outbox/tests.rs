@@ -1,0 +1,464 @@
+//! The outbox with a server in this process, and providers that do as they are told.
+
+use crate::config::messages::{Messages, Provider};
+use crate::standard_webhooks::WebhookSecret;
+use crate::test_server::{TestDevice, TestServer};
+use doorstep::time::Timestamp;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A delivery whose code is due.
+async fn due(server: &TestServer) -> (TestDevice, String) {
+    let mut device = server.device("Marta").await;
+    let delivery = server.delivery("A").await;
+    server.plan(&delivery, device.id()).await;
+    device.sync(server).await;
+    server.clock.advance(95 * 60);
+    (device, delivery)
+}
+
+/// The message to the recipient, with its tries.
+async fn shown(server: &TestServer, delivery: &str) -> Value {
+    let (_, list) = server.get(&format!("/v1/messages?delivery={delivery}")).await;
+    let id =
+        list["data"].as_array().unwrap().iter().find(|m| m["slot"] == 0).unwrap()["id"].clone();
+    let (status, shown) = server.get(&format!("/v1/messages/{}", id.as_str().unwrap())).await;
+    assert_eq!(status, 200, "{shown}");
+    shown
+}
+
+fn outcomes(shown: &Value) -> Vec<&str> {
+    let history = shown["history"].as_array().unwrap();
+    history.iter().map(|made| made["outcome"].as_str().unwrap()).collect()
+}
+
+/// A program that does as the file `verdict` beside it says.
+fn program(dir: &Path, verdict: &str) -> Messages {
+    let path = dir.join("send");
+    let script = format!("#!/bin/sh\ncat >>'{0}/got'; . '{0}/verdict'\n", dir.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    says(dir, verdict);
+    Messages { provider: Provider::Exec, exec_program: Some(path), ..Messages::default() }
+}
+
+fn says(dir: &Path, verdict: &str) {
+    std::fs::write(dir.join("verdict"), verdict).unwrap();
+}
+
+#[tokio::test]
+async fn a_message_waits_for_its_time_and_for_the_device() {
+    let server = TestServer::new().await;
+    let mut device = server.device("Marta").await;
+    let delivery = server.delivery("A").await;
+    server.plan(&delivery, device.id()).await;
+    server.clock.advance(95 * 60);
+    server.run_jobs().await;
+    assert!(server.messages().is_empty(), "its time came, the device has no route");
+    device.sync(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+
+    let early = server.delivery("B").await;
+    server.plan_at(&early, device.id(), "2027-01-15T14:00:00Z").await;
+    device.sync(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1, "the device has its route, the time did not come");
+}
+
+#[tokio::test]
+async fn a_sending_that_was_cut_off_is_repeated_and_says_so_by_its_id() {
+    let server = TestServer::new().await;
+    let mut device = server.device("Marta").await;
+    let delivery = server.delivery("A").await;
+    server.plan(&delivery, device.id()).await;
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    // As a power cut after the provider took it and before that was noted leaves it.
+    server.execute("CREATE TRIGGER cut BEFORE UPDATE OF sent_at ON messages BEGIN SELECT RAISE(ABORT, 'cut'); END");
+    server.run_jobs().await;
+    server.execute("DROP TRIGGER cut");
+    server.run_jobs().await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1, "it is not repeated in a hurry");
+    let cut = shown(&server, &delivery).await;
+    assert_eq!((&cut["state"], &cut["maybe_sent"]), (&json!("waiting"), &json!(true)), "{cut}");
+    server.clock.advance(12);
+    server.run_jobs().await;
+    server.run_jobs().await;
+    let messages = server.messages();
+    assert_eq!(messages.len(), 2);
+    assert_eq!(
+        (&messages[0]["id"], &messages[0]["text"]),
+        (&messages[1]["id"], &messages[1]["text"])
+    );
+    assert!(!messages[1]["text"].as_str().unwrap().contains("replaces"));
+    let sent = shown(&server, &delivery).await;
+    assert_eq!(outcomes(&sent), ["unknown", "taken"]);
+    assert_eq!((&sent["state"], &sent["maybe_sent"]), (&json!("sent"), &json!(true)));
+    assert_eq!(server.query("SELECT count(*) FROM messages WHERE state = 'sending'"), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_loses_nothing() {
+    let server = TestServer::new().await;
+    let mut device = server.device("Marta").await;
+    let delivery = server.delivery("A").await;
+    server.plan(&delivery, device.id()).await;
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    std::fs::create_dir(server.dir.path().join("messages.jsonl")).unwrap();
+    server.run_jobs().await;
+    assert_eq!(server.query("SELECT count(*) FROM messages WHERE sent_at IS NOT NULL"), 0);
+    std::fs::remove_dir(server.dir.path().join("messages.jsonl")).unwrap();
+    server.clock.advance(12);
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+    let sent = shown(&server, &delivery).await;
+    assert_eq!((outcomes(&sent), &sent["maybe_sent"]), (vec!["failed", "taken"], &json!(false)));
+}
+
+#[tokio::test]
+async fn a_message_is_tried_by_the_schedule_given_up_visibly_and_sent_again_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut messages = program(dir.path(), "echo 'no network for 00' >&2; exit 1");
+    messages.retry = "10s 1m".to_owned();
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (_device, delivery) = due(&server).await;
+    for (wait, state) in [
+        (0, "waiting"),
+        (9, "waiting"),
+        (3, "waiting"),
+        (59, "waiting"),
+        (14, "failed"),
+        (600, "failed"),
+    ] {
+        server.clock.advance(wait);
+        server.run_jobs().await;
+        assert_eq!(shown(&server, &delivery).await["state"], state, "{wait}");
+    }
+    let failed = shown(&server, &delivery).await;
+    assert_eq!(outcomes(&failed), ["failed", "failed", "failed"]);
+    assert_eq!(failed["history"][0]["error"], "exit status: 1: no network for 00");
+    let (_, events) = server.get(&format!("/v1/events?delivery={delivery}")).await;
+    let told: Vec<&Value> = events["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["type"] == "message.failed")
+        .collect();
+    assert_eq!((told.len(), &told[0]["message"]), (1, &failed["id"]), "{events}");
+    let (_, list) = server.get("/v1/messages?state=failed").await;
+    assert_eq!(list["data"][0]["id"], failed["id"]);
+
+    says(dir.path(), "echo gw-1");
+    let path = format!("/v1/messages/{}/resend", failed["id"].as_str().unwrap());
+    let (status, sent) = server.post(&path, json!({})).await;
+    assert_eq!((status, &sent["state"]), (200, &json!("sent")), "{sent}");
+    assert_eq!(sent["history"][3]["provider_id"], "gw-1");
+    assert_eq!(
+        server.query("SELECT count(*) FROM messages WHERE slot = 0 AND sealed IS NOT NULL"),
+        0
+    );
+    let (_, detail) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+    assert_eq!(detail["state"], "notified");
+    let (status, problem) = server.post(&path, json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("already_sent")));
+}
+
+#[tokio::test]
+async fn asked_for_again_a_message_has_all_its_tries_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut messages = program(dir.path(), "exit 1");
+    messages.retry = "10s".to_owned();
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (_device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    server.clock.advance(12);
+    server.run_jobs().await;
+    let failed = shown(&server, &delivery).await;
+    assert_eq!(failed["state"], "failed");
+    let path = format!("/v1/messages/{}/resend", failed["id"].as_str().unwrap());
+    let (_, again) = server.post(&path, json!({})).await;
+    assert_eq!((&again["state"], &again["tries"]), (&json!("waiting"), &json!(3)));
+}
+
+#[tokio::test]
+async fn what_the_provider_will_never_have_is_not_tried_again_nor_what_comes_too_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let messages = program(dir.path(), "exit 65");
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (_device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    let refused = shown(&server, &delivery).await;
+    assert_eq!((&refused["state"], outcomes(&refused)), (&json!("failed"), vec!["refused"]));
+
+    says(dir.path(), "exit 1");
+    // The window ends at eleven; nine seconds before, there is no other try.
+    server.clock.set(1_800_000_000 + 3 * 3600 - 9);
+    let path = format!("/v1/messages/{}/resend", refused["id"].as_str().unwrap());
+    let (status, late) = server.post(&path, json!({})).await;
+    assert_eq!((status, &late["state"]), (200, &json!("failed")), "{late}");
+    server.clock.advance(9);
+    let (status, problem) = server.post(&path, json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("not_planned")), "{problem}");
+    server.run_jobs().await;
+    let (status, problem) = server.post(&path, json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("message_over")), "{problem}");
+    assert_eq!(shown(&server, &delivery).await["state"], "expired");
+}
+
+#[tokio::test]
+async fn errors_that_are_kept_hold_no_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = format!("cat '{}/got' >&2; exit 1", dir.path().display());
+    let messages = program(dir.path(), &script);
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (_device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    let got: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.path().join("got")).unwrap()).unwrap();
+    let text = got["text"].as_str().unwrap();
+    let code = text.split_once("code is ").unwrap().1.split_once('.').unwrap().0;
+    let failed = shown(&server, &delivery).await;
+    let error = failed["history"][0]["error"].as_str().unwrap();
+    assert!(error.contains("msg_") && !error.contains(code), "{error}");
+}
+
+#[tokio::test]
+async fn quiet_hours_and_limits_of_a_number_hold_what_nobody_asked_for() {
+    let server = TestServer::with(|config| {
+        config.messages.zone = Some("UTC".to_owned());
+        config.messages.quiet_hours = Some("09:00-09:45".to_owned());
+        config.messages.per_phone_per_day = Some(1);
+    })
+    .await;
+    // 09:35; the driver is expected at 10:00.
+    let (mut device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    assert!(server.messages().is_empty());
+    assert_eq!(shown(&server, &delivery).await["next_at"], "2027-01-15T09:45:00Z");
+    server.clock.advance(10 * 60);
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+
+    let second = server.delivery("B").await;
+    server.plan_at(&second, device.id(), "2027-01-15T10:00:00Z").await;
+    device.sync(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+    let held = shown(&server, &second).await;
+    assert_eq!((&held["state"], outcomes(&held)), (&json!("failed"), vec!["refused"]));
+    assert_eq!(
+        held["history"][0]["error"],
+        "not sent: this number had 1 messages in the last 24 hours"
+    );
+}
+
+#[tokio::test]
+async fn who_asks_for_a_message_is_not_held_by_quiet_hours() {
+    let server = TestServer::with(|config| {
+        config.messages.zone = Some("UTC".to_owned());
+        config.messages.quiet_hours = Some("09:00-09:45".to_owned());
+    })
+    .await;
+    let (_device, delivery) = due(&server).await;
+    let (_, sent) = server.post(&format!("/v1/deliveries/{delivery}/send"), json!({})).await;
+    assert_eq!(sent["messages"][0]["state"], "sent");
+}
+
+#[tokio::test]
+async fn who_got_a_code_is_told_that_none_is_needed_and_nobody_else() {
+    let server = TestServer::new().await;
+    let (mut device, delivery) = due(&server).await;
+    let other = server.delivery("B").await;
+    server.plan_at(&other, device.id(), "2027-01-15T14:00:00Z").await;
+    device.sync(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+    for delivery in [&delivery, &other, &delivery] {
+        let (status, _) =
+            server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+        assert_eq!(status, 200);
+    }
+    server.run_jobs().await;
+    server.run_jobs().await;
+    let messages = server.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(
+        (&messages[1]["kind"], &messages[1]["reference"]),
+        (&json!("cancelled"), &json!("A"))
+    );
+    assert_eq!(messages[1]["text"], "A: the delivery is cancelled. No code is needed any more.");
+}
+
+fn webhook_secret(dir: &Path) -> PathBuf {
+    let path = dir.join("secret");
+    doorstep_files::private::create(&path, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    path
+}
+
+#[tokio::test]
+async fn a_signed_report_says_whether_a_message_arrived_and_an_unsigned_one_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = TestServer::with(|config| {
+        config.messages.provider = Provider::Http;
+        config.messages.http_url = Some("https://gateway.invalid/".to_owned());
+        config.messages.http_secret_file = Some(webhook_secret(dir.path()));
+    })
+    .await;
+    let (_device, delivery) = due(&server).await;
+    let id = shown(&server, &delivery).await["id"].as_str().unwrap().to_owned();
+    let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let at = Timestamp::from_seconds(1_800_000_000 + 95 * 60);
+    let report = async |id: &str, status: &str, signature: Option<&str>| {
+        let body = json!({"id": id, "status": status}).to_string();
+        let (stamp, signed) = (at.seconds().to_string(), secret.sign("rep_1", at, body.as_bytes()));
+        let headers = [
+            ("webhook-id", "rep_1"),
+            ("webhook-timestamp", stamp.as_str()),
+            ("webhook-signature", signature.unwrap_or(&signed)),
+        ];
+        let answer = server.request("POST", "/v1/messages/status/http", &headers, body).await;
+        assert_eq!((answer.status, &answer.json), (204, &Value::Null));
+        shown(&server, &delivery).await["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(report(&id, "delivered", None).await, "waiting", "it was never sent");
+    server.execute("UPDATE messages SET state = 'sending', tries = 1 WHERE slot = 0");
+    assert_eq!(report(&id, "undelivered", None).await, "sending", "the answer is still to come");
+    server.execute("UPDATE messages SET state = 'sent', sealed = NULL, told = NULL WHERE slot = 0");
+    assert_eq!(report(&id, "delivered", Some("v1,AAAA")).await, "sent");
+    assert_eq!(report(&id, "queued", None).await, "sent");
+    assert_eq!(report("msg_0", "delivered", None).await, "sent");
+    assert_eq!(report(&id, "undelivered", None).await, "undelivered");
+    assert_eq!(report(&id, "delivered", None).await, "delivered");
+    assert_eq!(
+        report(&id, "undelivered", None).await,
+        "delivered",
+        "that it arrived is the last word"
+    );
+    for (path, body) in
+        [("twilio", "{}".to_owned()), ("log", String::new()), ("http", "x".repeat(9000))]
+    {
+        let path = format!("/v1/messages/status/{path}");
+        let answer = server.request("POST", &path, &[], body).await;
+        assert_eq!((answer.status, &answer.json), (204, &Value::Null), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_test_message_has_no_code_and_is_kept_nowhere() {
+    let server = TestServer::new().await;
+    let (status, sent) = server
+        .post("/v1/messages/test", json!({"phone": "+34 612 345 678", "language": "es"}))
+        .await;
+    assert_eq!(
+        (status, &sent["outcome"], &sent["provider"]),
+        (200, &json!("taken"), &json!("log"))
+    );
+    let message = &server.messages()[0];
+    assert_eq!((&message["kind"], &message["id"]), (&json!("test"), &sent["id"]));
+    assert!(message["text"].as_str().unwrap().contains("mensaje de prueba"));
+    assert_eq!(server.query("SELECT count(*) FROM messages"), 0);
+    for body in
+        [json!({"phone": "12"}), json!({"phone": "+34612345678", "language": "../en"}), json!({})]
+    {
+        let (status, _) = server.post("/v1/messages/test", body).await;
+        assert_eq!(status, 422);
+    }
+    for query in ["state=lost", "delivery=x%20y", "cursor=!", "limit=0", "phone=1"] {
+        let (status, problem) = server.get(&format!("/v1/messages?{query}")).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("invalid_query")), "{query}");
+    }
+    let (status, problem) = server.get("/v1/messages/msg_1").await;
+    assert_eq!((status, &problem["code"]), (404, &json!("message_not_found")));
+}
+
+#[tokio::test]
+async fn a_delivery_has_a_language_and_a_zone_of_its_own() {
+    let server = TestServer::new().await;
+    let order = |language: &str, zone: &str| {
+        json!({"reference": "A", "address": "Quay 1", "language": language, "zone": zone,
+               "recipients": [{"name": "Ana", "phone": "+34 612 345 678"}]})
+    };
+    for (body, field) in [
+        (order("fr", "UTC"), "language"),
+        (order("../en", "UTC"), "language"),
+        (order("de", "/etc/localtime"), "zone"),
+    ] {
+        let (status, problem) = server.post("/v1/deliveries", body).await;
+        assert_eq!((status, &problem["errors"][0]["field"]), (422, &json!(field)), "{problem}");
+    }
+    let (status, made) = server.post("/v1/deliveries", order("de", "Europe/Madrid")).await;
+    assert_eq!(status, 201, "{made}");
+    let mut device = server.device("Marta").await;
+    server.plan(made["id"].as_str().unwrap(), device.id()).await;
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    server.run_jobs().await;
+    let text = server.messages()[0]["text"].as_str().unwrap().to_owned();
+    assert!(
+        text.contains("Ihr Zustellcode ist")
+            && text.contains("am 15.1. zwischen 10:00 und 12:00 Uhr"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_set_aside_and_keeps_no_other_up() {
+    let server = TestServer::new().await;
+    let mut device = server.device("Marta").await;
+    let mut deliveries = Vec::new();
+    for reference in ["A", "B", "C"] {
+        let delivery = server.delivery(reference).await;
+        server.plan(&delivery, device.id()).await;
+        deliveries.push(delivery);
+    }
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    // One that does not open, and one whose phone is not text.
+    for (id, damage) in
+        [(&deliveries[0], "sealed = x'00'"), (&deliveries[1], "phone = CAST(x'FF' AS TEXT)")]
+    {
+        server
+            .execute(&format!("UPDATE messages SET {damage} WHERE slot = 0 AND delivery = '{id}'"));
+    }
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
+    assert_eq!(server.messages()[0]["reference"], "C");
+    server.run_jobs().await;
+    assert_eq!(server.query("SELECT max(tries) FROM messages"), 1, "it is not chosen again");
+    let (_, shown) = server.get(&format!("/v1/deliveries/{}", deliveries[0])).await;
+    assert_eq!(shown["messages"][0]["state"], "failed");
+
+    let path = format!("/v1/deliveries/{}/send", deliveries[0]);
+    let (_, again) = server.post(&path, json!({})).await;
+    assert_eq!(again["messages"][0]["state"], "failed", "it is tried when somebody says so");
+    assert_eq!(server.query("SELECT max(tries) FROM messages"), 2);
+    server.plan(&deliveries[0], device.id()).await;
+    assert_eq!(
+        server.query("SELECT count(*) FROM messages WHERE generation = 1 AND state = 'failed' AND sealed IS NOT NULL AND delivery = (SELECT delivery FROM messages WHERE generation = 2)"),
+        0,
+        "a new plan erases it"
+    );
+}
+
+#[tokio::test]
+async fn what_was_superseded_is_never_sent() {
+    let server = TestServer::new().await;
+    let mut device = server.device("Marta").await;
+    let delivery = server.delivery("A").await;
+    server.plan(&delivery, device.id()).await;
+    device.sync(&server).await;
+    server.plan(&delivery, device.id()).await;
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    server.run_jobs().await;
+    let messages = server.messages();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["generation"], 2);
+    assert!(!messages[0]["text"].as_str().unwrap().contains("replaces"), "nobody had the first");
+    let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+    assert_eq!(shown["state"], json!("notified"));
+}

@@ -1,0 +1,81 @@
+//! `exec` with shell scripts.
+
+use super::*;
+use crate::config::messages::Provider as Name;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn exec(dir: &Path, script: &str, timeout_seconds: u64) -> Messenger {
+    let path = dir.join("send");
+    std::fs::write(&path, format!("#!/bin/sh\ncd '{}'\n{script}\n", dir.display())).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+    open(Messages {
+        provider: Name::Exec,
+        exec_program: Some(path),
+        timeout_seconds,
+        ..Messages::default()
+    })
+}
+
+async fn send(messenger: &Messenger) -> Outcome {
+    messenger.provider.send(&[message(messenger)]).await.pop().unwrap()
+}
+
+#[tokio::test]
+async fn the_program_gets_the_message_as_json_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let messenger =
+        exec(dir.path(), "cat >got; echo \"$#\" >arguments; env >env; echo gw-1; echo more", 10);
+    assert_eq!(send(&messenger).await, Outcome::Taken(Some("gw-1".to_owned())));
+    let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+    let got: serde_json::Value = serde_json::from_str(&read("got")).unwrap();
+    assert_eq!((&got["id"], &got["to"]), (&"msg_1".into(), &"+34612345678".into()));
+    assert!(got["text"].as_str().unwrap().contains("0029 1635"));
+    assert_eq!(read("arguments"), "0\n");
+    let names: Vec<String> =
+        read("env").lines().map(|line| line.split('=').next().unwrap().to_owned()).collect();
+    assert!(
+        names.iter().all(|name| ["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name.as_str())),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn its_exit_status_says_what_became_of_it() {
+    for (script, outcome) in [
+        ("exit 0", Outcome::Taken(None)),
+        ("echo 'modem busy' >&2; exit 1", Outcome::Failed("exit status: 1: modem busy".to_owned())),
+        (
+            "echo 'bad number' >&2; exit 65",
+            Outcome::Refused("exit status: 65: bad number".to_owned()),
+        ),
+        ("kill -9 $$", Outcome::Unknown("signal: 9 (SIGKILL): ".to_owned())),
+        // It does not read, and says no.
+        ("exec <&-; exit 2", Outcome::Failed("exit status: 2: ".to_owned())),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(send(&exec(dir.path(), script, 10)).await, outcome, "{script}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let messenger = exec(dir.path(), "sleep 1000 & echo $! >child; wait", 1);
+    assert_eq!(send(&messenger).await, Outcome::Unknown("did not end within 1 s".to_owned()));
+    let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+    // Gone, or dead and not yet buried by whoever took it over.
+    assert!(state.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{state:?}");
+}
+
+#[tokio::test]
+async fn a_program_that_talks_without_end_is_not_heard_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let messenger = exec(dir.path(), "yes >&2", 10);
+    let outcome = send(&messenger).await;
+    let (Outcome::Failed(said) | Outcome::Unknown(said)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(said.len() < 5000, "{}", said.len());
+}
