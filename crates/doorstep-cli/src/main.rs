@@ -69,6 +69,9 @@ enum Command {
     /// Everything that was claimed about a delivery, examined without the server
     #[command(subcommand)]
     Evidence(commands::evidence::Command),
+    /// Messages to customers: what became of them, and again
+    #[command(subcommand)]
+    Message(commands::message::Command),
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
@@ -128,6 +131,7 @@ fn main() -> ExitCode {
         Command::Dispute(command) => commands::dispute::run(&command),
         Command::Receipt(command) => commands::receipt::run(&command),
         Command::Evidence(command) => commands::evidence::run(&command),
+        Command::Message(command) => commands::message::run(&command),
         Command::Driver(command) => commands::driver::run(command),
         Command::Lock(command) => commands::lock::run(&command, cli.json),
         Command::Booking(command) => commands::booking::run(&command),

@@ -76,7 +76,7 @@ pub use store::StoreError;
 pub use tls::TlsError;
 
 /// Makes a secret for the Standard Webhooks scheme, which both sides have to know.
-pub fn make_webhook_secret(rng: &mut impl CryptoRng) -> Zeroizing<String> {
+pub fn make_webhook_secret(rng: &mut (impl CryptoRng + ?Sized)) -> Zeroizing<String> {
     standard_webhooks::WebhookSecret::make(rng).reveal()
 }
 

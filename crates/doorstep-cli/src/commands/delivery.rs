@@ -286,7 +286,7 @@ fn show(delivery: Value) -> Result<Answer, CliError> {
     }
     for (name, columns) in [
         ("recipients", &["slot", "name", "phone"][..]),
-        ("messages", &["slot", "state", "send_at", "sent_at"]),
+        ("messages", &["id", "slot", "state", "send_at", "sent_at"]),
         ("claims", &["driver", "generation", "means", "at", "verdict", "late_possible", "forked"]),
     ] {
         let entries: Vec<&Value> =

@@ -18,6 +18,7 @@ pub(crate) mod gate;
 pub(crate) mod init;
 pub(crate) mod key;
 pub(crate) mod lock;
+pub(crate) mod message;
 pub(crate) mod new_file;
 pub(crate) mod odds;
 pub(crate) mod pass;

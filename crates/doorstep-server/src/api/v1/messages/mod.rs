@@ -97,10 +97,15 @@ pub(super) fn detail(
 ) -> Result<Option<MessageDetail>, StoreError> {
     let Some(message) = messages::find(connection, id)? else { return Ok(None) };
     let tries = message_tries::of_message(connection, id)?;
-    let unknown = |outcome| outcome == Some(message_tries::Outcome::Unknown);
+    let under_way = message.state == messages::State::Sending;
+    let maybe_sent = tries.iter().any(|made| match made.outcome {
+        Some(outcome) => outcome == message_tries::Outcome::Unknown,
+        // Cut off, and its time over since.
+        None => !under_way,
+    });
     Ok(Some(MessageDetail {
         message: message.into(),
-        maybe_sent: tries.iter().any(|made| unknown(made.outcome)),
+        maybe_sent,
         history: tries
             .into_iter()
             .map(|made| TryView {
