@@ -118,7 +118,9 @@ pub(crate) async fn run(
         tokio::select! {
             ended = sending.join_next() => match ended {
                 None => return result,
-                Some(ended) => result = result.and(ended.unwrap_or_else(|error| Err(Problem::internal(&error)))),
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(problem))) => result = Err(problem),
+                Some(Err(error)) => result = Err(Problem::internal(&error)),
             },
             () = pause => {}
         }
