@@ -115,14 +115,21 @@ pub(crate) async fn run(
         }
         // Others fall due while these are under way.
         let pause = tokio::time::sleep(context.config.server.job_interval);
-        tokio::select! {
+        let mut ended = tokio::select! {
             ended = sending.join_next() => match ended {
                 None => return result,
-                Some(Ok(Ok(()))) => {}
-                Some(Ok(Err(problem))) => result = Err(problem),
-                Some(Err(error)) => result = Err(Problem::internal(&error)),
+                ended => ended,
             },
-            () = pause => {}
+            () = pause => None,
+        };
+        // All that ended meanwhile make room at once: taking messages costs a transaction.
+        while let Some(one) = ended {
+            match one {
+                Ok(Ok(())) => {}
+                Ok(Err(problem)) => result = Err(problem),
+                Err(error) => result = Err(Problem::internal(&error)),
+            }
+            ended = sending.try_join_next();
         }
     }
 }
