@@ -148,7 +148,7 @@ async fn a_message_is_tried_by_the_schedule_given_up_visibly_and_sent_again_when
         .iter()
         .filter(|e| e["type"] == "message.failed")
         .collect();
-    assert_eq!((told.len(), &told[0]["message"]), (1, &failed["id"]), "{events}");
+    assert_eq!((told.len(), &told[0]["data"]["message"]), (1, &failed["id"]), "{events}");
     let (_, list) = server.get("/v1/messages?state=failed").await;
     assert_eq!(list["data"][0]["id"], failed["id"]);
 
