@@ -229,4 +229,35 @@ mod tests {
         let (status, problem) = device.take(&server, "A-17", NINE_THIRTY).await;
         assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")));
     }
+
+    /// What a driver is told of a delivery that he claimed does not depend on whether his code was right.
+    #[tokio::test]
+    async fn a_right_and_a_wrong_claim_are_told_apart_by_nothing() {
+        let mut told = Vec::new();
+        for right in [true, false] {
+            let server = TestServer::new().await;
+            let mut device = server.device("Marta").await;
+            let delivery = server.delivery("A-17").await;
+            server.plan(&delivery, device.id()).await;
+            let stop = device.sync(&server).await.remove(0);
+            server.clock.advance(2 * 3600);
+            server.run_jobs().await;
+            let code = server.code(0);
+            let code = if right { code } else { device.forged(&stop, &code) };
+            device.present(&delivery, &code, server.clock.now()).unwrap();
+            device.upload(&server).await;
+            let at = server.clock.now().later(600);
+            let before = device.take(&server, "A-17", at).await;
+            server.run_jobs().await;
+            let judged = shown(&server, &delivery).await;
+            assert_eq!(judged["state"], if right { "delivered" } else { "disputed" });
+            let after = device.take(&server, "A-17", at).await;
+            for (status, mut problem) in [before, after] {
+                problem.as_object_mut().unwrap().remove("request_id");
+                told.push((status, problem.to_string()));
+            }
+        }
+        assert_eq!(told[0].0, 409);
+        assert!(told.iter().all(|answer| *answer == told[0]), "{told:?}");
+    }
 }
