@@ -85,7 +85,7 @@ fn to_text(args: &Args, restored: &Restored) -> String {
     let data = args.data.display();
     let when = restored
         .backup_at
-        .map_or("of unknown time".to_owned(), |time| format!("of {}", rfc3339(time)));
+        .map_or_else(|| "of unknown time".to_owned(), |time| format!("of {}", rfc3339(time)));
     let mut text = match args.dry_run {
         true => format!("the backup {when}, of {}: this would be void\n", restored.issuer),
         false => format!(

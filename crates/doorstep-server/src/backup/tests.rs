@@ -128,6 +128,8 @@ async fn what_a_device_was_handed_since_is_not_handed_to_it_twice_and_no_number_
     let (server, restored) = brought_back(server, &file, Access::Kept);
     assert_eq!((restored.voided.plans, unsent), (1, 2));
     assert_eq!(shown(&server, &delivery).await["state"], "expired");
+    let told = "SELECT min(seq) FROM events WHERE type = 'delivery.expired'";
+    assert!(u64::try_from(server.query(told)).unwrap() > restored.epoch, "nobody has read it yet");
     server.run_jobs().await;
     assert!(server.messages().is_empty(), "the code of the first plan is not sent");
     let (status, planned) = server.plan(&delivery, device.id()).await;

@@ -2,7 +2,7 @@
 //! used, sent, handed out or ended since the backup may have been; whatever would harm if it happened twice
 //! ends here.
 
-use super::value::{At, all};
+use super::value::{At, Count, all};
 use super::{StoreError, accounts, authenticators, meta};
 use doorstep::otp::record::Event;
 use doorstep::time::Timestamp;
@@ -71,6 +71,16 @@ pub(crate) fn void(
     let epoch = meta::epoch(connection)?.saturating_add(1).max(now.seconds());
     meta::set(connection, meta::EPOCH, &epoch.to_string())?;
     meta::remove(connection, meta::BACKUP)?;
+    // So do the places of events: whoever has read beyond the backup goes on where he was.
+    connection.execute(
+        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'events'",
+        [Count(epoch)],
+    )?;
+    connection.execute(
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'events', ?1
+         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')",
+        [Count(epoch)],
+    )?;
     connection.execute(
         "INSERT OR REPLACE INTO meta (key, value) SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM locks)",
         params![meta::ROTATIONS_LOST, now.seconds().to_string()],
@@ -82,7 +92,7 @@ pub(crate) fn void(
     if access == Access::Ended {
         voided.api_keys = run("UPDATE api_keys SET revoked_at = ?1 WHERE revoked_at IS NULL")?;
         voided.devices =
-            connection.execute("UPDATE devices SET state = 'lost' WHERE state = 'enrolled'", [])?;
+            run("UPDATE devices SET state = 'lost', state_at = ?1 WHERE state = 'enrolled'")?;
     }
     voided.invitations = run(
         "UPDATE devices SET ticket_expires_at = 0 WHERE state = 'invited' AND ticket_expires_at > ?1",

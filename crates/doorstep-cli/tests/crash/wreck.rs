@@ -1,0 +1,120 @@
+//! What is left of a server that died, held against what it said.
+
+use crate::load::{Facts, code};
+use rusqlite::{Connection, OpenFlags, ToSql};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+fn hold(so: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if so { Ok(()) } else { Err(otherwise()) }
+}
+
+/// The data directory of a server that died.
+pub(crate) struct Wreck<'a> {
+    data: &'a Path,
+    database: Connection,
+}
+
+impl<'a> Wreck<'a> {
+    pub(crate) fn open(data: &'a Path) -> Self {
+        // As a program of its own would: the log is read, and whatever was not committed is not there.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let database = Connection::open_with_flags(data.join("doorstep.db"), flags).unwrap();
+        Self { data, database }
+    }
+
+    pub(crate) fn count(&self, sql: &str, values: &[&dyn ToSql]) -> u64 {
+        let count: i64 = self.database.query_row(sql, values, |row| row.get(0)).unwrap();
+        u64::try_from(count).unwrap()
+    }
+
+    /// What the provider has: messages leave with it.
+    pub(crate) fn provider(&self) -> String {
+        std::fs::read_to_string(self.data.join("messages.jsonl")).unwrap_or_default()
+    }
+
+    /// Whether everything that was said is so.
+    pub(crate) fn check(&self, facts: &Facts) -> Result<(), String> {
+        let whole: String =
+            self.database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).unwrap();
+        hold(whole == "ok", || whole)?;
+        for id in &facts.taken {
+            let found = self.count("SELECT count(*) FROM deliveries WHERE id = ?1", &[id]);
+            hold(found == 1, || format!("{id} was taken in and is there {found} times"))?;
+        }
+        for (id, planned) in &facts.planned {
+            let sql = "SELECT coalesce(max(generation), 0) FROM generations WHERE delivery = ?1";
+            let found = self.count(sql, &[id]);
+            hold(found >= *planned, || format!("{id} was planned as {planned} and is {found}"))?;
+        }
+        for (device, said) in &facts.acknowledged {
+            let sql =
+                "SELECT count(DISTINCT number) FROM claims WHERE device = ?1 AND number <= ?2";
+            let found = self.count(sql, &[device, &i64::try_from(*said).unwrap()]);
+            hold(found == *said, || {
+                format!("{said} outcomes of {device} were acknowledged, {found} are there")
+            })?;
+        }
+        let forked = self.count("SELECT count(*) FROM claims WHERE forked", &[]);
+        hold(forked == 0, || format!("{forked} outcomes contradict others"))?;
+        let twice = "SELECT count(*) FROM (SELECT 1 FROM claims WHERE verdict = 'match' GROUP BY delivery HAVING count(*) > 1)";
+        hold(self.count(twice, &[]) == 0, || "a delivery was handed over twice".to_owned())?;
+        for (id, times) in &facts.granted {
+            let sql =
+                "SELECT count(*) FROM generations WHERE delivery = ?1 AND spent_at IS NOT NULL";
+            let spent = self.count(sql, &[id]);
+            hold(*times <= 1, || format!("{id} was granted {times} times"))?;
+            hold(spent >= u64::from(*times), || format!("{id} was granted and is not spent"))?;
+        }
+        for (account, _) in &facts.logins {
+            let sql = "SELECT count(*) FROM authenticators JOIN accounts ON accounts.seq = account
+                       WHERE accounts.name = ?1 AND last_used_at IS NOT NULL";
+            hold(self.count(sql, &[account]) == 1, || {
+                format!("{account} was let in, and nobody knows")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The provider has a message twice only if its row says that it was tried twice.
+    pub(crate) fn check_messages(&self, provider: &str) -> Result<(), String> {
+        let mut times: BTreeMap<String, u64> = BTreeMap::new();
+        for line in provider.lines() {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            *times.entry(line["id"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        for (id, times) in times {
+            let tries =
+                self.count("SELECT coalesce(max(tries), 0) FROM messages WHERE id = ?1", &[&id]);
+            hold(tries >= times, || {
+                format!("{id} was sent {times} times and tried {tries} times")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// No code that any customer was sent is readable in what the server keeps.
+    pub(crate) fn scan(&self) {
+        let provider = self.data.join("messages.jsonl");
+        let text = self.provider();
+        let codes: Vec<String> = text
+            .lines()
+            .filter_map(|line| code(&serde_json::from_str(line).ok()?))
+            .flat_map(|code| [code.replace(' ', ""), code])
+            .collect();
+        assert!(!codes.is_empty());
+        let wanted: BTreeSet<&[u8]> = codes.iter().map(String::as_bytes).collect();
+        let (plain, grouped) = (8, 9);
+        for entry in std::fs::read_dir(self.data).unwrap() {
+            let path = entry.unwrap().path();
+            if path == provider || path.is_dir() {
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            for length in [plain, grouped] {
+                let found = bytes.windows(length).find(|part| wanted.contains(part));
+                assert!(found.is_none(), "a code in {}", path.display());
+            }
+        }
+    }
+}
