@@ -72,6 +72,9 @@ enum Command {
     /// Messages to customers: what became of them, and again
     #[command(subcommand)]
     Message(commands::message::Command),
+    /// Webhooks: programs of yours that are told what happens
+    #[command(subcommand)]
+    Webhook(commands::webhook::Command),
     /// A driver's device: enrol, sync, check codes at the door
     #[command(subcommand)]
     Driver(commands::driver::Command),
@@ -132,6 +135,7 @@ fn main() -> ExitCode {
         Command::Receipt(command) => commands::receipt::run(&command),
         Command::Evidence(command) => commands::evidence::run(&command),
         Command::Message(command) => commands::message::run(&command),
+        Command::Webhook(command) => commands::webhook::run(&command),
         Command::Driver(command) => commands::driver::run(command),
         Command::Lock(command) => commands::lock::run(&command, cli.json),
         Command::Booking(command) => commands::booking::run(&command),

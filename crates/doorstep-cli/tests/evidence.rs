@@ -109,3 +109,41 @@ fn a_dispute_is_examined_elsewhere_and_ended_by_a_word() {
         2
     );
 }
+
+#[test]
+fn webhooks_ranking_and_erasure_are_commands_too() {
+    let shop = Shop::open();
+    let delivery = delivered(&shop);
+    let url = "https://hooks.invalid/in";
+    let made =
+        shop.must(&["webhook", "add", url, "--type", "delivery.created", "--out", "hook.secret"]);
+    assert!(made.json.get("secret").is_none(), "it is in the file alone");
+    let secret = std::fs::read_to_string(shop.path("hook.secret")).unwrap();
+    assert!(secret.starts_with("whsec_"));
+    let id = made.text("id");
+    assert_eq!(shop.must(&["webhook", "list"]).json["data"][0]["url"], url);
+    let event = shop.must(&["webhook", "test", &id]).text("id");
+    shop.wait("the try to fail", || {
+        let log = shop.must(&["webhook", "log", &id]).json;
+        log["data"][0]["last_error"].is_string()
+    });
+    assert_eq!(shop.must(&["webhook", "replay", &id, "--event", &event]).json["events"], 1);
+    assert_eq!(shop.run(&["webhook", "replay", &id]).status, 2);
+    assert_eq!(shop.must(&["webhook", "change", &id, "--pause"]).text("state"), "paused");
+    let rotated = shop.must(&["webhook", "rotate", &id]).text("secret");
+    assert_ne!(rotated, secret.trim());
+    shop.must(&["webhook", "remove", &id]);
+    assert_eq!(shop.run(&["webhook", "show", &id]).outcome(), "webhook_not_found");
+    assert_eq!(shop.run(&["webhook", "add", "http://127.0.0.1/in"]).outcome(), "invalid_fields");
+
+    let ranking = shop.must(&["driver", "ranking"]);
+    assert_eq!(ranking.json["data"][0]["granted"], 1);
+    assert_eq!(ranking.json["data"][0]["chance"], 1.0);
+    let erased = shop.must(&["delivery", "erase", &delivery]);
+    assert_eq!(erased.json["recipients"][0]["phone"], "");
+    shop.must(&["evidence", "fetch", &delivery, "--out", "a.bundle"]);
+    let key = shop.must(&["evidence", "key"]).text("public_key");
+    std::fs::write(shop.path("issuer.pub"), key).unwrap();
+    let examined = shop.must(&["evidence", "verify", "a.bundle", "--issuer", "issuer.pub"]);
+    assert_eq!(examined.outcome(), "sound");
+}

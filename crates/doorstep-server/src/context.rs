@@ -2,6 +2,7 @@
 //! the settings. Nothing in this crate reads a clock or draws randomness in another way.
 
 use crate::config::Config;
+use crate::config::webhooks::Webhooks;
 use crate::health::Heartbeat;
 use crate::http::key_cache::KeyCache;
 use crate::http::limits::Limits;
@@ -10,8 +11,10 @@ use crate::http::problem::Problem;
 use crate::ids::symbols;
 use crate::init::{DATABASE, KEYS, Mode};
 use crate::jobs::outbox::Outbox;
+use crate::jobs::webhooks::Telling;
 use crate::keys::{KeyError, Keys};
 use crate::messages::{MessagesError, Messenger};
+use crate::outgoing::{Client, Rules};
 use crate::store::pass_keys::Algorithm;
 use crate::store::value::parsed;
 use crate::store::{Store, StoreError, idempotency, meta};
@@ -78,6 +81,12 @@ pub enum OpenError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The settings of webhooks cannot be used.
+    #[error("section [webhooks]: {what}")]
+    Webhooks {
+        /// What is wrong.
+        what: String,
+    },
 }
 
 impl OpenError {
@@ -95,6 +104,7 @@ impl OpenError {
             Self::Messages(_) => {
                 "put the setting right in doorstep.toml; doorstep config show says where each comes from"
             }
+            Self::Webhooks { .. } => "name a file of certificates in PEM, or leave ca_file out",
             Self::Store(StoreError::NotDurable { .. }) => {
                 "put the data directory on a local disk: network and some container file systems cannot do this"
             }
@@ -105,6 +115,17 @@ impl OpenError {
             }
         }
     }
+}
+
+/// What tells receivers of events.
+fn client(settings: &Webhooks) -> Result<Client, OpenError> {
+    let rules = Rules {
+        allow_private: settings.allow_private,
+        allow_http: settings.allow_http,
+        ca_file: settings.ca_file.clone(),
+        timeout: settings.timeout,
+    };
+    Client::new(&rules).map_err(|error| OpenError::Webhooks { what: error.to_string() })
 }
 
 /// An issuer's data directory, open, with what is needed to work on it.
@@ -132,6 +153,8 @@ pub struct Context {
     pub(crate) tls: OnceLock<Tls>,
     /// How often phones asked.
     pub(crate) wallets: Wallets,
+    /// Who is being told of events.
+    pub(crate) telling: Telling,
     first_request: u128,
     requests: AtomicU64,
 }
@@ -169,6 +192,7 @@ impl Context {
             let first = pass_keys::make(&keys, Algorithm::Ed25519, (None, now), &mut rng)?;
             store.write_now(move |connection| pass_keys::begin(connection, &root, &first))?;
         }
+        let telling = Telling::new(client(&config.webhooks)?);
         let mut first_request = [0; 16];
         rng.fill_bytes(&mut first_request);
         Ok(Self {
@@ -187,6 +211,7 @@ impl Context {
             heartbeat: Heartbeat::default(),
             tls: OnceLock::new(),
             wallets: Wallets::default(),
+            telling,
             first_request: u128::from_be_bytes(first_request),
             requests: AtomicU64::new(0),
         })

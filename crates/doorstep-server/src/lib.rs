@@ -29,6 +29,8 @@ mod lock_journal;
 mod lock_keys;
 mod lock_state;
 mod messages;
+#[cfg(test)]
+mod no_oracle;
 mod outgoing;
 mod pass_keys;
 mod pass_revocation;

@@ -73,7 +73,7 @@ pub(crate) struct Answer {
     /// Null when the body is not JSON.
     pub(crate) json: Value,
     pub(crate) text: String,
-    headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Answer {
@@ -220,6 +220,7 @@ impl TestServer {
 
     pub(crate) async fn run_jobs(&self) {
         crate::jobs::once(&self.context).await;
+        self.context.telling.idle().await;
     }
 
     /// What the provider has.
@@ -304,16 +305,36 @@ impl TestDevice {
     }
 
     pub(crate) async fn send(&mut self, server: &TestServer, upload: &Upload) -> (u16, Value) {
+        let (status, answer) = server.post("/v1/claims", self.signed_upload(upload)).await;
+        self.acknowledged(server, &answer);
+        (status, answer)
+    }
+
+    fn signed_upload(&self, upload: &Upload) -> Value {
         let unsigned = upload.unsigned(&self.key.public());
         let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
-        let (status, answer) =
-            server.post("/v1/claims", serde_json::json!({"upload": write(&document)})).await;
+        serde_json::json!({"upload": write(&document)})
+    }
+
+    /// The request with the claims that the server does not have.
+    pub(crate) fn upload_body(&self) -> Value {
+        self.signed_upload(&self.device.upload(MAX_UPLOAD))
+    }
+
+    /// Takes in the acknowledgement in an answer, if there is one.
+    pub(crate) fn acknowledged(&mut self, server: &TestServer, answer: &Value) {
         if let Some(text) = answer["acknowledgement"].as_str() {
             let document = read("acknowledgement", text).unwrap();
             let record = self.device.acknowledge(&document, server.clock.now()).unwrap();
             self.record(&record);
         }
-        (status, answer)
+    }
+
+    /// The request for routes.
+    pub(crate) fn route_body(&self) -> Value {
+        let unsigned = self.device.request_route().unwrap().unsigned(&self.key.public());
+        let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
+        serde_json::json!({"request": write(&document)})
     }
 
     /// What a driver sends who takes a delivery on.
@@ -335,9 +356,7 @@ impl TestDevice {
 
     /// Asks for routes without taking them in.
     pub(crate) async fn fetch(&self, server: &TestServer) -> (u16, Value) {
-        let unsigned = self.device.request_route().unwrap().unsigned(&self.key.public());
-        let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
-        server.post("/v1/routes", serde_json::json!({"request": write(&document)})).await
+        server.post("/v1/routes", self.route_body()).await
     }
 
     /// Takes in the routes of an answer, and gives back the new stops.

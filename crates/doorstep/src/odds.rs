@@ -90,7 +90,8 @@ pub fn at_least(found: u64, trials: u64, each: f64) -> f64 {
 }
 
 /// A count as a number with a point; exact up to 2^53.
-fn float(count: u64) -> f64 {
+#[must_use]
+pub fn float(count: u64) -> f64 {
     let (high, low) = (count >> 32, count & 0xFFFF_FFFF);
     let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
     half(high) * 4_294_967_296.0 + half(low)

@@ -84,6 +84,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Erase name, phone number, address and notes of a delivery that has ended, for ever
+    #[command(
+        after_help = "Example:\n  doorstep delivery erase A-17\n\nIts claims, verdicts and events stay: they hold ids and hashes."
+    )]
+    Erase {
+        /// Its id, or your reference
+        delivery: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Check a code of a delivery in online mode
     Verify {
         /// Its id, or your reference
@@ -196,6 +206,10 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Cancel { delivery, connection } => {
             let client = connection.open()?;
             show(client.post(&find::path(&client, delivery, "/cancel")?, &json!({}))?)
+        }
+        Command::Erase { delivery, connection } => {
+            let client = connection.open()?;
+            show(client.post(&find::path(&client, delivery, "/erase")?, &json!({}))?)
         }
         Command::Verify { delivery, code, connection } => {
             let client = connection.open()?;

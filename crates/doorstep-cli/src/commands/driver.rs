@@ -3,6 +3,7 @@
 mod door;
 mod online;
 mod pin;
+mod ranking;
 mod show;
 
 use super::Connection;
@@ -31,6 +32,15 @@ pub(crate) enum Command {
         /// The business manages the device, so it may check whole codes
         #[arg(long)]
         managed: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Rank drivers by the claims that chance does not explain (asks the server)
+    #[command(after_help = "Example:\n  doorstep driver ranking --days 30")]
+    Ranking {
+        /// Claims that came in during so many days
+        #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3660))]
+        days: u64,
         #[command(flatten)]
         connection: Connection,
     },
@@ -168,6 +178,9 @@ impl Keyed {
 
 pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
     let answer = match command {
+        Command::Ranking { days, connection } => {
+            connection.open().and_then(|client| ranking::run(&client, days)).map_err(Stop::Failed)
+        }
         Command::Invite { name, managed, connection } => {
             online::invite(&name, managed, &connection).map_err(Stop::Failed)
         }

@@ -26,6 +26,7 @@ pub(crate) mod receipt;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod wallet;
+pub(crate) mod webhook;
 
 use crate::client::Client;
 use crate::error::CliError;

@@ -54,8 +54,8 @@ const fn post(path: &'static str, access: Access) -> Route {
 
 use Access::{Key, Open, Proof};
 use Scope::{
-    AccountsRead, AccountsWrite, Admin, DeliveriesRead, DeliveriesWrite, EventsRead, Gate,
-    LocksRead, LocksWrite, MessagesRead, MessagesWrite, PassesRead, PassesWrite,
+    AccountsRead, AccountsWrite, Admin, DeliveriesRead, DeliveriesWrite, EventsRead, EventsWrite,
+    Gate, LocksRead, LocksWrite, MessagesRead, MessagesWrite, PassesRead, PassesWrite,
 };
 
 /// All endpoints.
@@ -75,12 +75,23 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/deliveries/{id}/verify", Key(DeliveriesWrite)).verifies(),
     get("/v1/deliveries/{id}/receipt", Key(DeliveriesRead)),
     get("/v1/deliveries/{id}/evidence", Key(DeliveriesRead)),
+    post("/v1/deliveries/{id}/erase", Key(DeliveriesWrite)),
+    get("/v1/devices/ranking", Key(DeliveriesRead)),
     get("/v1/disputes", Key(DeliveriesRead)),
     get("/v1/disputes/{delivery}", Key(DeliveriesRead)),
     post("/v1/disputes/{delivery}/resolve", Key(DeliveriesWrite)),
     get("/v1/issuer", Key(DeliveriesRead)),
     // Events and those who are told of them
     get("/v1/events", Key(EventsRead)),
+    post("/v1/webhooks", Key(EventsWrite)).creates(),
+    get("/v1/webhooks", Key(EventsRead)),
+    get("/v1/webhooks/{id}", Key(EventsRead)),
+    post("/v1/webhooks/{id}/change", Key(EventsWrite)),
+    post("/v1/webhooks/{id}/remove", Key(EventsWrite)),
+    post("/v1/webhooks/{id}/rotate", Key(EventsWrite)).creates(),
+    post("/v1/webhooks/{id}/test", Key(EventsWrite)).creates(),
+    get("/v1/webhooks/{id}/log", Key(EventsRead)),
+    post("/v1/webhooks/{id}/replay", Key(EventsWrite)),
     // Drivers' devices
     post("/v1/devices", Key(DeliveriesWrite)).creates(),
     get("/v1/devices", Key(DeliveriesRead)),

@@ -27,7 +27,7 @@ const JOURNAL_BODY_LIMIT: usize = 1024 * 1024;
 pub(crate) fn router(context: &Arc<Context>) -> Router {
     use v1::{
         accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes,
-        events, issuer, keys, locks, messages, pass_keys, passes, routes, wallet,
+        events, issuer, keys, locks, messages, pass_keys, passes, routes, wallet, webhooks,
     };
 
     Router::new()
@@ -54,10 +54,20 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         )
         .route("/v1/deliveries/{id}/receipt", get(deliveries::receipt::handler))
         .route("/v1/deliveries/{id}/evidence", get(deliveries::evidence::handler))
+        .route("/v1/deliveries/{id}/erase", post(deliveries::erase::handler))
+        .route("/v1/devices/ranking", get(devices::ranking::handler))
         .route("/v1/disputes", get(disputes::list::handler))
         .route("/v1/disputes/{delivery}", get(disputes::show::handler))
         .route("/v1/disputes/{delivery}/resolve", post(disputes::resolve::handler))
         .route("/v1/events", get(events::list::handler))
+        .route("/v1/webhooks", post(webhooks::create::handler).get(webhooks::list::handler))
+        .route("/v1/webhooks/{id}", get(webhooks::show::handler))
+        .route("/v1/webhooks/{id}/change", post(webhooks::change::handler))
+        .route("/v1/webhooks/{id}/remove", post(webhooks::remove::handler))
+        .route("/v1/webhooks/{id}/rotate", post(webhooks::rotate::handler))
+        .route("/v1/webhooks/{id}/test", post(webhooks::send_test::handler))
+        .route("/v1/webhooks/{id}/log", get(webhooks::log::handler))
+        .route("/v1/webhooks/{id}/replay", post(webhooks::replay::handler))
         .route("/v1/issuer", get(issuer::show::handler))
         .route("/v1/accounts", post(accounts::create::handler).get(accounts::list::handler))
         .route(

@@ -3,7 +3,7 @@
 use super::access::{self, Effect};
 use super::v1::{
     accounts, authenticators, bookings, challenges, claims, deliveries, devices, disputes, events,
-    issuer, keys, locks, messages, pass_keys, passes, routes, wallet,
+    issuer, keys, locks, messages, pass_keys, passes, routes, wallet, webhooks,
 };
 use crate::http::idempotency;
 use axum::http::{Method, header};
@@ -66,11 +66,22 @@ use utoipa::{Modify, OpenApi};
         devices::show::handler,
         deliveries::receipt::handler,
         deliveries::evidence::handler,
+        deliveries::erase::handler,
+        devices::ranking::handler,
         disputes::list::handler,
         disputes::show::handler,
         disputes::resolve::handler,
         events::list::handler,
         issuer::show::handler,
+        webhooks::create::handler,
+        webhooks::list::handler,
+        webhooks::show::handler,
+        webhooks::change::handler,
+        webhooks::remove::handler,
+        webhooks::rotate::handler,
+        webhooks::send_test::handler,
+        webhooks::log::handler,
+        webhooks::replay::handler,
         bookings::create::handler,
         bookings::list::handler,
         bookings::show::handler,

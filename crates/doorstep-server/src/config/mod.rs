@@ -4,13 +4,17 @@
 pub mod deliveries;
 pub mod layers;
 pub mod messages;
+pub mod retention;
 pub mod server;
+pub mod webhooks;
 
 use deliveries::Deliveries;
 use messages::Messages;
+use retention::Retention;
 use serde::{Deserialize, Serialize};
 use server::Server;
 use std::path::PathBuf;
+use webhooks::Webhooks;
 
 /// Settings of one server.
 ///
@@ -29,6 +33,10 @@ pub struct Config {
     pub deliveries: Deliveries,
     /// How customers are told.
     pub messages: Messages,
+    /// How long is kept what is about people.
+    pub retention: Retention,
+    /// How programs of the business are told.
+    pub webhooks: Webhooks,
 }
 
 impl Config {

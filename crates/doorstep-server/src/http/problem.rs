@@ -66,6 +66,8 @@ codes! {
     DeliveryClosed = "delivery_closed", CONFLICT, "the delivery is closed";
     /// No delivery has this id.
     DeliveryNotFound = "delivery_not_found", NOT_FOUND, "no such delivery";
+    /// The delivery has not ended, so what it needs cannot be erased.
+    DeliveryOpen = "delivery_open", CONFLICT, "the delivery has not ended";
     /// No device has this id.
     DeviceNotFound = "device_not_found", NOT_FOUND, "no such device";
     /// The device's key history split: a copy of it is about. It needs a new enrolment.
@@ -90,6 +92,8 @@ codes! {
     DuplicateName = "duplicate_name", CONFLICT, "the name is taken";
     /// Another delivery has this reference.
     DuplicateReference = "duplicate_reference", CONFLICT, "the reference is taken";
+    /// No event has this id; the oldest ones are forgotten.
+    EventNotFound = "event_not_found", NOT_FOUND, "no such event";
     /// A code was made for another epoch, or the lock may not know the last one yet.
     EpochPending = "epoch_pending", CONFLICT, "another epoch is pending";
     /// Locks of another site have a group of this name.
@@ -170,6 +174,8 @@ codes! {
     TooLong = "too_long", UNPROCESSABLE_ENTITY, "longer than the lock's windows";
     /// As many requests, or as many that failed, as are taken in a minute.
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS, "too many requests";
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks = "too_many_webhooks", CONFLICT, "too many webhooks";
     /// The account has as many authenticators as it may have.
     TooManyAuthenticators = "too_many_authenticators", CONFLICT, "too many authenticators";
     /// As many keys sign passes as locks have room for.
@@ -188,6 +194,8 @@ codes! {
     UnknownPass = "unknown_pass", NOT_FOUND, "no such pass";
     /// The body is not of the media type that the endpoint takes.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "unsupported media type";
+    /// No webhook has this id.
+    WebhookNotFound = "webhook_not_found", NOT_FOUND, "no such webhook";
     /// Another booking has the place at that time.
     WindowUnavailable = "window_unavailable", CONFLICT, "the window is taken";
 }

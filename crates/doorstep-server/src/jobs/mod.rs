@@ -8,6 +8,7 @@ pub(crate) mod expire;
 pub(crate) mod forget;
 pub(crate) mod forget_answers;
 pub(crate) mod outbox;
+pub(crate) mod webhooks;
 
 use crate::context::Context;
 use crate::http::problem::Problem;
@@ -67,6 +68,7 @@ async fn all_but_sending(context: &Arc<Context>) {
     note("expire", expire::run(context).await);
     note("forget", forget::run(context).await);
     note("forget_answers", forget_answers::run(context).await);
+    note("webhooks", webhooks::run(context).await);
 }
 
 fn note(job: &str, result: Result<(), Problem>) {

@@ -18,8 +18,7 @@ use zeroize::Zeroizing;
 /// Requests to one receiver at a time.
 const AT_ONCE: u32 = 4;
 /// Seconds to wait after the first try, the second, ...: the schedule of Standard Webhooks.
-const WAITS: [u64; 9] =
-    [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+const WAITS: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 /// Characters of an error that are kept.
 const LONGEST_ERROR: usize = 200;
 
@@ -60,7 +59,11 @@ pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
             let context = Arc::clone(context);
             tokio::spawn(async move {
                 if let Err(problem) = tell(&context, &id).await {
-                    tracing::error!(webhook = id, code = problem.code().as_str(), "telling a receiver failed; it is tried again");
+                    tracing::error!(
+                        webhook = id,
+                        code = problem.code().as_str(),
+                        "telling a receiver failed; it is tried again"
+                    );
                 }
                 context.telling.end(&id);
             });
@@ -108,15 +111,12 @@ async fn tell(context: &Arc<Context>, id: &str) -> Result<(), Problem> {
 }
 
 /// The event as it is sent, signed with the secret, and with the one before as long as that is taken.
-fn signed(
-    context: &Context,
-    webhook: &Webhook,
-    due: &Due,
-    now: Timestamp,
-) -> Result<Post, String> {
-    let url = context.telling.client.url(&webhook.url).map_err(|error| format!("the address {error}"))?;
+fn signed(context: &Context, webhook: &Webhook, due: &Due, now: Timestamp) -> Result<Post, String> {
+    let url =
+        context.telling.client.url(&webhook.url).map_err(|error| format!("the address {error}"))?;
     let id = due.event.id();
-    let body = serde_json::to_vec(&EventView::from(due.event.clone())).map_err(|error| error.to_string())?;
+    let body = serde_json::to_vec(&EventView::from(due.event.clone()))
+        .map_err(|error| error.to_string())?;
     let open = |column, sealed: &[u8]| {
         let place = Place { table: "webhooks", column, row: &webhook.id };
         let text = context.keys.seal.open(place, sealed).map_err(|error| error.to_string())?;
@@ -169,3 +169,6 @@ fn wait(context: &Context, tries: u32) -> Option<u64> {
     let drawn = context.with_rng(|rng| rng.next_u64()) % spread.saturating_add(1);
     Some(wait.saturating_sub(spread / 2).saturating_add(drawn))
 }
+
+#[cfg(test)]
+mod tests;

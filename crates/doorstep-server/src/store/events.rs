@@ -25,8 +25,20 @@ pub(crate) struct Event {
 impl Event {
     /// The event's name, which is no other's, also after a backup was put back.
     pub(crate) fn id(&self) -> String {
-        format!("evt_{}_{}", self.epoch, self.seq)
+        id_of(self.epoch, self.seq)
     }
+}
+
+/// The id of the event with this number.
+pub(crate) fn id_of(epoch: u64, seq: i64) -> String {
+    format!("evt_{epoch}_{seq}")
+}
+
+/// Reads what [`id_of`] wrote: the epoch and the number, in one spelling alone.
+pub(crate) fn parse_id(text: &str) -> Option<(u64, i64)> {
+    let (epoch, seq) = text.strip_prefix("evt_")?.split_once('_')?;
+    let (epoch, seq) = (epoch.parse().ok()?, seq.parse().ok()?);
+    (id_of(epoch, seq) == text).then_some((epoch, seq))
 }
 
 const COLUMNS: &str = "seq, epoch, type, at, delivery, reference, generation, device, message";
@@ -43,6 +55,15 @@ fn read(row: &Row<'_>) -> Result<Event, StoreError> {
         device: row.get(7)?,
         message: row.get(8)?,
     })
+}
+
+pub(crate) fn find(
+    connection: &Connection,
+    epoch: u64,
+    seq: i64,
+) -> Result<Option<Event>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE seq = ?1 AND epoch = ?2");
+    Ok(all(connection, &sql, &[&seq, &Count(epoch)], read)?.pop())
 }
 
 /// Up to `limit` events after `after`, in order; of one delivery or of all.

@@ -16,6 +16,7 @@ pub(crate) mod condition;
 pub(crate) mod deliveries;
 pub(crate) mod devices;
 pub(crate) mod disputes;
+pub(crate) mod erasure;
 pub(crate) mod events;
 pub(crate) mod evidence;
 pub(crate) mod generations;
@@ -32,6 +33,7 @@ pub(crate) mod numbers;
 pub(crate) mod pass_keys;
 pub(crate) mod passes;
 pub(crate) mod pins;
+pub(crate) mod ranking;
 mod readers;
 pub(crate) mod recovery_codes;
 pub(crate) mod restore;
@@ -40,6 +42,7 @@ pub(crate) mod routes;
 pub(crate) mod set_times;
 pub(crate) mod sites;
 pub(crate) mod value;
+pub(crate) mod webhooks;
 mod writer;
 
 use readers::Readers;
@@ -153,7 +156,13 @@ impl StoreError {
 pub(crate) struct Store {
     writer: Writer,
     readers: Readers,
+    /// Which statements ran, in order.
+    #[cfg(test)]
+    pub(crate) ran: Ran,
 }
+
+#[cfg(test)]
+pub(crate) type Ran = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
 
 impl Store {
     /// Makes a new database file with the current schema and what `fill` puts in, all or nothing.
@@ -185,7 +194,17 @@ impl Store {
         let readers = (0..READERS)
             .map(|_| open(path, OpenFlags::SQLITE_OPEN_READ_ONLY))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { writer: Writer::start(connection)?, readers: Readers::new(readers) })
+        #[cfg(test)]
+        let (ran, readers) = (Ran::default(), readers.into_iter());
+        #[cfg(test)]
+        let (connection, readers) =
+            (traced(connection, &ran), readers.map(|reader| traced(reader, &ran)).collect());
+        Ok(Self {
+            writer: Writer::start(connection)?,
+            readers: Readers::new(readers),
+            #[cfg(test)]
+            ran,
+        })
     }
 
     /// Runs `job` on the writer, in a transaction shared with the jobs that wait beside it. The
@@ -286,6 +305,20 @@ fn make_durable(connection: &Connection) -> Result<(), StoreError> {
     require("synchronous", &level.to_string(), "2")?;
     let wiping: i64 = connection.query_row("PRAGMA secure_delete", [], |row| row.get(0))?;
     require("secure_delete", &wiping.to_string(), "1")
+}
+
+/// Notes each statement that a connection begins to run.
+#[cfg(test)]
+fn traced(mut connection: Connection, ran: &Ran) -> Connection {
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+    let ran = Ran::clone(ran);
+    let note = move |event: TraceEvent<'_>| {
+        if let TraceEvent::Stmt(_, sql) = event {
+            ran.lock().unwrap().push(sql.to_owned());
+        }
+    };
+    connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).unwrap();
+    connection
 }
 
 fn require(setting: &'static str, found: &str, wanted: &'static str) -> Result<(), StoreError> {

@@ -3,9 +3,9 @@
 
 use super::StoreError;
 use super::events::{self, Event};
-use super::value::{At, all, named, parsed};
+use super::value::{At, Count, all, named, parsed};
 use doorstep::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, Row, named_params, params};
 
 named! {
     /// Whether a receiver is told.
@@ -32,8 +32,6 @@ named! {
 /// A receiver.
 #[derive(Clone, Debug)]
 pub(crate) struct Webhook {
-    /// The place in the list, in order of creation.
-    pub(crate) seq: i64,
     pub(crate) id: String,
     pub(crate) url: String,
     /// The wanted types of events; `None` for all.
@@ -64,21 +62,24 @@ pub(crate) fn insert(connection: &Connection, webhook: &Webhook) -> Result<(), S
     Ok(())
 }
 
-const COLUMNS: &str = "seq, id, url, types, state, secret, old_secret, old_until, created_at";
+const COLUMNS: &str = "id, url, types, state, secret, old_secret, old_until, created_at";
 
 fn read(row: &Row<'_>) -> Result<Webhook, StoreError> {
-    let types: Option<String> = row.get(3)?;
-    let old: Option<Vec<u8>> = row.get(6)?;
-    let until = row.get::<_, Option<At>>(7)?.map(|at| at.0);
+    let types: Option<String> = row.get(2)?;
+    let old: Option<Vec<u8>> = row.get(5)?;
+    let until = row.get::<_, Option<At>>(6)?.map(|at| at.0);
     Ok(Webhook {
-        seq: row.get(0)?,
-        id: row.get(1)?,
-        url: row.get(2)?,
+        id: row.get(0)?,
+        url: row.get(1)?,
         types: types.map(|types| types.trim_matches(',').split(',').map(str::to_owned).collect()),
-        state: parsed("webhooks.state", row.get_ref(4)?.as_str().unwrap_or_default(), State::parse)?,
-        secret: row.get(5)?,
+        state: parsed(
+            "webhooks.state",
+            row.get_ref(3)?.as_str().unwrap_or_default(),
+            State::parse,
+        )?,
+        secret: row.get(4)?,
         old_secret: old.zip(until),
-        created_at: row.get::<_, At>(8)?.0,
+        created_at: row.get::<_, At>(7)?.0,
     })
 }
 
@@ -144,7 +145,7 @@ pub(crate) fn test(
     epoch: u64,
     now: Timestamp,
 ) -> Result<Option<Event>, StoreError> {
-    let epoch = super::value::Count(epoch);
+    let epoch = Count(epoch);
     let seq: i64 = connection
         .prepare_cached(
             "INSERT INTO events (epoch, type, at) VALUES (?1, 'webhook.test', ?2) RETURNING seq",
@@ -191,7 +192,7 @@ pub(crate) fn take_due(
                ORDER BY s.next_at, s.seq LIMIT ?3";
     let found: Vec<(i64, u32, u64, i64)> =
         all(connection, sql, &[&webhook, &At(now), &limit], |row| {
-            let epoch = row.get::<_, super::value::Count>(2)?.0;
+            let epoch = row.get::<_, Count>(2)?.0;
             Ok((row.get(0)?, row.get(1)?, epoch, row.get(3)?))
         })?;
     let mut due = Vec::with_capacity(found.len());
@@ -286,7 +287,7 @@ pub(crate) fn log(
             last_at: row.get::<_, Option<At>>(4)?.map(|at| at.0),
             last_status: row.get(5)?,
             last_error: row.get(6)?,
-            event: events::id_of(row.get::<_, super::value::Count>(7)?.0, row.get(8)?),
+            event: events::id_of(row.get::<_, Count>(7)?.0, row.get(8)?),
             kind: row.get(9)?,
         })
     })
@@ -323,13 +324,4 @@ pub(crate) fn replay_failed(
                AND event IN (SELECT seq FROM events WHERE at >= ?2)",
         )?
         .execute(params![webhook, At(since), At(now)])?)
-}
-
-/// How many receivers there are.
-pub(crate) fn count(connection: &Connection) -> Result<i64, StoreError> {
-    let count = connection
-        .prepare_cached("SELECT count(*) FROM webhooks")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    Ok(count.unwrap_or(0))
 }

@@ -17,3 +17,4 @@ pub(crate) mod pass_keys;
 pub(crate) mod passes;
 pub(crate) mod routes;
 pub(crate) mod wallet;
+pub(crate) mod webhooks;

@@ -73,3 +73,48 @@ WHEN NEW.outcome IS NOT NULL AND OLD.outcome IS NULL BEGIN
     SELECT epoch, 'delivery.resolved', NEW.ended_at, d.id, d.reference, nullif(d.generation, 0)
     FROM event_epoch, deliveries AS d WHERE d.id = NEW.delivery;
 END;
+
+-- Where programs of the business want to be told of events.
+CREATE TABLE webhooks (
+    seq        INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    url        TEXT    NOT NULL,
+    -- The wanted types between commas, one at each end too; null for all.
+    types      TEXT,
+    state      TEXT    NOT NULL CHECK (state IN ('active', 'paused', 'gone')),
+    secret     BLOB    NOT NULL,
+    -- The secret before this one, which signs too until then.
+    old_secret BLOB,
+    old_until  INTEGER,
+    created_at INTEGER NOT NULL,
+    CHECK ((old_secret IS NULL) = (old_until IS NULL))
+) STRICT;
+
+-- An event on its way to a webhook: one row, however often it is tried.
+CREATE TABLE webhook_sendings (
+    seq         INTEGER PRIMARY KEY,
+    webhook     TEXT    NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event       INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
+    state       TEXT    NOT NULL CHECK (state IN ('waiting', 'sent', 'failed')),
+    -- Counted before each try, so that a crash in between leaves it counted.
+    tries       INTEGER NOT NULL DEFAULT 0,
+    next_at     INTEGER NOT NULL,
+    last_at     INTEGER,
+    last_status INTEGER,
+    last_error  TEXT,
+    UNIQUE (webhook, event)
+) STRICT;
+CREATE INDEX webhook_sendings_due ON webhook_sendings (webhook, next_at) WHERE state = 'waiting';
+CREATE INDEX webhook_sendings_of_event ON webhook_sendings (event);
+
+CREATE TRIGGER event_told AFTER INSERT ON events WHEN NEW.type <> 'webhook.test' BEGIN
+    INSERT INTO webhook_sendings (webhook, event, state, next_at)
+    SELECT id, NEW.seq, 'waiting', NEW.at FROM webhooks
+    WHERE state <> 'gone' AND (types IS NULL OR instr(types, ',' || NEW.type || ',') > 0);
+END;
+
+-- What is about people and old enough to be erased.
+ALTER TABLE deliveries ADD COLUMN erased_at INTEGER;
+CREATE INDEX deliveries_to_erase ON deliveries (updated_at)
+    WHERE erased_at IS NULL AND state IN ('delivered', 'failed', 'expired', 'cancelled');
+CREATE INDEX claims_to_erase ON claims (received_at) WHERE verdict IS NOT NULL AND document <> x'';

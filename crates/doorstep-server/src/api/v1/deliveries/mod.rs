@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod create;
+pub(crate) mod erase;
 pub(crate) mod evidence;
 pub(crate) mod import;
 pub(crate) mod list;
@@ -13,7 +14,7 @@ pub(crate) mod verify;
 
 use crate::http::problem::{Code, Problem};
 use crate::store::deliveries::{self, Delivery, Failure};
-use crate::store::{StoreError, claims, devices, generations, messages};
+use crate::store::{StoreError, claims, devices, erasure, generations, messages};
 use crate::utc::Utc;
 use doorstep::id::{DeliveryId, DeviceId};
 use rusqlite::Connection;
@@ -113,6 +114,8 @@ pub(crate) struct DeliveryDetail {
     messages: Vec<MessageView>,
     /// In order of arrival.
     claims: Vec<ClaimView>,
+    /// When name, phone number, address and notes were erased.
+    erased_at: Option<Utc>,
 }
 
 /// The newest planning of a delivery.
@@ -195,6 +198,7 @@ pub(crate) fn detail(
     let messages = messages::of_generation(connection, id, delivery.generation)?;
     let claims = claims::of_delivery(connection, id)?;
     Ok(Some(DeliveryDetail {
+        erased_at: erasure::erased_at(connection, id)?.map(Utc),
         delivery: delivery.into(),
         plan,
         messages: messages

@@ -16,7 +16,7 @@ use crate::store::generations::{
     self, CodeCheck, Generation, HeldCode, Mode, State as GenerationState,
 };
 use crate::store::messages::{self, NewMessage, State as MessageState};
-use crate::store::{claims, devices, meta};
+use crate::store::{claims, devices, erasure, meta};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -226,7 +226,8 @@ fn carry_out(
         | DeliveryState::Failed
         | DeliveryState::Expired => false,
     };
-    if is_closed {
+    // Of one that was erased nobody knows whom to send the code to.
+    if is_closed || erasure::erased_at(connection, &delivery.id)?.is_some() {
         return Err(closed(delivery, "planned"));
     }
     let (fingerprint, check) = match &plan.device {

@@ -4,6 +4,7 @@ pub(crate) mod create;
 pub(crate) mod enrol;
 pub(crate) mod list;
 pub(crate) mod lose;
+pub(crate) mod ranking;
 pub(crate) mod show;
 
 use crate::store::devices::Device;
