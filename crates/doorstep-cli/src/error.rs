@@ -113,6 +113,11 @@ impl CliError {
         &self.code
     }
 
+    /// What went wrong, without what stands around it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "error": { "code": self.code, "message": self.message, "hint": self.hint, "details": self.details }

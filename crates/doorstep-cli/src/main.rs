@@ -13,6 +13,7 @@ mod output;
 mod pass_file;
 mod randomness;
 mod refused;
+mod spreadsheet;
 mod terminal;
 mod text;
 mod vault;

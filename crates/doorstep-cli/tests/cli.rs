@@ -183,21 +183,24 @@ fn a_csv_is_imported_whole_or_not_at_all() {
         std::fs::write(shop.path("file.csv"), text).unwrap();
         shop.run(&["delivery", "import", "file.csv"])
     };
-    let cases: [(&[u8], &str); 14] = [
+    let cases: [(&[u8], &str); 17] = [
         (b"", "line 1: there is no column \"reference\""),
         (b"reference,recipient,phone,address\n", "line 2: there are no rows"),
-        (b"reference,recipient,phone\nA,B,123456\n", "line 1: there is no column \"address\""),
+        (b"reference,recipient,phone\nA,B,+34612345678\n", "line 1: there is no column \"address\""),
         (b"reference,recipient,phone,address,colour\n", "line 1: unknown column \"colour\""),
         (b"reference,recipient,phone,address,phone\n", "line 1: the column \"phone\" appears twice"),
         (b"reference,recipient,phone,address\nA-1,Zo\n", "line 2: 2 columns where the first row has 4"),
-        (b"reference,recipient,phone,address\nA-1,,123456,1 High St\n", "line 2, column recipient: is empty"),
-        (b"reference,recipient,phone,address\nA-1,Zo\xEB,123456,1 High St\n", "line 2: not UTF-8"),
+        (b"reference,recipient,phone,address\nA-1,,+34612345678,1 High St\n", "line 2, column recipient: is empty"),
+        (b"reference,recipient,phone,address\nA-1,Zo\xEB,+34612345678,1 High St\n", "line 2: not UTF-8"),
         (b"reference,recipient,phone,address\nA-1,Zo,call me,1 High St\n", "line 2, column phone"),
-        (b"reference,recipient,phone,address\nA-1,Zo,123456,1 High St\nA-1,Zo,123456,2 High St\n", "line 3, column reference"),
-        (b"reference,recipient,phone,address\nA-1,Zo,123456,\"1 High\nSt\"\nA-2,Zo,1,2 High St\n", "line 4, column phone"),
-        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,123456,1 High St,Y,\n", "line 2, column phone_2: is empty"),
-        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,123456,1 High St,,123456\n", "line 2, column recipient_2: is empty"),
+        (b"reference,recipient,phone,address\nA-1,Zo,+34612345678,1 High St\nA-1,Zo,+34612345678,2 High St\n", "line 3, column reference"),
+        (b"reference,recipient,phone,address\nA-1,Zo,+34612345678,\"1 High\nSt\"\nA-2,Zo,1,2 High St\n", "line 4, column phone"),
+        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,+34612345678,1 High St,Y,\n", "line 2, column phone_2: is empty"),
+        (b"reference,recipient,phone,address,recipient_2,phone_2\nA,Z,+34612345678,1 High St,,+34612345678\n", "line 2, column recipient_2: is empty"),
         (b"\x00\x01\x02", "line 1"),
+        (b"reference,recipient,phone,address\nA-1,Zo,612345678,1 High St\n", "line 2, column phone: names no country"),
+        (b"\xFF\xFEr\0e\0f\0", "is UTF-16; save the file as \"CSV UTF-8\""),
+        (b"reference;recipient;phone;address\n", "try --delimiter \";\""),
     ];
     for (text, fault) in cases {
         let reply = import(text);
@@ -215,6 +218,36 @@ fn a_csv_is_imported_whole_or_not_at_all() {
     let reply = shop.run(&["delivery", "import", "file.csv"]);
     assert_eq!(reply.outcome(), "unreachable");
     assert!(reply.stderr.contains("cannot reach the server"), "{}", reply.stderr);
+}
+
+#[test]
+fn a_shops_own_export_is_imported_as_it_is() {
+    let shop = Shop::open();
+    let export = "Pedido;Cliente;M\u{f3}vil;Direcci\u{f3}n;IVA\n7;Zoe;612 34 56 78;Calle 1;21\n";
+    std::fs::write(shop.path("file.csv"), export).unwrap();
+    let maps =
+        ["reference=Pedido", "recipient=Cliente", "phone=M\u{f3}vil", "address=Direcci\u{f3}n"];
+    let mut import = vec!["delivery", "import", "file.csv", "--delimiter", ";", "--region", "ES"];
+    import.extend(maps.iter().flat_map(|map| ["--map", *map]));
+    let dry: Vec<&str> = import.iter().copied().chain(["--dry-run"]).collect();
+    let checked = shop.must(&dry).json;
+    assert_eq!((&checked["checked"], &checked["imported"]), (&json!(1), &json!(0)));
+    assert_eq!(checked["left_out"], json!(["IVA"]));
+    assert_eq!(shop.must(&["delivery", "list"]).json["data"], json!([]));
+    assert_eq!(shop.must(&import).json["imported"], 1);
+    let listed = shop.must(&["delivery", "list"]).json;
+    assert_eq!(listed["data"][0]["recipients"][0]["phone"], "+34612345678");
+    assert_eq!(shop.run(&dry).status, 1, "the reference is taken");
+    for (wrong, status) in [
+        (["--map", "phone=Telephone"], 1),
+        (["--map", "colour=Pedido"], 2),
+        (["--map", "phone"], 2),
+        (["--delimiter", ";;"], 2),
+        (["--region", "Spain"], 1),
+    ] {
+        let typed = ["delivery", "import", "file.csv"].into_iter().chain(wrong);
+        assert_eq!(shop.run(&typed.collect::<Vec<_>>()).status, status, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -311,9 +344,9 @@ fn impostor() -> String {
             agreement_key: SoftwareKey::from_secret(&key(1)).unwrap().public().to_bytes(),
             device: DeviceId::parse("dev_1").unwrap(),
             device_key: device_key.try_into().unwrap(),
+            managed: false,
             time: Timestamp::from_seconds(1_772_452_800),
             test: true,
-            managed: false,
         };
         let welcome = URL_SAFE_NO_PAD.encode(welcome.issue(&issuer));
         let body = json!({ "device": "dev_1", "driver": "Max", "welcome": welcome }).to_string();

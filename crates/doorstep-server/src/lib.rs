@@ -36,6 +36,7 @@ mod pass_keys;
 mod pass_revocation;
 mod pass_root;
 mod passes;
+pub mod phone;
 mod presentation;
 mod revocation;
 mod riders;

@@ -95,6 +95,7 @@ impl TestServer {
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         init(dir.path(), Mode::Test, &mut rng, clock.now()).unwrap();
         let mut config = Config::new(dir.path().to_owned());
+        config.deliveries.default_region = "ES".parse().ok();
         change(&mut config);
         let context = Context::open(config, clock.clone(), Box::new(rng)).unwrap();
         let context = Arc::new(context);

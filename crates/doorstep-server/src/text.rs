@@ -1,8 +1,6 @@
 //! Text that people wrote: checked for length and for characters that no screen or message can
 //! show, and otherwise kept as it is.
 
-use std::fmt;
-
 /// Why a text is refused. The message never repeats the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TextError {
@@ -16,12 +14,6 @@ pub(crate) enum TextError {
     Spaced,
     #[error("begins as ids of accounts do")]
     LikeId,
-    #[error("has {0:?}, which no phone number has")]
-    PhoneCharacter(char),
-    #[error("has a + that is not in front")]
-    PhonePlus,
-    #[error("has {0} digits; a phone number has 6 to 15")]
-    PhoneLength(usize),
 }
 
 /// Characters that change what is shown without being seen: controls, line and paragraph
@@ -105,55 +97,6 @@ pub(crate) fn note(text: &str) -> Result<(), TextError> {
     check(text, 300, |c| c == '\n')
 }
 
-/// A phone number as a provider takes it: digits, with a `+` in front if it was written.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Phone(String);
-
-impl Phone {
-    /// Reads a number as people write it: `+34 612 34 56 78`, `0034-612/345678`, `(030) 901820`,
-    /// `+44 (0)20 7946 0000`.
-    pub(crate) fn parse(text: &str) -> Result<Self, TextError> {
-        if text.trim().is_empty() {
-            return Err(TextError::Blank);
-        }
-        let length = text.chars().count();
-        if length > 40 {
-            return Err(TextError::Long { length, most: 40 });
-        }
-        let mut number = String::new();
-        for c in text.chars() {
-            match c {
-                '0'..='9' => number.push(c),
-                '+' if number.is_empty() => number.push(c),
-                '+' => return Err(TextError::PhonePlus),
-                ' ' | '\u{A0}' | '-' | '.' | '/' | '(' | ')' => {}
-                other => return Err(TextError::PhoneCharacter(other)),
-            }
-        }
-        // "(0)" after a country code says: leave this out when you call from abroad.
-        if number.starts_with('+') && text.contains("(0)") {
-            number.clear();
-            let from_abroad = text.replacen("(0)", "", 1);
-            number.extend(from_abroad.chars().filter(|c| c.is_ascii_digit() || *c == '+'));
-        }
-        let digits = number.chars().filter(char::is_ascii_digit).count();
-        if !(6..=15).contains(&digits) {
-            return Err(TextError::PhoneLength(digits));
-        }
-        Ok(Self(number))
-    }
-
-    pub(crate) fn into_string(self) -> String {
-        self.0
-    }
-}
-
-impl fmt::Debug for Phone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Phone(..)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,33 +145,5 @@ mod tests {
             assert_eq!(reference(&text), Err(unseen));
         }
         assert_eq!(reference("Pista nº 3 👩\u{200D}👩\u{200D}👧"), Ok(()));
-    }
-
-    #[test]
-    fn phone_numbers_as_people_write_them() {
-        for (text, number) in [
-            ("+34 612 34 56 78", "+34612345678"),
-            ("0034-612/345.678", "0034612345678"),
-            ("(030) 901820", "030901820"),
-            ("+44 (0)20 7946 0000", "+442079460000"),
-            ("(0)20 7946 0000", "02079460000"),
-            ("+1\u{A0}202\u{A0}555\u{A0}0143", "+12025550143"),
-        ] {
-            assert_eq!(Phone::parse(text).unwrap().into_string(), number, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_phone_number_is_refused() {
-        assert_eq!(Phone::parse(""), Err(TextError::Blank));
-        assert_eq!(Phone::parse("12345"), Err(TextError::PhoneLength(5)));
-        assert_eq!(Phone::parse("1234567890123456"), Err(TextError::PhoneLength(16)));
-        assert_eq!(Phone::parse("+"), Err(TextError::PhoneLength(0)));
-        assert_eq!(Phone::parse("34+612345678"), Err(TextError::PhonePlus));
-        assert_eq!(Phone::parse("++34612345678"), Err(TextError::PhonePlus));
-        assert_eq!(Phone::parse("0800-FLOWERS"), Err(TextError::PhoneCharacter('F')));
-        assert_eq!(Phone::parse("６１２３４５６７８"), Err(TextError::PhoneCharacter('６')));
-        assert_eq!(Phone::parse("612345678\n"), Err(TextError::PhoneCharacter('\n')));
-        assert!(matches!(Phone::parse(&"1 ".repeat(40)), Err(TextError::Long { .. })));
     }
 }

@@ -2,13 +2,15 @@
 
 pub(super) mod find;
 mod import;
+mod list;
+mod many;
+mod sheet;
 
 use super::Connection;
-use crate::client::escape;
 use crate::clock::Clock;
 use crate::error::CliError;
-use crate::output::{self, Answer, BAD, BOLD, DIM, GOOD, WARN};
-use crate::text::{parse_span, parse_time, rfc3339};
+use crate::output::{self, Answer, BAD, BOLD, GOOD, WARN};
+use crate::text::{parse_time, rfc3339};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -21,11 +23,11 @@ pub(crate) enum Command {
     Add(Add),
     /// Take in a CSV file, all rows or none
     #[command(
-        after_help = "The first row names the columns: reference, recipient, phone, address, and optionally\nrecipient_2, phone_2, note.\n\nExample:\n  doorstep delivery import examples/deliveries.csv"
+        after_help = "The first row names the columns: reference, recipient, phone, address, and optionally\nrecipient_2, phone_2, note, region (the country of its phone numbers, as ES).\n\nExamples:\n  doorstep delivery import examples/deliveries.csv --dry-run\n  doorstep delivery import orders.csv --region ES --delimiter \";\" --map reference=\"Order No\" --map phone=Mobile"
     )]
     Import {
-        /// The file
-        file: PathBuf,
+        #[command(flatten)]
+        import: import::Import,
         #[command(flatten)]
         connection: Connection,
     },
@@ -34,17 +36,33 @@ pub(crate) enum Command {
         after_help = "Examples:\n  doorstep delivery plan A-17 --driver Ana --at 14:30\n  doorstep delivery plan dlv_01k… --device dev_01k… --at \"2026-03-02 14:30\"\n  doorstep delivery plan A-17 --online --at +20m\n\nEvery planning makes new codes: those made before are void."
     )]
     Plan(Plan),
-    /// List deliveries, oldest first
+    /// Plan many deliveries from a CSV file
+    #[command(
+        after_help = "The first row names the columns: reference, expected_at, driver or device, and optionally\nvariance, lead, check. Times are as for plan: 14:30, \"2026-03-02 14:30\", RFC 3339, +2h.\n\nExample:\n  doorstep delivery plan-file examples/plan.csv\n\nWhat cannot be planned is told by line, and the others are planned; exit status 3."
+    )]
+    PlanFile {
+        #[command(flatten)]
+        many: many::PlanMany,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Give what one driver has still to deliver to another, at the same times, with new codes
+    #[command(
+        after_help = "Examples:\n  doorstep delivery reassign --from Ana --to Leo\n  doorstep delivery reassign --from Ana --to Leo --references A-17,A-18"
+    )]
+    Reassign {
+        #[command(flatten)]
+        reassign: many::Reassign,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List deliveries, or look for some
+    #[command(
+        after_help = "Examples:\n  doorstep delivery list zoe \"high st\"\n  doorstep delivery list --driver Ana --state notified\n  doorstep delivery list --from 08:00 --until 12:00 --csv > morning.csv"
+    )]
     List {
-        /// Only those in this state
-        #[arg(long)]
-        state: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
-        limit: u16,
-        /// Go on from an earlier answer's next_cursor
-        #[arg(long)]
-        cursor: Option<String>,
+        #[command(flatten)]
+        list: list::List,
         #[command(flatten)]
         connection: Connection,
     },
@@ -139,10 +157,13 @@ pub(crate) struct Plan {
     /// The expected time: 14:30, "2026-03-02 14:30", RFC 3339, or +2h
     #[arg(long)]
     at: String,
-    /// How much earlier or later it may be
-    #[arg(long, default_value = "1h", value_name = "SPAN")]
-    variance: String,
-    /// How long before the expected time the message is sent; 30m, or 5m online
+    /// How much earlier or later it may be; the server's policy by default
+    #[arg(long, value_name = "SPAN")]
+    variance: Option<String>,
+    /// How much of the code the device checks: split, or full on managed devices
+    #[arg(long, value_name = "CHECK", conflicts_with = "online")]
+    check: Option<String>,
+    /// How long before the expected time the message is sent; the server's policy by default
     #[arg(long, value_name = "SPAN")]
     lead: Option<String>,
     /// How much of the code the device checks: split, a few bits; full, all of it, on managed devices;
@@ -174,17 +195,11 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             }
             show(add.connection.open()?.post("/v1/deliveries", &body)?)
         }
-        Command::Import { file, connection } => import::run(file, &connection.open()?),
+        Command::Import { import, connection } => import::run(import, &connection.open()?),
         Command::Plan(plan) => self::plan(plan),
-        Command::List { state, limit, cursor, connection } => {
-            let mut query = format!("/v1/deliveries?limit={limit}");
-            for (name, value) in [("state", state), ("cursor", cursor)] {
-                if let Some(value) = value {
-                    query.push_str(&format!("&{name}={}", escape(value)));
-                }
-            }
-            list(connection.open()?.get(&query)?)
-        }
+        Command::PlanFile { many, connection } => many::plan(many, &connection.open()?),
+        Command::Reassign { reassign, connection } => many::reassign(reassign, &connection.open()?),
+        Command::List { list, connection } => list::run(list, &connection.open()?),
         Command::Show { delivery, connection } => {
             let client = connection.open()?;
             show(client.get(&find::path(&client, delivery, "")?)?)
@@ -227,15 +242,14 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
             "a simulated clock is for test data, and this API key is for real data",
         ));
     }
-    let minutes = |text: &str| match parse_span(text)? {
-        seconds if seconds % 60 == 0 => Ok(seconds / 60),
-        _ => Err(CliError::usage(format!("\"{text}\" is not a whole number of minutes"))),
-    };
     let mut body = json!({
         "mode": if plan.online { "online" } else { "offline" },
         "expected_at": rfc3339(parse_time(&plan.at, clock.now()?)?),
-        "variance_minutes": minutes(&plan.variance)?,
+        "check": plan.check,
     });
+    if let Some(variance) = &plan.variance {
+        body["variance_minutes"] = json!(many::minutes(variance)?);
+    }
     if let Some(name) = &plan.driver {
         body["device"] = json!(find::device_of(&client, name)?);
     }
@@ -246,31 +260,9 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
         body["check"] = json!(check);
     }
     if let Some(lead) = &plan.lead {
-        body["lead_minutes"] = json!(minutes(lead)?);
+        body["lead_minutes"] = json!(many::minutes(lead)?);
     }
     show(client.post(&find::path(&client, &plan.delivery, "/plan")?, &body)?)
-}
-
-fn list(answer: Value) -> Result<Answer, CliError> {
-    let mut rows =
-        vec![["delivery", "reference", "state", "for", "address"].map(str::to_owned).to_vec()];
-    for delivery in answer["data"].as_array().into_iter().flatten() {
-        let text = |name: &str| delivery[name].as_str().unwrap_or_default().to_owned();
-        let names = delivery["recipients"].as_array().into_iter().flatten();
-        let names: Vec<&str> = names.filter_map(|recipient| recipient["name"].as_str()).collect();
-        rows.push(vec![
-            text("id"),
-            text("reference"),
-            text("state"),
-            names.join(" or "),
-            text("address"),
-        ]);
-    }
-    let mut text = output::table(&rows);
-    if let Some(cursor) = answer["next_cursor"].as_str() {
-        text.push_str(&format!("{DIM}more: --cursor {cursor}{DIM:#}"));
-    }
-    Ok(Answer::new(answer, text))
 }
 
 fn show(delivery: Value) -> Result<Answer, CliError> {

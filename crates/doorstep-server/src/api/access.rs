@@ -71,6 +71,8 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/v1/deliveries/{id}", Key(DeliveriesRead)),
     post("/v1/deliveries/{id}/plan", Key(DeliveriesWrite)).creates(),
     post("/v1/deliveries/{id}/cancel", Key(DeliveriesWrite)),
+    post("/v1/deliveries/plan_many", Key(DeliveriesWrite)),
+    post("/v1/deliveries/reassign", Key(DeliveriesWrite)),
     post("/v1/deliveries/{id}/send", Key(DeliveriesWrite)),
     post("/v1/deliveries/{id}/verify", Key(DeliveriesWrite)).verifies(),
     get("/v1/deliveries/{id}/receipt", Key(DeliveriesRead)),

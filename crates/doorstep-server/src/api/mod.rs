@@ -18,6 +18,8 @@ use std::sync::Arc;
 const BODY_LIMIT: usize = 256 * 1024;
 /// Bytes of a body that carries a list.
 pub(crate) const LIST_BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// Bytes of a body with a morning's deliveries.
+const IMPORT_BODY_LIMIT: usize = 16 * 1024 * 1024;
 /// Bytes of a body with a few short fields, from anybody.
 const SMALL_BODY_LIMIT: usize = 4 * 1024;
 /// Bytes of a body with the journal that a phone carries.
@@ -34,8 +36,13 @@ pub(crate) fn router(context: &Arc<Context>) -> Router {
         .route("/v1/deliveries", post(deliveries::create::handler).get(deliveries::list::handler))
         .route(
             "/v1/deliveries/import",
-            post(deliveries::import::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+            post(deliveries::import::handler).layer(DefaultBodyLimit::max(IMPORT_BODY_LIMIT)),
         )
+        .route(
+            "/v1/deliveries/plan_many",
+            post(deliveries::plan_many::handler).layer(DefaultBodyLimit::max(LIST_BODY_LIMIT)),
+        )
+        .route("/v1/deliveries/reassign", post(deliveries::reassign::handler))
         .route("/v1/deliveries/{id}", get(deliveries::show::handler))
         .route("/v1/deliveries/{id}/plan", post(deliveries::plan::handler))
         .route("/v1/deliveries/{id}/cancel", post(deliveries::cancel::handler))

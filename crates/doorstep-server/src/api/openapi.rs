@@ -22,7 +22,8 @@ use utoipa::{Modify, OpenApi};
         description = "One-time codes that are verified where there is no network: deliveries, \
                        drivers' devices and what happened at the door; accounts and their \
                        authenticators; locks with the PINs and passes that open them. Errors are problem details \
-                       (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB.",
+                       (RFC 9457) with a stable `code`; bodies are limited to 256 KiB, lists to 4 MiB, \
+                       imports of deliveries to 16 MiB.",
     ),
     paths(
         crate::health::handler,
@@ -33,6 +34,8 @@ use utoipa::{Modify, OpenApi};
         deliveries::import::handler,
         deliveries::list::handler,
         deliveries::plan::handler,
+        deliveries::plan_many::handler,
+        deliveries::reassign::handler,
         deliveries::send::handler,
         deliveries::show::handler,
         deliveries::verify::handler,

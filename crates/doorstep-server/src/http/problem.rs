@@ -254,8 +254,30 @@ pub(crate) struct ProblemBody {
     nearest_free: Option<Span>,
 }
 
+/// A problem as a part of an answer that has others.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Refused {
+    /// The kind of problem for programs; stable.
+    code: Code,
+    /// What happened this time.
+    detail: String,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<Cow<'static, str>>,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        let Problem { code, detail, hint, errors, .. } = problem;
+        Self { code, detail, hint, errors }
+    }
+}
+
 /// An error on its way to the client.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     code: Code,
     detail: String,

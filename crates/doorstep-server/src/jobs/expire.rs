@@ -6,7 +6,6 @@ use crate::store::StoreError;
 use crate::store::deliveries::{self, State as DeliveryState};
 use crate::store::generations::{self, State as GenerationState};
 use crate::store::messages::{self, State as MessageState};
-use doorstep::handover::ONLINE_LIFETIME;
 use std::sync::Arc;
 
 const BATCH: u32 = 500;
@@ -14,11 +13,12 @@ const BATCH: u32 = 500;
 /// Ends all plans whose time passed. A device that is offline may still bring a claim of the time
 /// before; what is needed to check it is kept.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
+    let lifetime = context.config.deliveries.online_lifetime.as_secs();
     loop {
         let now = context.now();
         let ended = context
             .store
-            .read(move |connection| generations::ended_by(connection, now, ONLINE_LIFETIME, BATCH))
+            .read(move |connection| generations::ended_by(connection, now, lifetime, BATCH))
             .await?;
         if ended.is_empty() {
             return Ok(());

@@ -3,7 +3,7 @@
 use super::StoreError;
 use super::value::{At, named, parsed};
 use crate::messages::Place;
-use doorstep::id::DeliveryId;
+use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, named_params, params};
 use std::fmt;
@@ -72,6 +72,9 @@ pub(crate) struct Delivery {
     pub(crate) state: State,
     /// The newest generation; 0 until planned.
     pub(crate) generation: u32,
+    /// Which device has it; none when the server checks.
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) expected_at: Option<Timestamp>,
     /// The last attempt that failed, also after it was planned again.
     pub(crate) failure: Option<Failure>,
     pub(crate) created_at: Timestamp,
@@ -129,12 +132,25 @@ pub(crate) fn insert(
     for (slot, recipient) in (0_i64..).zip(&delivery.recipients) {
         statement.execute(params![delivery.id.as_str(), slot, recipient.name, recipient.phone])?;
     }
+    connection
+        .prepare_cached(
+            "INSERT INTO delivery_words (rowid, text) SELECT seq, text FROM delivery_texts WHERE id = ?1",
+        )?
+        .execute([delivery.id.as_str()])?;
     Ok(Inserted::Yes)
+}
+
+/// Whether a delivery has this reference.
+pub(crate) fn has_reference(connection: &Connection, reference: &str) -> Result<bool, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT 1 FROM deliveries WHERE reference = ?1")?;
+    Ok(statement.exists([reference])?)
 }
 
 const COLUMNS: &str =
     "seq, id, reference, address, note, state, generation, created_at, updated_at,
-     failure_reason, failure_note, failed_at, failed_by";
+     failure_reason, failure_note, failed_at, failed_by,
+     device, expected_at";
 
 pub(crate) fn find(
     connection: &Connection,
@@ -157,31 +173,6 @@ pub(crate) fn by_reference(
     rows.next()?.map(|row| read(connection, row)).transpose()
 }
 
-/// Up to `limit` deliveries after `after`, in order of creation.
-pub(crate) fn page(
-    connection: &Connection,
-    state: Option<State>,
-    reference: Option<&str>,
-    after: i64,
-    limit: u32,
-) -> Result<Vec<Delivery>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM deliveries
-         WHERE seq > :after AND (:state IS NULL OR state = :state)
-           AND (:reference IS NULL OR reference = :reference)
-         ORDER BY seq LIMIT :limit"
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(named_params! {
-        ":after": after, ":state": state.map(State::as_str), ":reference": reference, ":limit": limit,
-    })?;
-    let mut page = Vec::new();
-    while let Some(row) = rows.next()? {
-        page.push(read(connection, row)?);
-    }
-    Ok(page)
-}
-
 fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
     let id =
         parsed("deliveries.id", row.get_ref(1)?.as_str().unwrap_or_default(), DeliveryId::parse)?;
@@ -200,6 +191,7 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> 
         }),
         None => None,
     };
+    let device: Option<String> = row.get(13)?;
     Ok(Delivery {
         seq: row.get(0)?,
         id,
@@ -209,6 +201,8 @@ fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> 
         state,
         generation: row.get(6)?,
         failure,
+        device: device.map(|id| parsed("deliveries.device", &id, DeviceId::parse)).transpose()?,
+        expected_at: row.get::<_, Option<At>>(14)?.map(|at| at.0),
         created_at: row.get::<_, At>(7)?.0,
         updated_at: row.get::<_, At>(8)?.0,
         recipients,
@@ -275,13 +269,22 @@ pub(crate) fn fail(
 pub(crate) fn plan(
     connection: &Connection,
     id: &DeliveryId,
-    generation: u32,
+    (generation, device): (u32, Option<&DeviceId>),
+    expected_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE deliveries SET state = 'planned', generation = ?2, updated_at = ?3 WHERE id = ?1",
+            "UPDATE deliveries SET state = 'planned', generation = ?2, updated_at = ?3, device = ?4,
+                                   expected_at = ?5
+             WHERE id = ?1",
         )?
-        .execute(params![id.as_str(), generation, At(now)])?;
+        .execute(params![
+            id.as_str(),
+            generation,
+            At(now),
+            device.map(DeviceId::as_str),
+            At(expected_at)
+        ])?;
     Ok(())
 }

@@ -189,6 +189,26 @@ pub(crate) fn end(
     Ok(())
 }
 
+/// What a device has still to deliver, with the references.
+pub(crate) fn open_of(
+    connection: &Connection,
+    device: &DeviceId,
+    now: Timestamp,
+) -> Result<Vec<(String, Generation)>, StoreError> {
+    let sql = format!(
+        "SELECT {COLUMNS}, (SELECT reference FROM deliveries WHERE id = delivery) AS reference
+         FROM generations AS g
+         WHERE device = ?1 AND state IN ('planned', 'handed_out') AND window_until > ?2
+           AND EXISTS (SELECT 1 FROM deliveries AS d
+                       WHERE d.id = g.delivery AND d.generation = g.generation
+                         AND d.state IN ('planned', 'handed_out', 'notified', 'failed'))
+         ORDER BY window_from, delivery"
+    );
+    all(connection, &sql, &[&device.as_str(), &At(now)], |row| {
+        Ok((row.get("reference")?, read(row)?))
+    })
+}
+
 /// The stops that a device is still to be handed, sealed.
 pub(crate) fn to_hand_out(
     connection: &Connection,

@@ -14,6 +14,7 @@ pub(crate) mod challenges;
 pub(crate) mod claims;
 pub(crate) mod condition;
 pub(crate) mod deliveries;
+pub(crate) mod delivery_list;
 pub(crate) mod devices;
 pub(crate) mod disputes;
 pub(crate) mod erasure;
@@ -43,6 +44,7 @@ pub(crate) mod set_times;
 pub(crate) mod sites;
 pub(crate) mod value;
 pub(crate) mod webhooks;
+pub(crate) mod words;
 mod writer;
 
 use readers::Readers;

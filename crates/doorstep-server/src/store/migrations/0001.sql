@@ -36,6 +36,9 @@ CREATE TABLE deliveries (
                                                  'expired', 'cancelled')),
     -- The newest generation; 0 until the delivery is planned.
     generation INTEGER NOT NULL DEFAULT 0,
+    -- Of that generation, for lists.
+    device      TEXT REFERENCES devices (id),
+    expected_at INTEGER,
     -- The last attempt that failed; the claim, or the resolution, that says so is kept besides.
     failure_reason TEXT CHECK (failure_reason IN ('absent', 'refused_by_recipient', 'wrong_address',
                                                   'damaged', 'no_access', 'other', 'not_delivered')),
@@ -48,6 +51,8 @@ CREATE TABLE deliveries (
     CHECK ((failure_reason IS NULL) = (failed_at IS NULL))
 ) STRICT;
 CREATE INDEX deliveries_by_state ON deliveries (state, seq);
+CREATE INDEX deliveries_by_device ON deliveries (device, seq);
+CREATE INDEX deliveries_by_expected ON deliveries (expected_at, seq);
 
 CREATE TABLE recipients (
     delivery TEXT    NOT NULL REFERENCES deliveries (id),

@@ -6,9 +6,10 @@ use crate::http::extract::{ApiJson, Object};
 use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
 use crate::ids::make_id;
 use crate::messages::{Place, times};
+use crate::phone::{PhoneNumber, Region, UnknownRegion};
 use crate::store::StoreError;
 use crate::store::deliveries::{self, Inserted, NewDelivery, Recipient};
-use crate::text::{self, Phone, TextError};
+use crate::text;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -27,6 +28,11 @@ pub(crate) struct CreateDelivery {
     /// Where it goes, 1 to 300 characters.
     #[schema(example = "12 Harbour Street, Flat 3", min_length = 1, max_length = 300)]
     address: String,
+    /// Of which country phone numbers are that name none, in two letters of ISO 3166; the import's or
+    /// the server's region when left out.
+    #[serde(default)]
+    #[schema(example = "GB")]
+    region: Option<String>,
     /// What the driver should know, up to 300 characters; it may have several lines.
     #[serde(default)]
     #[schema(max_length = 300)]
@@ -52,7 +58,7 @@ pub(crate) struct CreateRecipient {
     /// 1 to 120 characters.
     #[schema(example = "Zoë Łukasz", min_length = 1, max_length = 120)]
     name: String,
-    /// A phone number as people write it, 6 to 15 digits.
+    /// A phone number as people write it, with its country code unless it is of the region.
     #[schema(example = "+34 612 34 56 78", max_length = 40)]
     phone: String,
 }
@@ -67,7 +73,8 @@ pub(crate) async fn handler(
     ApiJson(request): ApiJson<CreateDelivery>,
 ) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
     let now = context.now();
-    let delivery = check(&context, request, None).map_err(Problem::fields)?;
+    let delivery = check(&context, request, context.config.deliveries.default_region, None)
+        .map_err(Problem::fields)?;
     let id = delivery.id;
     let stored = context
         .store
@@ -90,26 +97,40 @@ pub(crate) async fn handler(
 pub(super) fn check(
     context: &Context,
     request: CreateDelivery,
+    region: Option<Region>,
     row: Option<usize>,
 ) -> Result<NewDelivery, Vec<FieldError>> {
     let mut errors = Vec::new();
-    let mut note = |field: String, result: Result<(), TextError>| {
-        if let Err(error) = result {
-            errors.push(FieldError { row, field, message: error.to_string() });
+    let mut wrong = |field: String, message: String| {
+        errors.push(FieldError { row, field, message });
+    };
+    for (field, checked) in [
+        ("reference", text::reference(&request.reference)),
+        ("address", text::address(&request.address)),
+        ("note", request.note.as_deref().map_or(Ok(()), text::note)),
+    ] {
+        if let Err(error) = checked {
+            wrong(field.to_owned(), error.to_string());
+        }
+    }
+    let region = match request.region.as_deref().map(str::parse).transpose() {
+        Ok(own) => own.or(region),
+        Err(error) => {
+            wrong("region".to_owned(), UnknownRegion::to_string(&error));
+            region
         }
     };
-    note("reference".to_owned(), text::reference(&request.reference));
-    note("address".to_owned(), text::address(&request.address));
-    if let Some(text) = &request.note {
-        note("note".to_owned(), text::note(text));
-    }
     let mut recipients = Vec::new();
     for (index, Object(recipient)) in request.recipients.into_iter().enumerate() {
-        note(format!("recipients[{index}].name"), text::name(&recipient.name));
-        let phone = Phone::parse(&recipient.phone).map(|phone| {
-            recipients.push(Recipient { name: recipient.name, phone: phone.into_string() });
-        });
-        note(format!("recipients[{index}].phone"), phone);
+        if let Err(error) = text::name(&recipient.name) {
+            wrong(format!("recipients[{index}].name"), error.to_string());
+        }
+        match PhoneNumber::parse(&recipient.phone, region) {
+            Ok(phone) => {
+                recipients.push(Recipient { name: recipient.name, phone: phone.into_string() });
+            }
+            Err(error) => wrong(format!("recipients[{index}].phone"), error.to_string()),
+        }
     }
     let known = |language: &String| context.messenger.languages.has(language);
     if request.language.as_ref().is_some_and(|language| !known(language)) {
@@ -178,6 +199,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_number_without_a_country_is_of_the_deliverys_region_or_the_servers() {
+        let server = TestServer::new().await;
+        for (reference, region, number) in
+            [("A", json!(null), "+34612345678"), ("B", json!("FR"), "+33612345678")]
+        {
+            let body = with(|o| {
+                o["reference"] = json!(reference);
+                o["region"] = region;
+                o["recipients"][0]["phone"] = json!("612345678");
+            });
+            let (_, made) = server.post("/v1/deliveries", body).await;
+            assert_eq!(made["recipients"][0]["phone"], number, "{made}");
+        }
+        let server = TestServer::with(|config| config.deliveries.default_region = None).await;
+        let body = with(|o| o["recipients"][0]["phone"] = json!("612345678"));
+        let (status, problem) = server.post("/v1/deliveries", body).await;
+        assert_eq!(status, 422);
+        assert!(problem["detail"].as_str().unwrap().contains("+34 612 34 56 78"), "{problem}");
+    }
+
+    #[tokio::test]
     async fn a_reference_is_used_once() {
         let server = TestServer::new().await;
         server.post("/v1/deliveries", order()).await;
@@ -203,6 +245,9 @@ mod tests {
             ("recipients", with(|o| o["recipients"] = json!({}))),
             ("recipients[0].name", with(|o| o["recipients"][0]["name"] = json!(" "))),
             ("recipients[0].phone", with(|o| o["recipients"][0]["phone"] = json!("call me"))),
+            ("region", with(|o| o["region"] = json!("Spain"))),
+            ("region", with(|o| o["region"] = json!(34))),
+            ("recipients[0].phone", with(|o| o["recipients"][0]["phone"] = json!("12345"))),
             (
                 "recipients[0].phone",
                 with(|o| o["recipients"][0]["phone"] = json!(34_612_345_678_u64)),

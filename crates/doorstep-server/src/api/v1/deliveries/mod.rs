@@ -7,6 +7,8 @@ pub(crate) mod evidence;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod plan;
+pub(crate) mod plan_many;
+pub(crate) mod reassign;
 pub(crate) mod receipt;
 pub(crate) mod send;
 pub(crate) mod show;

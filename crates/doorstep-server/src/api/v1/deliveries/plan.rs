@@ -4,7 +4,7 @@
 //! a device that has it already and is offline.
 
 use super::{DeliveryDetail, closed, detail, id_in_path, not_found};
-use crate::config::deliveries::Check as Policy;
+use crate::config::deliveries::{Check, Deliveries as Policy};
 use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
@@ -20,7 +20,6 @@ use crate::store::{claims, devices, erasure, meta};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
-use doorstep::handover::LONGEST_WINDOW;
 use doorstep::handover::check::Cost;
 use doorstep::handover::issue::{self, Checked, Order, code_mac};
 use doorstep::handover::stop::MAX_LABEL_LENGTH;
@@ -31,15 +30,12 @@ use doorstep::time::{Timestamp, Window};
 use rusqlite::Connection;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 const MINUTE: u64 = 60;
 /// How far ahead a delivery can be planned, in seconds: 60 days.
 const HORIZON: u64 = 60 * 24 * 3600;
-const VARIANCE_MINUTES: u64 = 60;
-const LEAD_MINUTES: u64 = 30;
-/// A code that lives for 15 minutes is of no use half an hour ahead.
-const ONLINE_LEAD_MINUTES: u64 = 5;
 
 /// How a delivery is to be carried out.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -51,14 +47,15 @@ pub(crate) struct PlanDelivery {
     /// When the driver should be there, with its zone: from now to 60 days ahead.
     #[schema(example = "2026-11-21T17:30:00Z", format = DateTime)]
     expected_at: String,
-    /// How much earlier or later it may be, in minutes: 1 to 720.
+    /// How much earlier or later it may be, in minutes: 1 to 720, and no window may be longer than
+    /// the server's policy; the policy's when left out.
     #[serde(default)]
-    #[schema(minimum = 1, maximum = 720, default = 60)]
+    #[schema(minimum = 1, maximum = 720, example = 60)]
     variance_minutes: Option<u64>,
-    /// How long before the expected time the message is sent, in minutes: 0 to 1440; 30 when left
-    /// out, or 5 online.
+    /// How long before the expected time the message is sent, in minutes: 0 to 1440; the policy's when
+    /// left out.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 1440, default = 30)]
+    #[schema(minimum = 0, maximum = 1440, example = 30)]
     lead_minutes: Option<u64>,
     /// Who checks the code: `offline`, the driver's device without network, or `online`, this
     /// server within 15 minutes of the message; `offline` when left out.
@@ -74,12 +71,12 @@ pub(crate) struct PlanDelivery {
 
 /// A plan whose fields were checked.
 #[derive(Clone, Copy)]
-struct Plan {
-    device: Option<DeviceId>,
-    check: Option<CodeCheck>,
-    expected_at: Timestamp,
-    window: Window,
-    send_at: Timestamp,
+pub(super) struct Plan {
+    pub(super) device: Option<DeviceId>,
+    pub(super) check: Option<CodeCheck>,
+    pub(super) expected_at: Timestamp,
+    pub(super) window: Window,
+    pub(super) send_at: Timestamp,
 }
 
 /// Plans a delivery and makes its codes. Codes of an earlier plan are void.
@@ -95,7 +92,7 @@ pub(crate) async fn handler(
 ) -> Result<Json<DeliveryDetail>, Problem> {
     let id = id_in_path(&id)?;
     let now = context.now();
-    let plan = check(&request, now).map_err(Problem::fields)?;
+    let plan = check(&request, &context.config.deliveries, now).map_err(Problem::fields)?;
     let inner = Arc::clone(&context);
     context
         .store
@@ -123,11 +120,15 @@ pub(crate) fn for_driver(
         mode: None,
         check: None,
     };
-    let plan = check(&request, now).map_err(Problem::fields)?;
+    let plan = check(&request, &context.config.deliveries, now).map_err(Problem::fields)?;
     carry_out(context, connection, delivery, plan, now)
 }
 
-fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>> {
+pub(super) fn check(
+    request: &PlanDelivery,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Plan, Vec<FieldError>> {
     let mut errors = Vec::new();
     let mut wrong = |field: &str, message: String| {
         errors.push(FieldError { row: None, field: field.to_owned(), message });
@@ -147,9 +148,11 @@ fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>
             None
         }
     };
-    let variance = request.variance_minutes.unwrap_or(VARIANCE_MINUTES);
-    if !(1..=LONGEST_WINDOW / MINUTE / 2).contains(&variance) {
-        wrong("variance_minutes", format!("{variance} is not between 1 and 720"));
+    let minutes = |span: Duration| span.as_secs() / MINUTE;
+    let variance = request.variance_minutes.unwrap_or_else(|| minutes(policy.variance));
+    let most = minutes(policy.longest_window) / 2;
+    if !(1..=most).contains(&variance) {
+        wrong("variance_minutes", format!("{variance} is not between 1 and {most}"));
     }
     let mode = match request.mode.as_deref() {
         None => Mode::Offline,
@@ -159,10 +162,10 @@ fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>
         }),
     };
     let usual_lead = match mode {
-        Mode::Offline => LEAD_MINUTES,
-        Mode::Online => ONLINE_LEAD_MINUTES,
+        Mode::Offline => policy.lead,
+        Mode::Online => policy.online_lead,
     };
-    let lead = request.lead_minutes.unwrap_or(usual_lead);
+    let lead = request.lead_minutes.unwrap_or_else(|| minutes(usual_lead));
     if lead > 1440 {
         wrong("lead_minutes", format!("{lead} is not between 0 and 1440"));
     }
@@ -207,7 +210,7 @@ fn check(request: &PlanDelivery, now: Timestamp) -> Result<Plan, Vec<FieldError>
     }
 }
 
-fn carry_out(
+pub(super) fn carry_out(
     context: &Context,
     connection: &Connection,
     delivery: &Delivery,
@@ -312,12 +315,13 @@ fn carry_out(
         };
         messages::insert(connection, &delivery.id, number, &message)?;
     }
-    deliveries::plan(connection, &delivery.id, number, now)?;
+    let made = (number, plan.device.as_ref());
+    deliveries::plan(connection, &delivery.id, made, plan.expected_at, now)?;
     Ok(())
 }
 
 /// How much of a code a device is to check.
-fn check_on(asked: Option<CodeCheck>, policy: Policy, managed: bool) -> Result<CodeCheck, Problem> {
+fn check_on(asked: Option<CodeCheck>, policy: Check, managed: bool) -> Result<CodeCheck, Problem> {
     match (asked, policy) {
         (Some(CodeCheck::Full), _) if !managed => {
             Err(Problem::new(Code::DeviceNotManaged, "this device may not check whole codes").hint(
@@ -325,8 +329,8 @@ fn check_on(asked: Option<CodeCheck>, policy: Policy, managed: bool) -> Result<C
             ))
         }
         (Some(asked), _) => Ok(asked),
-        (None, Policy::Full) if managed => Ok(CodeCheck::Full),
-        (None, Policy::Full | Policy::Split) => Ok(CodeCheck::Split),
+        (None, Check::Full) if managed => Ok(CodeCheck::Full),
+        (None, Check::Full | Check::Split) => Ok(CodeCheck::Split),
     }
 }
 
@@ -404,6 +408,7 @@ fn cut(text: &mut String, most: usize) {
 mod tests {
     use crate::test_server::TestServer;
     use serde_json::{Value, json};
+    use std::time::Duration;
 
     #[tokio::test]
     async fn a_plan_makes_a_generation_with_a_message_for_each_slot() {
@@ -464,6 +469,8 @@ mod tests {
             ("variance_minutes", with("variance_minutes", json!("60"))),
             ("lead_minutes", with("lead_minutes", json!(1441))),
             ("lead_minutes", with("lead_minutes", json!(u64::MAX))),
+            ("check", with("check", json!("none"))),
+            ("check", with("check", json!(1))),
             ("mode", with("mode", json!("both"))),
             ("mode", with("mode", json!(true))),
             ("device", with("device", json!(null))),
@@ -480,6 +487,28 @@ mod tests {
         }
         let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
         assert_eq!((&shown["state"], &shown["generation"]), (&json!("created"), &json!(0)));
+    }
+
+    #[tokio::test]
+    async fn what_a_plan_leaves_out_is_the_policys_and_its_bounds_hold() {
+        let server = TestServer::with(|config| {
+            let policy = &mut config.deliveries;
+            policy.variance = Duration::from_secs(20 * 60);
+            policy.lead = Duration::from_secs(15 * 60);
+            policy.longest_window = Duration::from_secs(3600);
+        })
+        .await;
+        let device = server.device("Marta").await;
+        let delivery = server.delivery("A").await;
+        let (_, planned) = server.plan(&delivery, device.id()).await;
+        assert_eq!(planned["starts_at"], "2027-01-15T09:40:00Z");
+        assert_eq!(planned["messages"][0]["send_at"], "2027-01-15T09:45:00Z");
+        for (minutes, status) in [(30, 200), (31, 422)] {
+            let body = json!({"device": device.id(), "expected_at": "2027-01-15T10:00:00Z",
+                              "variance_minutes": minutes});
+            let (answered, _) = server.post(&format!("/v1/deliveries/{delivery}/plan"), body).await;
+            assert_eq!(answered, status, "{minutes}");
+        }
     }
 
     #[tokio::test]

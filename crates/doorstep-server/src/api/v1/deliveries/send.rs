@@ -5,10 +5,10 @@ use crate::context::Context;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::jobs::outbox;
+use crate::phone::PhoneNumber;
 use crate::store::deliveries;
 use crate::store::generations::{self, Generation, Mode, State as GenerationState};
 use crate::store::messages::{self, Message, State as MessageState};
-use crate::text::Phone;
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::id::DeliveryId;
@@ -83,7 +83,8 @@ pub(crate) async fn handler(
     let id = id_in_path(&id)?;
     let phone = match &request.phone {
         Some(text) => {
-            Some(Phone::parse(text).map_err(|error| Problem::field("phone", error))?.into_string())
+            let phone = PhoneNumber::parse(text, context.config.deliveries.default_region);
+            Some(phone.map_err(|error| Problem::field("phone", error))?.into_string())
         }
         None => None,
     };

@@ -13,8 +13,8 @@ use crate::utc::Utc;
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::code::Code;
+use doorstep::handover::BUDGET;
 use doorstep::handover::judge::AtServer;
-use doorstep::handover::{BUDGET, ONLINE_LIFETIME};
 use doorstep::id::DeliveryId;
 use doorstep::refusal::Refusal;
 use doorstep::throttle::Budget;
@@ -178,7 +178,8 @@ fn present(
         return Ok(Err(Refusal::Mistyped));
     };
     let messages = messages::of_generation(connection, id, generation.number)?;
-    let Some(open) = open_slots(&messages, now) else {
+    let lifetime = context.config.deliveries.online_lifetime.as_secs();
+    let Some(open) = open_slots(&messages, lifetime, now) else {
         let first = messages.iter().map(|message| message.send_at).min();
         return Ok(Err(match generation.state {
             GenerationState::Expired => Refusal::Expired { until: generation.window.until() },
@@ -206,14 +207,14 @@ struct Open {
     slots: Vec<u8>,
 }
 
-/// A code lives for 15 minutes from its own message on; `None` when none was sent. When all of them
+/// A code lives for `lifetime` seconds from its own message on; `None` when none was sent. When all of them
 /// are over, the window is the last one's, and nothing is open.
-fn open_slots(messages: &[Message], now: Timestamp) -> Option<Open> {
+fn open_slots(messages: &[Message], lifetime: u64, now: Timestamp) -> Option<Open> {
     let sent: Vec<(u8, Window)> = messages
         .iter()
         .filter_map(|message| {
             let sent_at = message.sent_at?;
-            Some((message.slot, Window::new(sent_at, sent_at.later(ONLINE_LIFETIME))?))
+            Some((message.slot, Window::new(sent_at, sent_at.later(lifetime))?))
         })
         .collect();
     let alive: Vec<&(u8, Window)> =

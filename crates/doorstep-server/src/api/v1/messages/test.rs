@@ -5,7 +5,7 @@ use crate::http::extract::ApiJson;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::ids::make_id;
 use crate::messages::{Outcome, Place, Says};
-use crate::text::Phone;
+use crate::phone::PhoneNumber;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -47,8 +47,9 @@ pub(crate) async fn handler(
     State(context): State<Arc<Context>>,
     ApiJson(request): ApiJson<TestMessage>,
 ) -> Result<Json<TestResult>, Problem> {
-    let phone =
-        Phone::parse(&request.phone).map_err(|error| Problem::field("phone", error))?.into_string();
+    let phone = PhoneNumber::parse(&request.phone, context.config.deliveries.default_region)
+        .map_err(|error| Problem::field("phone", error))?
+        .into_string();
     let messenger = &context.messenger;
     if request.language.as_ref().is_some_and(|language| !messenger.languages.has(language)) {
         let names: Vec<&str> = messenger.languages.names().collect();
