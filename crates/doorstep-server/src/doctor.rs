@@ -353,7 +353,7 @@ mod tests {
         let device = server.device("Marta").await;
         let delivery = server.delivery("A").await;
         server.plan(&delivery, device.id()).await;
-        let due = "UPDATE messages SET state = 'waiting', send_at = 1800000000 WHERE slot = 0";
+        let due = "UPDATE messages SET state = 'waiting', next_at = 1800000000 WHERE slot = 0";
         server.execute(due);
         let at = |later| examine(&config, now().later(later));
         assert_eq!(about(&at(STUCK_AFTER - 1), "outbox"), Verdict::Good);

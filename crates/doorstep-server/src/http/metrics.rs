@@ -205,7 +205,7 @@ mod tests {
         };
         assert_eq!(metrics().await, (Some(0.0), Some(0.0)));
         server.execute(
-            "UPDATE messages SET state = 'waiting', send_at = 1800000000 - 90 WHERE slot = 0",
+            "UPDATE messages SET state = 'waiting', next_at = 1800000000 - 90 WHERE slot = 0",
         );
         assert_eq!(metrics().await, (Some(1.0), Some(90.0)));
     }

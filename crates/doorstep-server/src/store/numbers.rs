@@ -26,8 +26,8 @@ pub(crate) fn read(connection: &Connection, now: Timestamp) -> Result<Numbers, S
     };
     let due = connection
         .prepare_cached(
-            "SELECT count(*), min(send_at) FROM messages
-             WHERE state IN ('waiting', 'sending') AND send_at <= ?1",
+            "SELECT count(*), min(next_at) FROM messages
+             WHERE state IN ('waiting', 'sending') AND next_at <= ?1",
         )?
         .query_row([At(now)], |row| Ok((row.get::<_, Count>(0)?.0, row.get::<_, Option<At>>(1)?)))
         .optional()?;
