@@ -160,9 +160,6 @@ pub(crate) struct Plan {
     /// How much earlier or later it may be; the server's policy by default
     #[arg(long, value_name = "SPAN")]
     variance: Option<String>,
-    /// How much of the code the device checks: split, or full on managed devices
-    #[arg(long, value_name = "CHECK", conflicts_with = "online")]
-    check: Option<String>,
     /// How long before the expected time the message is sent; the server's policy by default
     #[arg(long, value_name = "SPAN")]
     lead: Option<String>,
@@ -255,9 +252,6 @@ fn plan(plan: &Plan) -> Result<Answer, CliError> {
     }
     if let Some(device) = &plan.device {
         body["device"] = json!(device);
-    }
-    if let Some(check) = &plan.check {
-        body["check"] = json!(check);
     }
     if let Some(lead) = &plan.lead {
         body["lead_minutes"] = json!(many::minutes(lead)?);
