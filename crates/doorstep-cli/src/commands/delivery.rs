@@ -27,7 +27,7 @@ pub(crate) enum Command {
     )]
     Import {
         #[command(flatten)]
-        import: import::Import,
+        import: import::Args,
         #[command(flatten)]
         connection: Connection,
     },
@@ -52,7 +52,7 @@ pub(crate) enum Command {
     )]
     Reassign {
         #[command(flatten)]
-        reassign: many::Reassign,
+        reassign: many::Reassignment,
         #[command(flatten)]
         connection: Connection,
     },
@@ -62,7 +62,7 @@ pub(crate) enum Command {
     )]
     List {
         #[command(flatten)]
-        list: list::List,
+        list: list::Args,
         #[command(flatten)]
         connection: Connection,
     },

@@ -1,5 +1,6 @@
 //! The deliveries' story, a day of a shop and two drivers: what is planned, what happens at the doors, and what the server makes of it.
 
+use super::next_day;
 use super::report::Report;
 use super::stage::Role;
 use super::world::{LINK, World};
@@ -26,15 +27,15 @@ const BY_HAND: &str = r#"  doorstep init --test
 "#;
 
 /// A stop of the story, with what its customers were sent.
-struct Stop {
-    id: String,
-    reference: String,
-    name: String,
+pub(super) struct Stop {
+    pub(super) id: String,
+    pub(super) reference: String,
+    pub(super) name: String,
 }
 
 /// What a customer reads in the message.
-struct Sms {
-    code: String,
+pub(super) struct Sms {
+    pub(super) code: String,
     link: String,
 }
 
@@ -49,6 +50,7 @@ pub(super) fn tell(world: &mut World, report: &mut Report) -> Result<(), CliErro
     at_anas_doors(world, report, &stops, &messages)?;
     at_bojans_doors(world, report, &stops, &messages)?;
     home(world, report, &stops)?;
+    next_day::tell(world, report, &stops)?;
     report.by_hand(BY_HAND);
     Ok(())
 }
@@ -340,16 +342,16 @@ fn verdicts(delivery: &Value) -> String {
     claims.join(", ")
 }
 
-fn at<T>(items: &[T], index: usize) -> Result<&T, CliError> {
+pub(super) fn at<T>(items: &[T], index: usize) -> Result<&T, CliError> {
     items.get(index).ok_or_else(|| CliError::new("the story has lost its thread"))
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
 /// Reads a message as a customer does: the two groups of digits, and the link.
-fn read(message: &str) -> Result<Sms, CliError> {
+pub(super) fn read(message: &str) -> Result<Sms, CliError> {
     let words: Vec<&str> = message.split_whitespace().collect();
     let group = |word: &&str| {
         let word = word.trim_end_matches(['.', ',', ':']);

@@ -6,6 +6,7 @@ mod deliveries;
 mod locks;
 mod logins;
 mod naive;
+mod next_day;
 mod passes;
 mod phone;
 mod relay;
@@ -24,7 +25,7 @@ use world::World;
 /// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Story {
-    /// A day of two drivers and their customers
+    /// A day of two drivers and their customers, and the morning after
     Deliveries,
     /// Bookings, and locks whose clocks drift for more than a year
     Locks,

@@ -25,7 +25,7 @@ const COLUMNS: Columns = Columns {
 const MAX_ROWS: usize = 10_000;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Import {
+pub(crate) struct Args {
     /// The file
     file: PathBuf,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub(crate) struct Import {
     dry_run: bool,
 }
 
-pub(super) fn run(import: &Import, client: &Client) -> Result<Answer, CliError> {
+pub(super) fn run(import: &Args, client: &Client) -> Result<Answer, CliError> {
     let file = &import.file;
     let sheet = Sheet::read(file, &COLUMNS, &import.layout)?;
     let deliveries = deliveries(file, &sheet)?;

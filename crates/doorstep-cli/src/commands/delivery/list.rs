@@ -13,7 +13,7 @@ use std::path::PathBuf;
 const PAGE: u16 = 200;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct List {
+pub(crate) struct Args {
     /// Only those with these words in their reference, address, names or phone numbers
     #[arg(value_name = "WORDS")]
     words: Vec<String>,
@@ -49,7 +49,7 @@ pub(crate) struct List {
     clock: Option<PathBuf>,
 }
 
-pub(super) fn run(list: &List, client: &Client) -> Result<Answer, CliError> {
+pub(super) fn run(list: &Args, client: &Client) -> Result<Answer, CliError> {
     let limit = if list.csv { PAGE } else { list.limit };
     let query = format!("/v1/deliveries?limit={limit}{}", filters(list)?);
     if list.csv {
@@ -70,7 +70,7 @@ pub(super) fn run(list: &List, client: &Client) -> Result<Answer, CliError> {
     Ok(Answer::new(page, text))
 }
 
-fn filters(list: &List) -> Result<String, CliError> {
+fn filters(list: &Args) -> Result<String, CliError> {
     let clock = Clock::new(list.clock.clone());
     let time = |text: &Option<String>| -> Result<Option<String>, CliError> {
         let Some(text) = text else { return Ok(None) };

@@ -31,7 +31,7 @@ pub(crate) struct PlanMany {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Reassign {
+pub(crate) struct Reassignment {
     /// The driver who has them
     #[arg(long, value_name = "DRIVER", required_unless_present = "from_device")]
     from: Option<String>,
@@ -124,7 +124,7 @@ pub(super) fn minutes(text: &str) -> Result<u64, CliError> {
 }
 
 /// Gives what one driver has still to deliver to another.
-pub(super) fn reassign(reassign: &Reassign, client: &Client) -> Result<Answer, CliError> {
+pub(super) fn reassign(reassign: &Reassignment, client: &Client) -> Result<Answer, CliError> {
     let to = match (&reassign.to_device, &reassign.to) {
         (Some(device), _) => device.clone(),
         (None, Some(driver)) => find::device_of(client, driver)?,
