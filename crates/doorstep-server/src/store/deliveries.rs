@@ -173,6 +173,17 @@ pub(crate) fn by_reference(
     rows.next()?.map(|row| read(connection, row)).transpose()
 }
 
+/// The delivery with an id, or with a reference. A reference may look like an id; it counts if no
+/// delivery has the id.
+pub(crate) fn named(connection: &Connection, name: &str) -> Result<Option<Delivery>, StoreError> {
+    if let Ok(id) = DeliveryId::parse(name)
+        && let Some(delivery) = find(connection, &id)?
+    {
+        return Ok(Some(delivery));
+    }
+    by_reference(connection, name)
+}
+
 fn read(connection: &Connection, row: &Row<'_>) -> Result<Delivery, StoreError> {
     let id =
         parsed("deliveries.id", row.get_ref(1)?.as_str().unwrap_or_default(), DeliveryId::parse)?;
@@ -242,16 +253,16 @@ pub(crate) fn advance(
     }
 }
 
-/// Makes a delivery failed if it is in one of the states `from`.
+/// Makes a delivery failed if it is in one of the states `from`; says whether it was.
 pub(crate) fn fail(
     connection: &Connection,
     id: &DeliveryId,
     from: &[State],
     failure: &Failure,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let from: Vec<&str> = from.iter().copied().map(State::as_str).collect();
-    connection
+    let changed = connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'failed', failure_reason = :reason, failure_note = :note,
                  failed_at = :at, failed_by = :device, updated_at = :now
@@ -262,7 +273,7 @@ pub(crate) fn fail(
             ":at": At(failure.at), ":device": failure.device, ":now": At(now),
             ":from": format!(" {} ", from.join(" ")),
         })?;
-    Ok(())
+    Ok(changed == 1)
 }
 
 /// Makes `generation` the delivery's newest, planned one.

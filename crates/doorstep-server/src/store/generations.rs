@@ -368,3 +368,74 @@ pub(crate) fn open_on(
         },
     )
 }
+
+/// Notes which request of its device a generation was made for.
+pub(crate) fn take(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    number: u32,
+    nonce: &[u8; 16],
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE generations SET taken = ?3 WHERE delivery = ?1 AND generation = ?2",
+        )?
+        .execute(params![delivery.as_str(), number, nonce])?;
+    Ok(())
+}
+
+/// How often drivers took deliveries on since a time.
+pub(crate) struct Takes {
+    /// This delivery, whoever took it.
+    pub(crate) of_delivery: u32,
+    /// This device, whichever it took.
+    pub(crate) by_device: u32,
+    /// Whether this device did with this nonce.
+    pub(crate) nonce_used: bool,
+}
+
+pub(crate) fn takes_since(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    device: &DeviceId,
+    nonce: &[u8; 16],
+    since: Timestamp,
+) -> Result<Takes, StoreError> {
+    let takes = connection
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM generations
+                     WHERE delivery = :delivery AND taken IS NOT NULL AND created_at > :since),
+                    (SELECT count(*) FROM generations
+                     WHERE device = :device AND taken IS NOT NULL AND created_at > :since),
+                    EXISTS (SELECT 1 FROM generations WHERE device = :device AND taken = :nonce)",
+        )?
+        .query_row(
+            named_params! {
+                ":delivery": delivery.as_str(), ":device": device.as_str(),
+                ":nonce": nonce, ":since": At(since),
+            },
+            |row| {
+                Ok(Takes {
+                    of_delivery: row.get(0)?,
+                    by_device: row.get(1)?,
+                    nonce_used: row.get(2)?,
+                })
+            },
+        )?;
+    Ok(takes)
+}
+
+/// Whether a device may have used this generation in a way that it did not tell yet: it has not synced
+/// since the window ended. After a restore nobody knows what it was handed.
+pub(crate) fn may_be_used(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    number: u32,
+) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM generations AS g JOIN devices AS d ON d.id = g.device
+         WHERE g.delivery = ?1 AND g.generation = ?2
+           AND coalesce(d.last_sync_at, 0) < g.window_until",
+    )?;
+    Ok(statement.exists(params![delivery.as_str(), number])?)
+}

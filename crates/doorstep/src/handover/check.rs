@@ -226,9 +226,10 @@ pub struct CodeHash([u8; 32]);
 
 impl CodeHash {
     /// The hash of `code` under a slot's salt: Argon2id (RFC 9106, version 1.3, one lane, 32 bytes) of
-    /// `"doorstep/HO1/full/v1" || u8 alphabet || u8 length || subject || code`.
+    /// `"doorstep/HO1/full/v1" || u8 alphabet || u8 length || subject || code`. `None` if it cannot be
+    /// made, which the bounds of a cost rule out; then no code is right.
     #[must_use]
-    pub fn derive(cost: Cost, salt: &[u8; 16], subject: &Subject, code: &Code) -> Self {
+    pub fn derive(cost: Cost, salt: &[u8; 16], subject: &Subject, code: &Code) -> Option<Self> {
         let shape = code.shape();
         let mut input = Zeroizing::new(Vec::with_capacity(160));
         input.extend_from_slice(b"doorstep/HO1/full/v1");
@@ -236,14 +237,10 @@ impl CodeHash {
         subject.feed(|bytes| input.extend_from_slice(bytes));
         input.extend_from_slice(code.expose());
         let mut hash = [0; 32];
-        // A cost is within the bounds of Argon2, and so are the lengths: neither step can fail.
-        if let Ok(params) = Params::new(cost.memory, cost.passes, 1, Some(hash.len())) {
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            if argon2.hash_password_into(&input, salt, &mut hash).is_err() {
-                return Self([0; 32]);
-            }
-        }
-        Self(hash)
+        let params = Params::new(cost.memory, cost.passes, 1, Some(hash.len())).ok()?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into(&input, salt, &mut hash).ok()?;
+        Some(Self(hash))
     }
 
     /// The hash with these bytes, as it stands in a route.

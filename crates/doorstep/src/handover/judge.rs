@@ -2,14 +2,14 @@
 
 use super::Subject;
 use super::issue::code_mac;
-use super::stop::Presented;
+use super::stop::{Presented, first};
 use crate::code::Code;
 use crate::id::DeliveryId;
 use crate::secret::Secret;
 use crate::verifier::Compare;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 
 /// How the presented code compares with the issued one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,15 +129,10 @@ impl Compare for AtServer {
     type Found = u8;
 
     fn compare(&self) -> Option<u8> {
-        let mut found = Choice::from(0);
-        let mut number = 0_u8;
-        for (slot, held) in &self.slots {
+        first(self.slots.iter().map(|(slot, held)| {
             let mac = code_mac(&self.pepper, &self.delivery, self.generation, *slot, &self.code);
-            let same = mac.ct_eq(held);
-            number.conditional_assign(slot, same & !found);
-            found |= same;
-        }
-        bool::from(found).then_some(number)
+            (*slot, mac.ct_eq(held))
+        }))
     }
 }
 

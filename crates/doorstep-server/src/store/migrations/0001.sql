@@ -115,6 +115,8 @@ CREATE TABLE generations (
     route_version INTEGER,
     -- Whether the device was told that it is void.
     withdrawn     INTEGER NOT NULL DEFAULT 0,
+    -- The nonce of its device's request, if a driver took the delivery on himself.
+    taken         BLOB    CHECK (length(taken) = 16),
     -- For codes that the server checks: attempts and the spending, chained like a device's journal.
     attempts      INTEGER NOT NULL DEFAULT 0,
     spent_at      INTEGER,
@@ -123,6 +125,7 @@ CREATE TABLE generations (
     PRIMARY KEY (delivery, generation)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX generations_by_device ON generations (device, state);
+CREATE INDEX generations_by_taking ON generations (device, created_at) WHERE taken IS NOT NULL;
 CREATE INDEX generations_by_end ON generations (window_until) WHERE state IN ('planned', 'handed_out');
 
 -- What is kept of each code: hashes that only this issuer's keys (the first) or the code's own

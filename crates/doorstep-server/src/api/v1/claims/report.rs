@@ -43,7 +43,8 @@ pub(super) fn report(
                 at: claim.at,
                 device: Some(device.to_string()),
             };
-            deliveries::fail(connection, &claim.delivery, &open, &failure, now)
+            deliveries::fail(connection, &claim.delivery, &open, &failure, now)?;
+            Ok(())
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Deliveries: one parcel, one door, one handover each.
 
 pub(crate) mod cancel;
+pub(crate) mod carry_out;
 pub(crate) mod create;
 pub(crate) mod erase;
 pub(crate) mod evidence;

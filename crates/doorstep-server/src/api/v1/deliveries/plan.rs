@@ -1,31 +1,20 @@
-//! Plans a delivery: chooses who checks its code and when, and makes the codes.
+//! Plans a delivery: chooses who checks its code and when.
 //!
 //! Planning again makes a new generation; everything of the one before is void at once, except on
 //! a device that has it already and is offline.
 
-use super::{DeliveryDetail, closed, detail, id_in_path, not_found};
+use super::{DeliveryDetail, carry_out, detail, id_in_path, not_found};
 use crate::config::deliveries::{Check, Deliveries as Policy};
 use crate::context::Context;
 use crate::http::extract::ApiJson;
-use crate::http::problem::{Code, FieldError, Problem, ProblemBody};
-use crate::ids::make_id;
-use crate::messages::Content;
-use crate::seal::Place;
-use crate::store::deliveries::{self, Delivery, State as DeliveryState};
-use crate::store::generations::{
-    self, CodeCheck, Generation, HeldCode, Mode, State as GenerationState,
-};
-use crate::store::messages::{self, NewMessage, State as MessageState};
-use crate::store::{claims, devices, erasure, meta};
+use crate::http::problem::{FieldError, Problem, ProblemBody};
+use crate::store::generations::{CodeCheck, Generation, Mode};
+use crate::store::{deliveries, messages};
 use crate::utc;
 use axum::Json;
 use axum::extract::{Path, State};
-use doorstep::handover::check::Cost;
-use doorstep::handover::issue::{self, Checked, Order, code_mac};
-use doorstep::handover::stop::MAX_LABEL_LENGTH;
 use doorstep::handover::take::Take;
-use doorstep::id::{DeliveryId, DeviceId};
-use doorstep::ledger::Head;
+use doorstep::id::DeviceId;
 use doorstep::time::{Timestamp, Window};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -71,12 +60,12 @@ pub(crate) struct PlanDelivery {
 
 /// A plan whose fields were checked.
 #[derive(Clone, Copy)]
-pub(super) struct Plan {
-    pub(super) device: Option<DeviceId>,
-    pub(super) check: Option<CodeCheck>,
-    pub(super) expected_at: Timestamp,
-    pub(super) window: Window,
-    pub(super) send_at: Timestamp,
+pub(crate) struct Plan {
+    pub(crate) device: Option<DeviceId>,
+    pub(crate) check: Option<CodeCheck>,
+    pub(crate) expected_at: Timestamp,
+    pub(crate) window: Window,
+    pub(crate) send_at: Timestamp,
 }
 
 /// Plans a delivery and makes its codes. Codes of an earlier plan are void.
@@ -93,35 +82,63 @@ pub(crate) async fn handler(
     let id = id_in_path(&id)?;
     let now = context.now();
     let plan = check(&request, &context.config.deliveries, now).map_err(Problem::fields)?;
-    let inner = Arc::clone(&context);
-    context
-        .store
-        .write(move |connection| {
-            let delivery = deliveries::find(connection, &id)?.ok_or_else(not_found)?;
-            carry_out(&inner, connection, &delivery, plan, now)?;
-            detail(connection, &id)?.map(Json).ok_or_else(not_found)
-        })
-        .await
+    // Whoever comes in between has planned it, so this ends.
+    loop {
+        let inner = Arc::clone(&context);
+        let order = context
+            .store
+            .read(move |connection| {
+                let delivery = deliveries::find(connection, &id)?.ok_or_else(not_found)?;
+                carry_out::order(&inner, connection, &delivery, &plan)
+            })
+            .await?;
+        let inner = Arc::clone(&context);
+        let codes = carry_out::make(&context, order).await?;
+        let planned = context
+            .store
+            .write(move |connection| {
+                match carry_out::record(&inner, connection, &plan, codes, now)? {
+                    Some(_) => Ok(detail(connection, &id)?),
+                    None => Ok::<_, Problem>(None),
+                }
+            })
+            .await?;
+        if let Some(planned) = planned {
+            return Ok(Json(planned));
+        }
+    }
 }
 
-/// Plans a delivery for the driver who asks for it, by the rules for any plan.
+/// The plan of a driver who takes a delivery on, by the rules for any plan. What he leaves open is as it
+/// was planned before.
 pub(crate) fn for_driver(
-    context: &Context,
+    policy: &Policy,
     connection: &Connection,
-    delivery: &Delivery,
+    last: Option<&Generation>,
     take: &Take,
     now: Timestamp,
-) -> Result<(), Problem> {
+) -> Result<Plan, Problem> {
+    let mut variance = take.variance_minutes.map(u64::from);
+    let (mut lead, mut whole) = (None, false);
+    if let Some(last) = last.filter(|last| last.mode == Mode::Offline) {
+        let most = policy.longest_window.as_secs() / MINUTE / 2;
+        let before = last.window.until().since(last.expected_at) / MINUTE;
+        variance = variance.or(Some(before).filter(|before| (1..=most).contains(before)));
+        let messages = messages::of_generation(connection, &last.delivery, last.number)?;
+        let send_at = messages.iter().map(|message| message.send_at).min();
+        lead = send_at.map(|at| last.expected_at.since(at) / MINUTE);
+        // Under a policy of whole codes, the policy decides for this device.
+        whole = last.check == CodeCheck::Full && policy.check == Check::Split;
+    }
     let request = PlanDelivery {
         device: Some(take.device.to_string()),
         expected_at: utc::write(take.expected_at),
-        variance_minutes: take.variance_minutes.map(u64::from),
-        lead_minutes: None,
+        variance_minutes: variance,
+        lead_minutes: lead,
         mode: None,
-        check: None,
+        check: whole.then(|| CodeCheck::Full.as_str().to_owned()),
     };
-    let plan = check(&request, &context.config.deliveries, now).map_err(Problem::fields)?;
-    carry_out(context, connection, delivery, plan, now)
+    check(&request, policy, now).map_err(Problem::fields)
 }
 
 pub(super) fn check(
@@ -208,200 +225,6 @@ pub(super) fn check(
         Some(plan) if errors.is_empty() => Ok(plan),
         _ => Err(errors),
     }
-}
-
-pub(super) fn carry_out(
-    context: &Context,
-    connection: &Connection,
-    delivery: &Delivery,
-    plan: Plan,
-    now: Timestamp,
-) -> Result<(), Problem> {
-    let is_closed = match delivery.state {
-        DeliveryState::Reported | DeliveryState::Delivered | DeliveryState::Cancelled => true,
-        // What an old device said about a stop that it had lost decides nothing, or it would keep
-        // every later driver out.
-        DeliveryState::Disputed => claims::any_of_weight(connection, &delivery.id)?,
-        DeliveryState::Created
-        | DeliveryState::Planned
-        | DeliveryState::HandedOut
-        | DeliveryState::Notified
-        | DeliveryState::Failed
-        | DeliveryState::Expired => false,
-    };
-    // Of one that was erased nobody knows whom to send the code to.
-    if is_closed || erasure::erased_at(connection, &delivery.id)?.is_some() {
-        return Err(closed(delivery, "planned"));
-    }
-    let (fingerprint, check) = match &plan.device {
-        Some(device) => {
-            let (fingerprint, managed) = key_of(connection, device)?;
-            (fingerprint, check_on(plan.check, context.config.deliveries.check, managed)?)
-        }
-        // No device: the server checks, and its codes are bound to no key.
-        None => ([0; 16], CodeCheck::Split),
-    };
-    if delivery.generation > 0 {
-        let earlier = delivery.generation;
-        generations::end(connection, &delivery.id, earlier, GenerationState::Superseded)?;
-        messages::end(connection, &delivery.id, earlier, MessageState::Superseded)?;
-    }
-    let number = meta::next_number(connection, delivery.generation, delivery.created_at)?;
-    // The recipients and the spare.
-    let slots = u8::try_from(delivery.recipients.len().saturating_add(1)).unwrap_or(u8::MAX);
-    let order = Order {
-        issuer: context.issuer(),
-        delivery: delivery.id,
-        generation: number,
-        window: plan.window,
-        check: match check {
-            CodeCheck::Split => Checked::Split(context.config.deliveries.code),
-            CodeCheck::Full => Checked::Full(Cost::STANDARD),
-        },
-        label: label(delivery),
-        slots,
-        device: fingerprint,
-    };
-    let made = context.with_rng(|rng| issue::make(&order, rng));
-    let codes: Vec<HeldCode> = made
-        .holders
-        .iter()
-        .zip(made.stop.check.scans())
-        .map(|(holder, (_, scan_hash))| HeldCode {
-            slot: holder.slot,
-            code_mac: code_mac(
-                context.keys.pepper(),
-                &delivery.id,
-                number,
-                holder.slot,
-                &holder.code,
-            ),
-            scan_hash,
-        })
-        .collect();
-    let generation = Generation {
-        delivery: delivery.id,
-        number,
-        mode: if plan.device.is_some() { Mode::Offline } else { Mode::Online },
-        device: plan.device,
-        expected_at: plan.expected_at,
-        window: plan.window,
-        shape: order.check.shape(),
-        slots,
-        check,
-        created_at: now,
-        state: GenerationState::Planned,
-        attempts: 0,
-        spent_at: None,
-        head: Head::EMPTY,
-    };
-    let sealed_stop = match plan.device {
-        Some(_) => Some(seal_stop(context, &made.stop)?),
-        None => None,
-    };
-    generations::insert(connection, &generation, sealed_stop.as_deref(), &codes)?;
-    for holder in made.holders {
-        let id = context.with_rng(|rng| make_id("msg", now, rng));
-        let content = Content::new(holder.scan, &holder.code).to_bytes();
-        let place = Place { table: "messages", column: "sealed", row: &id };
-        let sealed = context.with_rng(|rng| context.keys.seal.seal(place, &content, rng))?;
-        let recipient = delivery.recipients.get(usize::from(holder.slot));
-        let message = NewMessage {
-            slot: holder.slot,
-            phone: recipient.map(|recipient| recipient.phone.clone()),
-            send_at: plan.send_at,
-            sealed,
-            id,
-        };
-        messages::insert(connection, &delivery.id, number, &message)?;
-    }
-    let made = (number, plan.device.as_ref());
-    deliveries::plan(connection, &delivery.id, made, plan.expected_at, now)?;
-    Ok(())
-}
-
-/// How much of a code a device is to check.
-fn check_on(asked: Option<CodeCheck>, policy: Check, managed: bool) -> Result<CodeCheck, Problem> {
-    match (asked, policy) {
-        (Some(CodeCheck::Full), _) if !managed => {
-            Err(Problem::new(Code::DeviceNotManaged, "this device may not check whole codes").hint(
-                "leave out check, or invite the driver anew: doorstep driver invite --managed",
-            ))
-        }
-        (Some(asked), _) => Ok(asked),
-        (None, Check::Full) if managed => Ok(CodeCheck::Full),
-        (None, Check::Full | Check::Split) => Ok(CodeCheck::Split),
-    }
-}
-
-/// The fingerprint of a device's key, and whether it is managed.
-fn key_of(connection: &Connection, device: &DeviceId) -> Result<([u8; 16], bool), Problem> {
-    let found = devices::find(connection, device)?.ok_or_else(|| {
-        Problem::new(Code::DeviceNotFound, "no device has this id")
-            .hint("GET /v1/devices lists them")
-    })?;
-    let key = devices::key(connection, device)?;
-    match key.filter(|_| found.state == devices::State::Enrolled) {
-        Some(key) => Ok((key.fingerprint(), found.managed)),
-        None => Err(Problem::new(
-            Code::DeviceNotReady,
-            format!("the device of {} is {}", found.driver, found.state.as_str()),
-        )
-        .hint("enrol a device with a new ticket, and plan the delivery for that one")),
-    }
-}
-
-/// The place of a sealed stop.
-pub(crate) fn stop_row(delivery: &DeliveryId, generation: u32) -> String {
-    format!("{delivery}/{generation}")
-}
-
-fn seal_stop(context: &Context, stop: &doorstep::handover::stop::Stop) -> Result<Vec<u8>, Problem> {
-    let content =
-        zeroize::Zeroizing::new(minicbor::to_vec(stop).map_err(|error| Problem::internal(&error))?);
-    let row = stop_row(&stop.delivery, stop.generation);
-    let place = Place { table: "generations", column: "sealed_stop", row: &row };
-    Ok(context.with_rng(|rng| context.keys.seal.seal(place, &content, rng))?)
-}
-
-/// Where, to whom and how, as the driver sees it: what a stop cannot carry is cut off the end, so
-/// the address is the last to go.
-fn label(delivery: &Delivery) -> String {
-    let names: Vec<&str> =
-        delivery.recipients.iter().map(|recipient| recipient.name.as_str()).collect();
-    let mut label = format!("{}, {}", delivery.address, names.join(" or "));
-    if let Some(note) = &delivery.note {
-        label.push(';');
-        for word in note.split_whitespace() {
-            label.push(' ');
-            label.push_str(word);
-        }
-    }
-    if label.len() > MAX_LABEL_LENGTH {
-        cut(&mut label, MAX_LABEL_LENGTH);
-    }
-    label
-}
-
-/// A word longer than this in bytes is cut in two.
-const LONGEST_WORD: usize = 24;
-
-/// Shortens a text to `most` bytes, an ellipsis in it.
-fn cut(text: &mut String, most: usize) {
-    let ellipsis = '…';
-    let mut end = most.saturating_sub(ellipsis.len_utf8());
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    // The space after a word that just fits is looked at too.
-    let kept = text.get(..=end).or_else(|| text.get(..end)).unwrap_or_default();
-    if let Some(space) = kept.rfind(' ').filter(|space| end.saturating_sub(*space) <= LONGEST_WORD)
-    {
-        end = space;
-    }
-    text.truncate(end);
-    text.truncate(text.trim_end_matches([' ', ',', ';']).len());
-    text.push(ellipsis);
 }
 
 #[cfg(test)]

@@ -1,25 +1,25 @@
 //! Plans many deliveries at once; each by itself, so that one that cannot be planned keeps no other up.
 
+use super::carry_out::{make, order, record};
 use super::not_found;
-use super::plan::{Plan, PlanDelivery, carry_out, check};
+use super::plan::{Plan, PlanDelivery, check};
 use crate::context::Context;
 use crate::http::extract::{ApiJson, parse_json};
 use crate::http::problem::{Code, Problem, ProblemBody, Refused};
-use crate::store::StoreError;
 use crate::store::deliveries::{self, Delivery};
 use axum::Json;
 use axum::extract::State;
-use doorstep::id::DeliveryId;
+use doorstep::handover::issue::Order;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 const MAX_ROWS: usize = 1000;
-/// Planned in one transaction. Codes are made in it, so it is what others wait for.
+/// Planned in one transaction, which is what others wait for.
 const CHUNK: usize = 20;
 
 /// Plans to carry out.
@@ -110,34 +110,46 @@ pub(crate) async fn handler(
         return Err(Problem::field("plans", format!("has {count} entries, not 1 to {MAX_ROWS}")));
     }
     let now = context.now();
-    let mut seen = HashSet::new();
-    let rows: Vec<(String, Result<Plan, Problem>)> = request
+    let rows: Vec<Row> = request
         .plans
         .iter()
-        .map(|raw| {
-            let row = match parse_json::<PlanOne>(raw.get().as_bytes(), None) {
-                Ok(row) => row,
-                Err(problem) => return (String::new(), Err(problem)),
-            };
-            let plan = check(&row.plan, &context.config.deliveries, now).map_err(Problem::fields);
-            let plan = plan.and_then(|plan| {
-                let first = seen.insert(row.delivery.clone());
-                if first { Ok(plan) } else { Err(twice()) }
-            });
-            (row.delivery, plan)
+        .map(|raw| match parse_json::<PlanOne>(raw.get().as_bytes(), None) {
+            Ok(row) => {
+                let plan = check(&row.plan, &context.config.deliveries, now);
+                (row.delivery, plan.map_err(Problem::fields))
+            }
+            Err(problem) => (String::new(), Err(problem)),
         })
         .collect();
+    let rows = context.store.read(move |connection| each_once(connection, rows)).await?;
     Ok(Json(PlannedMany::new(plan_all(&context, rows, now).await)))
+}
+
+/// Refuses the second plan of a delivery, by whatever name it is asked for.
+fn each_once(connection: &Connection, rows: Vec<Row>) -> Result<Vec<Row>, Problem> {
+    let mut seen = HashSet::new();
+    let once = |(asked, plan): Row| {
+        let found = match &plan {
+            Ok(_) => deliveries::named(connection, &asked)?,
+            Err(_) => None,
+        };
+        let first = found.is_none_or(|delivery| seen.insert(delivery.id));
+        Ok((asked, if first { plan } else { Err(twice()) }))
+    };
+    rows.into_iter().map(once).collect()
 }
 
 fn twice() -> Problem {
     Problem::field("delivery", "is in an earlier plan too")
 }
 
+/// A plan, or why it cannot be carried out, of what was asked for.
+type Row = (String, Result<Plan, Problem>);
+
 /// Carries out plans, chunk by chunk, and says of each what became of it.
 pub(super) async fn plan_all(
     context: &Arc<Context>,
-    rows: Vec<(String, Result<Plan, Problem>)>,
+    rows: Vec<Row>,
     now: Timestamp,
 ) -> Vec<PlanResult> {
     let mut results = Vec::with_capacity(rows.len());
@@ -145,14 +157,7 @@ pub(super) async fn plan_all(
     while rows.peek().is_some() {
         let chunk: Vec<_> = rows.by_ref().take(CHUNK).collect();
         let asked: Vec<String> = chunk.iter().map(|(asked, _)| asked.clone()).collect();
-        let inner = Arc::clone(context);
-        let done = context.store.write(move |connection| {
-            chunk
-                .into_iter()
-                .map(|(asked, plan)| one(&inner, connection, &asked, plan, now))
-                .collect::<Result<Vec<_>, Problem>>()
-        });
-        match done.await {
+        match plan_chunk(context, chunk, now).await {
             Ok(done) => results.extend(done),
             // A malfunction undid this chunk alone.
             Err(problem) => results
@@ -162,41 +167,87 @@ pub(super) async fn plan_all(
     results
 }
 
-/// Plans one delivery. Whatever can be refused is refused before the first write, so only a malfunction
-/// is an error here: it undoes the chunk.
-fn one(
-    context: &Context,
-    connection: &Connection,
-    asked: &str,
-    plan: Result<Plan, Problem>,
+/// Carries out the plans of one chunk in one transaction. Those whose delivery somebody else planned
+/// in between go again.
+async fn plan_chunk(
+    context: &Arc<Context>,
+    rows: Vec<Row>,
     now: Timestamp,
-) -> Result<PlanResult, Problem> {
-    let Some(delivery) = find(connection, asked)? else {
-        let problem = plan.err().unwrap_or_else(not_found);
-        return Ok(PlanResult::refused(asked, problem));
-    };
-    let planned = plan.and_then(|plan| carry_out(context, connection, &delivery, plan, now));
-    match planned {
-        Err(problem) if problem.code() == Code::Internal => Err(problem),
-        planned => {
-            let generation = delivery.generation.saturating_add(1);
-            Ok(PlanResult::of(&delivery, planned.map(|()| generation)))
+) -> Result<Vec<PlanResult>, Problem> {
+    let mut results: BTreeMap<usize, PlanResult> = BTreeMap::new();
+    let mut rows: Vec<(usize, Row)> = rows.into_iter().enumerate().collect();
+    while !rows.is_empty() {
+        let inner = Arc::clone(context);
+        let ordered = context.store.read(move |connection| {
+            let ordered = |(place, row)| Ok((place, ordered(&inner, connection, row)?));
+            rows.into_iter().map(ordered).collect::<Result<Vec<_>, Problem>>()
+        });
+        let mut made = Vec::new();
+        for (place, ordered) in ordered.await? {
+            match ordered {
+                Ok(ordered) => {
+                    let codes = make(context, ordered.order).await?;
+                    made.push((place, ordered.delivery, ordered.plan, codes));
+                }
+                Err(refused) => {
+                    results.insert(place, refused);
+                }
+            }
+        }
+        let inner = Arc::clone(context);
+        let recorded = context.store.write(move |connection| {
+            let one = |(place, delivery, plan, codes)| {
+                let planned = match record(&inner, connection, &plan, codes, now) {
+                    Err(problem) if problem.code() == Code::Internal => return Err(problem),
+                    planned => planned.transpose(),
+                };
+                Ok((place, delivery, plan, planned))
+            };
+            made.into_iter().map(one).collect::<Result<Vec<_>, Problem>>()
+        });
+        rows = Vec::new();
+        for (place, delivery, plan, planned) in recorded.await? {
+            match planned {
+                Some(planned) => {
+                    results.insert(place, PlanResult::of(&delivery, planned));
+                }
+                None => rows.push((place, (delivery.id.to_string(), Ok(plan)))),
+            }
         }
     }
+    Ok(results.into_values().collect())
 }
 
-fn find(connection: &Connection, asked: &str) -> Result<Option<Delivery>, StoreError> {
-    // A reference may look like an id; it counts if no delivery has the id.
-    if let Ok(id) = DeliveryId::parse(asked)
-        && let Some(delivery) = deliveries::find(connection, &id)?
-    {
-        return Ok(Some(delivery));
+/// A plan that needs codes.
+struct Ordered {
+    delivery: Delivery,
+    plan: Plan,
+    order: Order,
+}
+
+/// Orders the codes of one plan. Whatever can be refused is refused here or before the first write, so
+/// only a malfunction is an error: it undoes the chunk.
+fn ordered(
+    context: &Context,
+    connection: &Connection,
+    (asked, plan): Row,
+) -> Result<Result<Ordered, PlanResult>, Problem> {
+    let Some(delivery) = deliveries::named(connection, &asked)? else {
+        let problem = plan.err().unwrap_or_else(not_found);
+        return Ok(Err(PlanResult::refused(&asked, problem)));
+    };
+    let ordered = plan
+        .and_then(|plan| order(context, connection, &delivery, &plan).map(|order| (plan, order)));
+    match ordered {
+        Err(problem) if problem.code() == Code::Internal => Err(problem),
+        Err(problem) => Ok(Err(PlanResult::of(&delivery, Err(problem)))),
+        Ok((plan, order)) => Ok(Ok(Ordered { delivery, plan, order })),
     }
-    deliveries::by_reference(connection, asked)
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::config::deliveries::Check;
     use crate::test_server::TestServer;
     use serde_json::{Value, json};
 
@@ -245,6 +296,44 @@ mod tests {
         assert_eq!(answer["results"][1]["problem"]["errors"][0]["field"], "expected_at");
         assert_eq!(answer["results"][1]["delivery"], json!(ids[1]));
         assert_eq!(device.sync(&server).await.len(), 1, "nothing else was planned");
+    }
+
+    #[tokio::test]
+    async fn one_delivery_by_two_names_is_planned_once_and_its_number_is_told() {
+        let server = TestServer::new().await;
+        let device = server.device("Marta").await;
+        let id = server.delivery("A").await;
+        // As after a restore, which numbers go on from.
+        server.execute("INSERT INTO meta (key, value) VALUES ('epoch', '1900000000')");
+        let plans = json!({"plans": [plan(&id, device.id()), plan("A", device.id())]});
+        let (_, answer) = server.post("/v1/deliveries/plan_many", plans).await;
+        assert_eq!(answer["planned"], 1, "{answer}");
+        assert_eq!(answer["results"][1]["problem"]["code"], "invalid_fields");
+        let (_, shown) = server.get(&format!("/v1/deliveries/{id}")).await;
+        assert_eq!(shown["generation"], 1_900_000_001_u64);
+        assert_eq!(answer["results"][0]["generation"], shown["generation"]);
+    }
+
+    /// Each finds the other's plan in between, and orders its codes again.
+    #[tokio::test]
+    async fn plans_at_the_same_time_are_carried_out_one_after_the_other() {
+        let server = TestServer::with(|config| config.deliveries.check = Check::Full).await;
+        let device = server.managed_device("Marta").await;
+        let id = server.delivery("A").await;
+        let many = |name: &str| {
+            let plans = json!({"plans": [plan(name, device.id())]});
+            server.post("/v1/deliveries/plan_many", plans)
+        };
+        let (first, second, third) =
+            tokio::join!(server.plan(&id, device.id()), many("A"), many(&id));
+        let mut generations = [
+            first.1["generation"].clone(),
+            second.1["results"][0]["generation"].clone(),
+            third.1["results"][0]["generation"].clone(),
+        ];
+        generations.sort_by_key(Value::as_u64);
+        assert_eq!(generations, [json!(1), json!(2), json!(3)]);
+        assert_eq!(server.query("SELECT count(*) FROM generations WHERE state = 'planned'"), 1);
     }
 
     #[tokio::test]

@@ -58,8 +58,9 @@ fn lose(connection: &Connection, id: &DeviceId, now: Timestamp) -> Result<LostDe
                 device: Some(id.to_string()),
             };
             let from = [DeliveryState::Planned, DeliveryState::HandedOut, DeliveryState::Notified];
-            deliveries::fail(connection, &delivery, &from, &failure, now)?;
-            freed.push(delivery.to_string());
+            if deliveries::fail(connection, &delivery, &from, &failure, now)? {
+                freed.push(delivery.to_string());
+            }
         }
     }
     let device = devices::find(connection, id)?.ok_or_else(not_found)?;
@@ -142,6 +143,16 @@ mod tests {
         assert_eq!(state(&server, &second).await, "disputed", "of an older generation");
         let (_, shown) = server.get(&format!("/v1/devices/{}", device.id())).await;
         assert_eq!(shown["state"], "lost");
+    }
+
+    /// What cannot be planned again is not said to be.
+    #[tokio::test]
+    async fn only_what_failed_with_the_device_is_to_be_planned_again() {
+        let (server, device, [first, second]) = out().await;
+        server.execute(&format!("UPDATE deliveries SET state = 'disputed' WHERE id = '{first}'"));
+        let (_, lost) = lose(&server, device.id()).await;
+        assert_eq!(lost["deliveries"], json!([second]));
+        assert_eq!(state(&server, &first).await, "disputed");
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 //! device that was set back would accept codes again that it has accepted before.
 
 use crate::api::v1::claims::upload::{invalid, signer};
-use crate::api::v1::deliveries::plan::stop_row;
+use crate::api::v1::deliveries::carry_out::stop_row;
 use crate::context::Context;
 use crate::http::base64url::{read, write};
 use crate::http::extract::ApiJson;

@@ -3,23 +3,31 @@
 
 use super::fetch::{refuse_untrusted, stale};
 use crate::api::v1::claims::upload::{invalid, signer};
-use crate::api::v1::deliveries::plan;
+use crate::api::v1::deliveries::carry_out::{self, Codes};
+use crate::api::v1::deliveries::plan::{self, Plan};
 use crate::context::Context;
 use crate::http::base64url::read;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
-use crate::store::deliveries::{self, Delivery, State as DeliveryState};
-use crate::store::{devices, generations};
+use crate::store::deliveries::{self, Delivery, FailureReason, State as DeliveryState};
+use crate::store::devices;
+use crate::store::generations::{self, Generation};
 use axum::Json;
 use axum::extract::State;
 use doorstep::cose::sign1::Signed;
 use doorstep::handover::take::Take;
-use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// A day in seconds.
+const DAY: u64 = 24 * 3600;
+/// How often one delivery is taken on within a day, by whichever drivers.
+const MOST_OF_ONE: u32 = 3;
+/// How many deliveries one device takes on within a day.
+const MOST_BY_ONE: u32 = 60;
 
 /// A device's request.
 #[derive(Deserialize, ToSchema)]
@@ -53,18 +61,53 @@ pub(crate) async fn handler(
         .and_then(|signed| Take::verify(&signed, &key))
         .map_err(|error| invalid(&error))?;
     let now = context.now();
-    let inner = Arc::clone(&context);
-    let taken =
-        context.store.write(move |connection| take_on(&inner, connection, &take, now)).await?;
-    Ok(Json(TakenDelivery { delivery: taken.id.to_string(), reference: taken.reference }))
+    // Whoever comes in between has planned the delivery, so this ends.
+    loop {
+        let (inner, asked) = (Arc::clone(&context), take.clone());
+        let (delivery, order) = context
+            .store
+            .read(move |connection| {
+                let (delivery, plan) = match decide(&inner, connection, &asked, now)? {
+                    Decided::Has(delivery) => return Ok((delivery, None)),
+                    Decided::Plan(delivery, plan) => (delivery, plan),
+                };
+                let order = carry_out::order(&inner, connection, &delivery, &plan);
+                Ok::<_, Problem>((delivery, Some(order.map_err(whole_code)?)))
+            })
+            .await?;
+        let Some(order) = order else { return Ok(Json(delivery.into())) };
+        let codes = carry_out::make(&context, order).await?;
+        let (inner, asked) = (Arc::clone(&context), take.clone());
+        let taken = context
+            .store
+            .write(move |connection| take_on(&inner, connection, &asked, codes, now))
+            .await?;
+        if let Some(delivery) = taken {
+            return Ok(Json(delivery.into()));
+        }
+    }
 }
 
-fn take_on(
+impl From<Delivery> for TakenDelivery {
+    fn from(delivery: Delivery) -> Self {
+        Self { delivery: delivery.id.to_string(), reference: delivery.reference }
+    }
+}
+
+/// What a request comes to.
+enum Decided {
+    /// The device has the delivery so already: it asked twice, because the first answer was lost.
+    Has(Delivery),
+    /// It is to be planned for the device.
+    Plan(Delivery, Plan),
+}
+
+fn decide(
     context: &Context,
     connection: &Connection,
     take: &Take,
     now: Timestamp,
-) -> Result<Delivery, Problem> {
+) -> Result<Decided, Problem> {
     let progress = devices::progress(connection, &take.device)?;
     refuse_untrusted(progress.state)?;
     if take.nonce != progress.nonce {
@@ -74,20 +117,27 @@ fn take_on(
         return Err(Problem::new(Code::NeedsDispatcher, "drivers do not take deliveries here")
             .hint("ask the dispatcher to plan it for you"));
     }
-    let delivery = named(connection, &take.delivery)?.ok_or_else(|| {
+    let delivery = deliveries::named(connection, &take.delivery)?.ok_or_else(|| {
         Problem::new(Code::DeliveryNotFound, "no delivery has this id or reference")
             .hint("read the reference again from the label")
     })?;
+    let last = generations::find(connection, &delivery.id, delivery.generation)?;
+    let is_own = last.as_ref().is_some_and(|last| last.device == Some(take.device));
     match delivery.state {
-        DeliveryState::Created | DeliveryState::Failed | DeliveryState::Expired => {}
+        DeliveryState::Created => {}
         DeliveryState::Planned | DeliveryState::HandedOut | DeliveryState::Notified => {
-            let last = generations::find(connection, &delivery.id, delivery.generation)?;
-            let own = last.filter(|last| last.device == Some(take.device));
-            match own {
-                None => return Err(not_free("another driver has this delivery")),
-                // Asked for twice, because the first answer was lost.
-                Some(own) if own.expected_at == take.expected_at => return Ok(delivery),
-                Some(_) => {}
+            if !is_own {
+                return Err(not_free("another driver has this delivery"));
+            }
+        }
+        DeliveryState::Failed | DeliveryState::Expired => {
+            let failure = delivery.failure.as_ref().map(|failure| failure.reason);
+            if failure == Some(FailureReason::NotDelivered) {
+                return Err(not_free("it was disputed whether this delivery was handed over"));
+            }
+            // The customer may have come back, and have given that driver the code.
+            if !is_own && generations::may_be_used(connection, &delivery.id, delivery.generation)? {
+                return Err(not_free("another driver may still hand this delivery over"));
             }
         }
         DeliveryState::Reported
@@ -95,8 +145,58 @@ fn take_on(
         | DeliveryState::Disputed
         | DeliveryState::Cancelled => return Err(not_free("this delivery is not to be brought")),
     }
-    plan::for_driver(context, connection, &delivery, take, now)?;
-    Ok(delivery)
+    let plan = plan::for_driver(&context.config.deliveries, connection, last.as_ref(), take, now)?;
+    let open = !matches!(delivery.state, DeliveryState::Failed | DeliveryState::Expired);
+    let same =
+        |last: &Generation| last.expected_at == plan.expected_at && last.window == plan.window;
+    if is_own && open && last.as_ref().is_some_and(same) {
+        return Ok(Decided::Has(delivery));
+    }
+    within_budget(connection, &delivery, take, now)?;
+    Ok(Decided::Plan(delivery, plan))
+}
+
+/// Each take is another message to the customers, so they are counted, durably, over the last day.
+fn within_budget(
+    connection: &Connection,
+    delivery: &Delivery,
+    take: &Take,
+    now: Timestamp,
+) -> Result<(), Problem> {
+    let since = now.earlier(DAY);
+    let takes =
+        generations::takes_since(connection, &delivery.id, &take.device, &take.nonce, since)?;
+    if takes.nonce_used {
+        return Err(stale());
+    }
+    if takes.of_delivery >= MOST_OF_ONE {
+        let what = format!("this delivery was taken {MOST_OF_ONE} times within a day");
+        return Err(not_free(&what));
+    }
+    if takes.by_device >= MOST_BY_ONE {
+        let what = format!("this device took {MOST_BY_ONE} deliveries within a day");
+        return Err(not_free(&what));
+    }
+    Ok(())
+}
+
+/// Records what was decided, if it is decided so again.
+fn take_on(
+    context: &Context,
+    connection: &Connection,
+    take: &Take,
+    codes: Codes,
+    now: Timestamp,
+) -> Result<Option<Delivery>, Problem> {
+    let (delivery, plan) = match decide(context, connection, take, now)? {
+        Decided::Has(delivery) => return Ok(Some(delivery)),
+        Decided::Plan(delivery, plan) => (delivery, plan),
+    };
+    let Some(number) = carry_out::record(context, connection, &plan, codes, now)? else {
+        return Ok(None);
+    };
+    generations::take(connection, &delivery.id, number, &take.nonce)?;
+    Ok(Some(delivery))
 }
 
 fn not_free(what: &str) -> Problem {
@@ -104,16 +204,12 @@ fn not_free(what: &str) -> Problem {
         .hint("ask the dispatcher; only the dispatcher can give it to you")
 }
 
-/// A delivery by its id, or by the business's own name for it.
-fn named(connection: &Connection, name: &str) -> Result<Option<Delivery>, Problem> {
-    let by_id = match DeliveryId::parse(name) {
-        Ok(id) => deliveries::find(connection, &id)?,
-        Err(_) => None,
-    };
-    match by_id {
-        Some(delivery) => Ok(Some(delivery)),
-        None => Ok(deliveries::by_reference(connection, name)?),
+/// What the dispatcher wanted of a delivery is not the driver's to leave out.
+fn whole_code(problem: Problem) -> Problem {
+    if problem.code() == Code::DeviceNotManaged {
+        return not_free("its whole code is to be checked, which this device may not");
     }
+    problem
 }
 
 #[cfg(test)]
@@ -164,9 +260,98 @@ mod tests {
             assert_eq!(device.take(&server, name, NINE_THIRTY).await.0, 200);
         }
         assert_eq!(shown(&server, &delivery).await["generation"], 1);
-        // Another time is another plan.
-        assert_eq!(device.take(&server, "A-17", NINE_THIRTY.later(600)).await.0, 200);
+        // Another time is another plan, and another request: one acknowledgement is good for one.
+        let later = NINE_THIRTY.later(600);
+        let (status, problem) = device.take(&server, "A-17", later).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("sync_stale")));
+        let mut device = device;
+        device.upload(&server).await;
+        assert_eq!(device.take(&server, "A-17", later).await.0, 200);
         assert_eq!(shown(&server, &delivery).await["generation"], 2);
+    }
+
+    /// Each take sends the customers another message.
+    #[tokio::test]
+    async fn one_delivery_is_taken_three_times_a_day_by_whomever() {
+        let (server, mut device, delivery) = free().await;
+        let mut at = NINE_THIRTY;
+        for status in [200, 200, 200, 409] {
+            device.upload(&server).await;
+            at = at.later(60);
+            let (answered, answer) = device.take(&server, "A-17", at).await;
+            assert_eq!(answered, status, "{answer}");
+        }
+        assert_eq!(shown(&server, &delivery).await["generation"], 3);
+        server.clock.advance(24 * 3600);
+        server.plan_at(&delivery, device.id(), "2027-01-16T12:00:00Z").await;
+        device.upload(&server).await;
+        let tomorrow = server.clock.now().later(7200);
+        let (status, answer) = device.take(&server, "A-17", tomorrow).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    #[tokio::test]
+    async fn one_device_takes_only_so_many_a_day() {
+        let (server, mut device, _) = free().await;
+        for count in 1..=61_u32 {
+            let reference = format!("R-{count}");
+            server.delivery(&reference).await;
+            device.upload(&server).await;
+            let (status, answer) = device.take(&server, &reference, NINE_THIRTY).await;
+            let expected = if count <= super::MOST_BY_ONE { 200 } else { 409 };
+            assert_eq!(status, expected, "{count}: {answer}");
+        }
+        let mut other = server.device("Leo").await;
+        other.upload(&server).await;
+        assert_eq!(other.take(&server, "R-61", NINE_THIRTY).await.0, 200);
+    }
+
+    /// What the dispatcher set is not lost when the driver only names another time.
+    #[tokio::test]
+    async fn what_a_driver_leaves_open_stays_as_it_was_planned() {
+        let (server, mut device, delivery) = free().await;
+        let body = json!({"device": device.id(), "expected_at": "2027-01-15T09:30:00Z",
+            "variance_minutes": 15, "lead_minutes": 5});
+        server.post(&format!("/v1/deliveries/{delivery}/plan"), body).await;
+        assert_eq!(device.take(&server, "A-17", NINE_THIRTY.later(1800)).await.0, 200);
+        let seen = shown(&server, &delivery).await;
+        assert_eq!(seen["starts_at"], "2027-01-15T09:45:00Z", "{seen}");
+        assert_eq!(seen["messages"][0]["send_at"], "2027-01-15T09:55:00Z");
+        // A code that is to be checked whole is not for a device that may not.
+        server.execute("UPDATE generations SET code_check = 'full'");
+        device.upload(&server).await;
+        let (status, problem) = device.take(&server, "A-17", NINE_THIRTY).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")), "{problem}");
+    }
+
+    /// A driver who delivered without network, or still may, is not shut out by another.
+    #[tokio::test]
+    async fn what_another_device_may_have_handed_over_is_not_taken() {
+        for fails in [false, true] {
+            let (server, mut ana, delivery) = free().await;
+            let mut leo = server.device("Leo").await;
+            leo.upload(&server).await;
+            server.plan(&delivery, ana.id()).await;
+            ana.sync(&server).await;
+            server.clock.advance(2 * 3600);
+            server.run_jobs().await;
+            if fails {
+                ana.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
+                ana.sync(&server).await;
+            }
+            ana.present(&delivery, &server.code(0), server.clock.now()).unwrap();
+            let over = if fails { 60 } else { 4 * 3600 };
+            server.clock.advance(over);
+            server.run_jobs().await;
+            let state = if fails { "failed" } else { "expired" };
+            assert_eq!(shown(&server, &delivery).await["state"], state);
+            let at = server.clock.now().later(600);
+            let (status, problem) = leo.take(&server, "A-17", at).await;
+            assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")), "{state}");
+            ana.sync(&server).await;
+            server.run_jobs().await;
+            assert_eq!(shown(&server, &delivery).await["state"], "delivered", "{state}");
+        }
     }
 
     #[tokio::test]
@@ -178,12 +363,18 @@ mod tests {
         let (status, problem) = other.take(&server, "A-17", NINE_THIRTY).await;
         assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")));
         assert_eq!(shown(&server, &delivery).await["driver"], "Marta");
-        // Once it failed, anybody may.
+        // Once it failed and cannot be handed over any more, anybody may.
         let mut device = device;
         device.sync(&server).await;
         device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         device.sync(&server).await;
-        let (status, taken) = other.take(&server, "A-17", NINE_THIRTY).await;
+        let (status, _) = other.take(&server, "A-17", NINE_THIRTY).await;
+        assert_eq!(status, 409, "the customer may come back");
+        server.clock.advance(8 * 3600);
+        let at = server.clock.now().later(600);
+        assert_eq!(other.take(&server, "A-17", at).await.0, 409, "its device may know more");
+        device.sync(&server).await;
+        let (status, taken) = other.take(&server, "A-17", at).await;
         assert_eq!(status, 200, "{taken}");
         assert_eq!(shown(&server, &delivery).await["driver"], "Leo");
     }
