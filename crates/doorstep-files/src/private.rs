@@ -16,6 +16,8 @@ const LONGEST_SECRET: u64 = 4096;
 const OTHERS_WRITE: u32 = 0o022;
 /// Any permission of the group and of others.
 const OTHERS: u32 = 0o077;
+/// What systemd leaves of a credential's permissions.
+const CREDENTIAL: u32 = 0o440;
 /// In such a directory nobody replaces another user's files.
 const STICKY: u32 = 0o1000;
 
@@ -34,8 +36,20 @@ pub fn open(path: &Path) -> Result<File, FileError> {
 /// # Errors
 /// As [`open`]; [`FileError::Damaged`] when it holds something else.
 pub fn read_secret(path: &Path) -> Result<Zeroizing<String>, FileError> {
-    let (file, metadata) = open_plain(path, OpenOptions::new().read(true))?;
-    refuse_others(path, &metadata, OTHERS)?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    read_secret_beside(path, credentials.as_deref().map(Path::new))
+}
+
+/// As [`read_secret`], for a service that systemd gave a directory of `credentials`.
+fn read_secret_beside(
+    path: &Path,
+    credentials: Option<&Path>,
+) -> Result<Zeroizing<String>, FileError> {
+    let (file, metadata) = open_as(path, OpenOptions::new().read(true))?;
+    if !credentials.is_some_and(|directory| is_credential(path, &metadata, directory)) {
+        refuse_foreign(path, &metadata)?;
+        refuse_others(path, &metadata, OTHERS)?;
+    }
     let mut text = Zeroizing::new(String::new());
     file.take(LONGEST_SECRET)
         .read_to_string(&mut text)
@@ -130,6 +144,19 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
+/// Whether systemd handed this file over. It is root's, and of mode 0440 because the list that lets
+/// the service's user in shows as the group's bits.
+fn is_credential(path: &Path, metadata: &Metadata, directory: &Path) -> bool {
+    let is_trusted =
+        |found: &Metadata| [0, rustix::process::geteuid().as_raw()].contains(&found.uid());
+    directory.is_absolute()
+        && path.parent() == Some(directory)
+        && is_trusted(metadata)
+        && metadata.mode() & 0o7777 & !CREDENTIAL == 0
+        && fs::metadata(directory)
+            .is_ok_and(|found| is_trusted(&found) && found.mode() & OTHERS_WRITE == 0)
+}
+
 fn open_plain(path: &Path, options: &OpenOptions) -> Result<(File, Metadata), FileError> {
     let (file, metadata) = open_as(path, options)?;
     refuse_foreign(path, &metadata)?;
@@ -176,6 +203,29 @@ mod tests {
 
     fn set_mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn what_systemd_hands_over_is_taken_from_its_directory_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (given, other) = (dir.path().join("given"), tempfile::tempdir().unwrap());
+        fs::create_dir(&given).unwrap();
+        set_mode(&given, 0o750);
+        let path = given.join("token");
+        write(&path, b"secret").unwrap();
+        set_mode(&path, 0o440);
+        assert_eq!(read_secret_beside(&path, Some(&given)).unwrap().as_str(), "secret");
+        for credentials in [None, Some(other.path()), Some(dir.path()), Some(Path::new("given"))] {
+            let refused = read_secret_beside(&path, credentials);
+            assert!(matches!(refused, Err(FileError::Exposed { .. })), "{credentials:?}");
+        }
+        for mode in [0o444, 0o460, 0o640] {
+            set_mode(&path, mode);
+            assert!(read_secret_beside(&path, Some(&given)).is_err(), "{mode:o}");
+        }
+        set_mode(&path, 0o440);
+        set_mode(&given, 0o770);
+        assert!(read_secret_beside(&path, Some(&given)).is_err(), "others may put files there");
     }
 
     /// CVE-2024-47191: a link in place of the file, read by root.

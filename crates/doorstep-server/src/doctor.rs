@@ -1,10 +1,13 @@
 //! What an operator would look at before he trusts a server, looked at in one go. Nothing is changed,
 //! and a server may run meanwhile.
 
+use crate::Mode;
 use crate::config::Config;
+use crate::config::messages::Provider;
 use crate::health::{LEAST_ROOM, room};
 use crate::init::{DATABASE, KEYS};
 use crate::keys::Keys;
+use crate::messages::Messenger;
 use crate::store::value::parsed;
 use crate::store::{self, StoreError, condition, meta, numbers};
 use crate::tls::{Tls, certificates};
@@ -171,6 +174,7 @@ fn database(config: &Config, now: Timestamp) -> Vec<Finding> {
         Err(error) => Finding::bad(ABOUT, chain(&error), "bring it back from its backup"),
     });
     findings.push(keys(config, &connection));
+    findings.push(messages(config, &connection));
     findings.push(clock(&connection, now));
     findings.extend(work(&connection, now));
     findings
@@ -195,6 +199,24 @@ fn keys(config: &Config, connection: &Connection) -> Finding {
         Ok(_) => Finding::good(ABOUT, format!("private, and those of issuer {issuer}")),
         Err(error) => Finding::bad(ABOUT, chain(&error), error.hint()),
     }
+}
+
+/// Whether a server would take the settings of messages, and customers would get any.
+fn messages(config: &Config, connection: &Connection) -> Finding {
+    const ABOUT: &str = "messages";
+    if let Err(error) = Messenger::open(config) {
+        return Finding::bad(ABOUT, chain(&error), "doorstep config show says where it is set");
+    }
+    let is_live = meta::get(connection, meta::MODE)
+        .is_ok_and(|mode| mode.as_deref().map(Mode::parse) == Some(Ok(Mode::Live)));
+    if is_live && config.messages.provider == Provider::Log {
+        return Finding::look(
+            ABOUT,
+            format!("no customer gets any: they go to {}", config.messages_file().display()),
+            "set messages.provider, unless a gateway of yours follows that file",
+        );
+    }
+    Finding::good(ABOUT, "their provider, words and secrets can be read")
 }
 
 fn clock(connection: &Connection, now: Timestamp) -> Finding {
@@ -327,6 +349,17 @@ mod tests {
             assert!(finding.verdict == Verdict::Good || finding.about == "disk", "{finding:?}");
             assert!(!finding.seen.contains("ds_test_"));
         }
+    }
+
+    #[tokio::test]
+    async fn messages_that_reach_nobody_are_told_of() {
+        let (server, mut config) = served().await;
+        assert_eq!(about(&examine(&config, now()), "messages"), Verdict::Good);
+        config.messages.templates = Some(server.dir.path().join("none"));
+        assert_eq!(about(&examine(&config, now()), "messages"), Verdict::Bad);
+        config.messages.templates = None;
+        server.execute("UPDATE meta SET value = 'live' WHERE key = 'mode'");
+        assert_eq!(about(&examine(&config, now()), "messages"), Verdict::Look);
     }
 
     #[tokio::test]

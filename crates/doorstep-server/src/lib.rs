@@ -43,6 +43,7 @@ mod riders;
 pub mod scope;
 mod serve;
 mod signed_time;
+mod stalled;
 mod standard_webhooks;
 mod store;
 #[cfg(test)]

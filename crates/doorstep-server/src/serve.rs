@@ -4,6 +4,7 @@ use crate::api::{monitoring, router};
 use crate::context::{Context, OpenError};
 use crate::http::peer::Peer;
 use crate::jobs;
+use crate::stalled::Stalled;
 use crate::store::StoreError;
 use crate::tls::{Tls, TlsError};
 use axum::Router;
@@ -154,6 +155,7 @@ async fn answer(
                     request.extensions_mut().insert(Peer(peer.ip()));
                     service.call(request)
                 });
+                let stream = Stalled::new(stream, patience);
                 tokio::spawn(async move {
                     let served = match tls {
                         None => {
@@ -302,6 +304,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_asks_and_never_reads_is_hung_up_on_also_under_tls() {
+        let dir = tempfile::tempdir().unwrap();
+        let patience = Duration::from_millis(300);
+        let plain = server(|config| config.server.request_timeout = patience).await;
+        let tls = server(|config| {
+            config.server.request_timeout = patience;
+            with_tls(config, dir.path());
+        })
+        .await;
+        let (address, stop, task) = running(&plain.context).await;
+        let (secured, stop_secured, task_secured) = running(&tls.context).await;
+        // More than all buffers hold: it ends because the server hangs up; else the test would hang.
+        let said = b"GET /v1/openapi.json HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1 << 20);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        assert!(stream.write_all(&said).await.is_err());
+        let mut stream = secure(secured).await.0;
+        assert!(stream.write_all(&said).await.is_err());
+        for (stop, task) in [(stop, task), (stop_secured, task_secured)] {
+            stop.send(()).unwrap();
+            task.await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn slow_and_oversized_requests_are_ended_also_under_tls() {
         let dir = tempfile::tempdir().unwrap();
         let plain =
@@ -385,14 +411,17 @@ mod tests {
             heard["HTTP/1.1 ".len()..][..3].to_owned()
         };
         let right = server.bearer().1;
+        let (_, made) = server.post("/v1/keys", serde_json::json!({"name": "unused"})).await;
+        let unused = format!("Bearer {}", made["secret"].as_str().unwrap());
         assert_eq!(ask("/v1/keys", "Bearer ds_test_0", "192.0.2.1").await, "401");
         assert_eq!(ask("/v1/keys", right, "192.0.2.1").await, "200");
         assert_eq!(ask("/v1/keys", "Bearer ds_test_0", "192.0.2.1").await, "401");
-        assert_eq!(ask("/v1/keys", right, "192.0.2.1").await, "429");
+        assert_eq!(ask("/v1/keys", right, "192.0.2.1").await, "200", "known, and costs nothing");
+        assert_eq!(ask("/v1/keys", &unused, "192.0.2.1").await, "429");
         assert_eq!(ask("/healthz", right, "192.0.2.1").await, "200");
         assert_eq!(ask("/v1/keys", right, "192.0.2.2").await, "200", "another address");
         server.clock.advance(60);
-        assert_eq!(ask("/v1/keys", right, "192.0.2.1").await, "200");
+        assert_eq!(ask("/v1/keys", &unused, "192.0.2.1").await, "200");
         stop.send(()).unwrap();
         task.await.unwrap().unwrap();
     }

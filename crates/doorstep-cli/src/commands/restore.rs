@@ -132,12 +132,14 @@ fn voided(voided: &Voided) -> Vec<(usize, String)> {
         messages_held,
         api_keys,
         devices,
+        webhooks,
         invitations,
         counting_authenticators,
         steps_spent,
         recovery_codes,
         challenges,
         pass_tickets,
+        kept_answers,
         ..
     } = *voided;
     [
@@ -149,12 +151,17 @@ fn voided(voided: &Voided) -> Vec<(usize, String)> {
         ),
         (api_keys, "API keys: make new ones"),
         (devices, "drivers' devices: invite them anew; what they bring home is still taken"),
+        (webhooks, "webhooks are paused: look at each, and go on with webhook change ID --resume"),
         (invitations, "invitations of devices: invite them anew"),
         (counting_authenticators, "authenticators that count (HOTP): enrol them anew"),
         (steps_spent, "authenticators by time: codes up to now are spent, the next ones are taken"),
         (recovery_codes, "recovery codes: make new ones"),
         (challenges, "challenges: make new ones"),
         (pass_tickets, "tickets of passes that nobody had collected: issue those passes anew"),
+        (
+            kept_answers,
+            "answers kept for Idempotency-Keys: a repetition is told that its end is not known",
+        ),
     ]
     .map(|(count, what)| (count, format!("{count} {what}")))
     .into()

@@ -1,6 +1,6 @@
 //! A server that is killed at random, again and again, on one directory, under everything at once.
 //!
-//! DOORSTEP_KILLS says how often; `scripts/kill` asks for 200.
+//! KILLS says how often; `scripts/kill` asks for 200.
 
 use crate::line::Line;
 use crate::load::{Facts, Load, codes, log_in, present};
@@ -34,7 +34,7 @@ pub(crate) fn draw(n: usize) -> u64 {
 
 #[test]
 fn killed_at_random_under_load_a_server_keeps_what_it_said() {
-    let kills = std::env::var("DOORSTEP_KILLS").map_or(KILLS, |text| text.parse().unwrap());
+    let kills = std::env::var("KILLS").map_or(KILLS, |text| text.parse().unwrap());
     let mut shop = Shop::open();
     let key = std::fs::read_to_string(shop.path("api.key")).unwrap().trim().to_owned();
     let line = Line::new(shop.url(), &key);

@@ -71,9 +71,9 @@ pub(crate) const ROUTES: &[Route] = &[
     get("/v1/deliveries/{id}", Key(DeliveriesRead)),
     post("/v1/deliveries/{id}/plan", Key(DeliveriesWrite)).creates(),
     post("/v1/deliveries/{id}/cancel", Key(DeliveriesWrite)),
-    post("/v1/deliveries/plan_many", Key(DeliveriesWrite)),
+    post("/v1/deliveries/plan_many", Key(DeliveriesWrite)).creates(),
     post("/v1/deliveries/reassign", Key(DeliveriesWrite)),
-    post("/v1/deliveries/{id}/send", Key(DeliveriesWrite)),
+    post("/v1/deliveries/{id}/send", Key(DeliveriesWrite)).creates(),
     post("/v1/deliveries/{id}/verify", Key(DeliveriesWrite)).verifies(),
     get("/v1/deliveries/{id}/receipt", Key(DeliveriesRead)),
     get("/v1/deliveries/{id}/evidence", Key(DeliveriesRead)),
@@ -93,7 +93,7 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/webhooks/{id}/rotate", Key(EventsWrite)).creates(),
     post("/v1/webhooks/{id}/test", Key(EventsWrite)).creates(),
     get("/v1/webhooks/{id}/log", Key(EventsRead)),
-    post("/v1/webhooks/{id}/replay", Key(EventsWrite)),
+    post("/v1/webhooks/{id}/replay", Key(EventsWrite)).creates(),
     // Drivers' devices
     post("/v1/devices", Key(DeliveriesWrite)).creates(),
     get("/v1/devices", Key(DeliveriesRead)),
@@ -106,9 +106,9 @@ pub(crate) const ROUTES: &[Route] = &[
     post("/v1/routes/take", Proof),
     // Messages to customers
     get("/v1/messages", Key(MessagesRead)),
-    post("/v1/messages/test", Key(MessagesWrite)),
+    post("/v1/messages/test", Key(MessagesWrite)).creates(),
     get("/v1/messages/{id}", Key(MessagesRead)),
-    post("/v1/messages/{id}/resend", Key(MessagesWrite)),
+    post("/v1/messages/{id}/resend", Key(MessagesWrite)).creates(),
     post("/v1/messages/status/{provider}", Proof),
     // Accounts and their authenticators
     post("/v1/accounts", Key(AccountsWrite)).creates(),

@@ -299,9 +299,20 @@ async fn keys_devices_and_tickets_end_unless_somebody_vouches_for_them() {
     let delivery = server.delivery("A").await;
     server.plan(&delivery, device.id()).await;
     device.sync(&server).await;
+    let (_, receiver) = server.post("/v1/webhooks", json!({"url": "https://shop.example/"})).await;
+    let receiver = format!("/v1/webhooks/{}", receiver["id"].as_str().unwrap());
+    let request = json!({"name": "wiki"}).to_string();
+    let headers =
+        [server.bearer(), ("content-type", "application/json"), ("idempotency-key", "one")];
+    assert_eq!(server.request("POST", "/v1/keys", &headers, request.clone()).await.status, 201);
     let (_kept, file) = backup_of(&server);
     let (kept, restored) = brought_back(server, &file, Access::Kept);
     assert_eq!((restored.voided.api_keys, restored.voided.devices), (0, 0));
+    assert_eq!((restored.voided.webhooks, restored.voided.kept_answers), (0, 1));
+    assert_eq!(kept.get(&receiver).await.1["state"], "active");
+    let headers = [kept.bearer(), ("content-type", "application/json"), ("idempotency-key", "one")];
+    let again = kept.request("POST", "/v1/keys", &headers, request).await;
+    assert_eq!((again.status, &again.json["code"]), (409, &json!("idempotency_lost")));
     assert_eq!(restored.voided.invitations, 1, "a ticket may have been used in any case");
     let request = json!({"ticket": invited["ticket"], "public_key": "", "proof": ""});
     assert_ne!(kept.post("/v1/devices/enrol", request).await.0, 200);
@@ -309,7 +320,9 @@ async fn keys_devices_and_tickets_end_unless_somebody_vouches_for_them() {
     device.sync(&kept).await;
 
     let (ended, restored) = brought_back(kept, &file, Access::Ended);
-    assert_eq!((restored.voided.api_keys, restored.voided.devices), (1, 1));
+    assert_eq!((restored.voided.api_keys, restored.voided.devices), (2, 1));
+    assert_eq!(restored.voided.webhooks, 1);
+    assert_eq!(ended.query("SELECT count(*) FROM webhooks WHERE state = 'paused'"), 1);
     assert_eq!(ended.get("/v1/deliveries").await.0, 401);
     let (status, _) = device.upload(&ended).await;
     assert_eq!(status, 200, "outcomes are still taken");

@@ -16,6 +16,24 @@ use toml::Spanned;
 pub const FILE: &str = "doorstep.toml";
 /// What variables begin with.
 const PREFIX: &str = "DOORSTEP_";
+/// Variables of the commands, which are no settings of the service.
+const OTHERS: &[&str] = &[
+    "CLOCK",
+    "CONFIG",
+    "DATA",
+    "DEVICE",
+    "GATE",
+    "KEY_FILE",
+    "LOCK",
+    "LOG",
+    "PASSPHRASE_FILE",
+    "PIN_FILE",
+    "SERVER",
+    "VAULT",
+    "WALLET",
+];
+/// What Kubernetes sets in every container for a service that is named doorstep.
+const OF_KUBERNETES: &[&str] = &["PORT", "PORT_", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_"];
 /// Names in so few letters of each other are typing errors.
 const ALIKE: usize = 3;
 
@@ -180,24 +198,42 @@ impl Layers {
         Ok(())
     }
 
-    /// Variables that name a section are settings; the others are somebody else's.
+    /// A variable is a setting or one of a command: one that is neither was meant to be something.
     fn environment(
         &mut self,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
         for (variable, text) in environment {
             let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
+            if OTHERS.contains(&rest) || is_of_kubernetes(rest) {
+                continue;
+            }
             let rest = rest.to_ascii_lowercase();
             let named = self.0.keys().find_map(|section| {
                 let name = rest.strip_prefix(section.as_str())?.strip_prefix('_')?;
                 Some((section.clone(), name.to_owned()))
             });
-            let Some((section, name)) = named else { continue };
+            let Some((section, name)) = named else {
+                let known = self.variables();
+                return Err(unknown(&variable, known.iter(), "variable", &"the environment"));
+            };
             let known = self.0.get(&section).and_then(|settings| settings.get(&name));
-            let value = from_text(&text, known.map(|(default, _)| default));
+            let value = match known {
+                Some((Value::Null, _)) => optional(&section, &name, &text),
+                known => from_text(&text, known.map(|(default, _)| default)),
+            };
             self.put(&section, &name, value, Source::Variable(variable))?;
         }
         Ok(())
+    }
+
+    /// All that there are.
+    fn variables(&self) -> Vec<String> {
+        let settings = self.0.iter().flat_map(|(section, settings)| {
+            settings.keys().map(move |name| format!("{section}_{name}"))
+        });
+        let names = settings.chain(OTHERS.iter().map(|name| (*name).to_owned()));
+        names.map(|name| format!("{PREFIX}{}", name.to_ascii_uppercase())).collect()
     }
 
     fn put(
@@ -266,6 +302,27 @@ fn from_text(text: &str, default: Option<&Value>) -> Value {
     parsed.unwrap_or_else(|| Value::from(text))
 }
 
+/// What a value means where the default is nothing, which has no type: a text, unless the setting
+/// takes none.
+fn optional(section: &str, name: &str, text: &str) -> Value {
+    let takes = |value: &Value| {
+        let settings = Map::from_iter([(name.to_owned(), value.clone())]);
+        let sections = Map::from_iter([(section.to_owned(), Value::Object(settings))]);
+        serde_json::from_value::<Config>(Value::Object(sections)).is_ok()
+    };
+    let as_text = Value::from(text);
+    match serde_json::from_str(text) {
+        Ok(value) if !takes(&as_text) && takes(&value) => value,
+        _ => as_text,
+    }
+}
+
+fn is_of_kubernetes(name: &str) -> bool {
+    OF_KUBERNETES
+        .iter()
+        .any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
+}
+
 fn sections_of(
     config: &impl Serialize,
 ) -> Result<BTreeMap<String, Map<String, Value>>, ConfigError> {
@@ -278,7 +335,7 @@ fn unknown<'a>(
     name: &str,
     known: impl Iterator<Item = &'a String> + Clone,
     what: &str,
-    source: &Source,
+    source: &impl ToString,
 ) -> ConfigError {
     let nearest = known
         .clone()
@@ -379,6 +436,19 @@ mod tests {
                 "DOORSTEP_SERVER_LISTNE",
                 "did you mean listen?",
             ),
+            (
+                "",
+                &[("DOORSTEP_SEVER_LISTEN", "x")],
+                "\"DOORSTEP_SEVER_LISTEN\" is no variable",
+                "did you mean DOORSTEP_SERVER_LISTEN?",
+            ),
+            (
+                "",
+                &[("DOORSTEP_MESSAGE_PROVIDER", "http")],
+                "DOORSTEP_MESSAGE_PROVIDER",
+                "did you mean DOORSTEP_MESSAGES_PROVIDER?",
+            ),
+            ("", &[("DOORSTEP_KEYFILE", "x")], "DOORSTEP_KEYFILE", "DOORSTEP_KEY_FILE?"),
             ("listen = \"x\"", &[], "doorstep.toml:1", "[server]"),
             ("[server]\nlisten = ", &[], "doorstep.toml:2", "[server]"),
             ("[server]\nlisten = \"a\"\nlisten = \"b\"", &[], "doorstep.toml:3", "[server]"),
@@ -387,6 +457,21 @@ mod tests {
             assert!(error.to_string().contains(told), "{text}: {error}");
             assert!(error.hint().contains(hint), "{text}: {}", error.hint());
         }
+    }
+
+    #[test]
+    fn a_number_without_a_default_is_read_from_a_variable_and_digits_stay_text() {
+        let variables = [
+            ("DOORSTEP_MESSAGES_PER_PHONE_PER_DAY", "5"),
+            ("DOORSTEP_MESSAGES_TWILIO_FROM", "12345"),
+            ("DOORSTEP_SERVICE_HOST", "10.0.0.1"),
+            ("DOORSTEP_PORT_7070_TCP", "tcp://10.0.0.1:7070"),
+        ];
+        let loaded = load_text("", &variables).unwrap();
+        assert_eq!(loaded.config.messages.per_phone_per_day, Some(5));
+        assert_eq!(loaded.config.messages.twilio_from.as_deref(), Some("12345"));
+        let error = load_text("", &[("DOORSTEP_MESSAGES_PER_PHONE_PER_DAY", "few")]).unwrap_err();
+        assert!(error.to_string().contains("DOORSTEP_MESSAGES_PER_PHONE_PER_DAY"), "{error}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Server {
     pub refusals_per_minute: u32,
     /// Failures of one address in a minute to prove who it is; 0 takes any number.
     pub failures_per_minute: u32,
-    /// How long a request may take, its body included.
+    /// How long a request may take, its body included, and how long a client may read nothing.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
     /// How often the jobs look for work.

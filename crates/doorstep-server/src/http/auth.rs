@@ -75,6 +75,11 @@ pub(crate) async fn admit(
     Ok(next.run(request).await)
 }
 
+/// Whether the API key of a request was looked up before and is valid.
+pub(crate) fn is_known(context: &Context, headers: &HeaderMap, now: Timestamp) -> bool {
+    bearer(headers).is_ok_and(|secret| context.key_cache.knows(&hash(secret), now))
+}
+
 async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<Caller, Problem> {
     let secret = bearer(headers)?;
     let foreign = match context.mode() {

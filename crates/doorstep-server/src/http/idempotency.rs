@@ -21,6 +21,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ pub(crate) async fn once(
         .retry_after(1)),
         Begun::Lost => Err(Problem::new(
             Code::IdempotencyLost,
-            "the server stopped while it carried this request out, so its answer is not known",
+            "this request was cut off while it was carried out, so its answer is not known",
         )
         .hint("look whether it had its effect; if not, send it with another Idempotency-Key")),
         Begun::Other => Err(Problem::new(
@@ -87,7 +88,25 @@ pub(crate) async fn once(
     }
 }
 
+/// Carries a request out in such a way that, whatever comes between, it does not stay under way.
 async fn carry_out(
+    context: Arc<Context>,
+    name: Name,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let recorded = carry_and_record(Arc::clone(&context), name.clone(), request, next);
+    // A task of its own again, whose panic is seen here.
+    let ended = tokio::spawn(request_id::carry(recorded)).await;
+    let answer = ended.unwrap_or_else(|_| Err(StoreError::Stopped.into()));
+    if answer.is_err() {
+        let lost = move |connection: &Connection| idempotency::lose(connection, &name);
+        context.store.write(lost).await?;
+    }
+    answer
+}
+
+async fn carry_and_record(
     context: Arc<Context>,
     name: Name,
     request: Request,
@@ -309,6 +328,20 @@ mod tests {
         let answer = post(&server, "/v1/keys", "k", &json!({"name": "shop"})).await;
         assert_eq!(answer.json["code"], "idempotency_in_flight");
         server.context.prepare().unwrap();
+        let answer = post(&server, "/v1/keys", "k", &json!({"name": "shop"})).await;
+        assert_eq!((answer.status, &answer.json["code"]), (409, &json!("idempotency_lost")));
+        assert_eq!(server.query("SELECT count(*) FROM api_keys"), 2);
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_answer_cannot_be_kept_does_not_stay_under_way() {
+        let server = TestServer::new().await;
+        server.execute(
+            "CREATE TRIGGER full BEFORE UPDATE OF sealed ON idempotency WHEN new.state = 'done'
+             BEGIN SELECT raise(ABORT, 'no room'); END",
+        );
+        let answer = post(&server, "/v1/keys", "k", &json!({"name": "shop"})).await;
+        assert_eq!(answer.status, 500, "{}", answer.json);
         let answer = post(&server, "/v1/keys", "k", &json!({"name": "shop"})).await;
         assert_eq!((answer.status, &answer.json["code"]), (409, &json!("idempotency_lost")));
         assert_eq!(server.query("SELECT count(*) FROM api_keys"), 2);

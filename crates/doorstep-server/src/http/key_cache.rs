@@ -62,6 +62,12 @@ impl KeyCache {
         Some((key.caller.clone(), due))
     }
 
+    /// Whether this key is known to be valid.
+    pub(crate) fn knows(&self, hash: &KeyHash, now: Timestamp) -> bool {
+        let kept = self.kept();
+        kept.keys.get(hash).is_some_and(|key| key.until.is_none_or(|until| now < until))
+    }
+
     /// To be asked before a key is looked up.
     pub(crate) fn moment(&self) -> Moment {
         Moment(self.kept().revocations)

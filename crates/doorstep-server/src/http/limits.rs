@@ -3,7 +3,7 @@
 //! one account or delivery are counted elsewhere, durably; these counts keep a flood from the rest
 //! and end with the process.
 
-use super::auth::Caller;
+use super::auth::{self, Caller};
 use super::peer::{self, Peer};
 use super::problem::{Code, Problem};
 use crate::api::access::{self, Access, Effect, Route};
@@ -16,11 +16,12 @@ use axum::response::Response;
 use doorstep::time::Timestamp;
 use serde::Deserialize;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const MINUTE: u64 = 60;
-/// Beyond so many, those of minutes that are over are dropped, and new ones are not counted.
+/// Beyond so many in a minute, new ones are not counted.
 const MOST: usize = 100_000;
 /// Answers about codes are shorter.
 const LONGEST_VERDICT: usize = 64 * 1024;
@@ -28,55 +29,73 @@ const LONGEST_VERDICT: usize = 64 * 1024;
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 
-/// What is counted.
+/// What is counted of an API key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Who {
-    /// Requests of an API key.
+enum Of {
     Requests(Arc<str>),
-    /// Codes that were refused to an API key.
+    /// Codes that were refused to it.
     Refusals(Arc<str>),
-    /// Failures of an address to prove who it is.
-    Failures(IpAddr),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Counted {
+/// How often everybody asked in one minute.
+struct Counts<K> {
     minute: u64,
+    of: HashMap<K, u32>,
+}
+
+impl<K> Default for Counts<K> {
+    fn default() -> Self {
+        Self { minute: 0, of: HashMap::new() }
+    }
+}
+
+/// A place among those that a minute has.
+struct Place<K> {
+    who: K,
+    minute: u64,
+    /// How many there are with it.
     count: u32,
 }
 
-/// How often everybody asked in the current minute.
+impl<K: Clone + Eq + Hash> Counts<K> {
+    /// Takes a place, unless `most` are taken. Whoever is looked at beyond [`MOST`] has no count.
+    fn take(&mut self, who: &K, most: u32, now: Timestamp) -> Option<Place<K>> {
+        let minute = now.seconds() / MINUTE;
+        if self.minute != minute {
+            *self = Self { minute, of: HashMap::new() };
+        }
+        let place = |count| Place { who: who.clone(), minute, count };
+        if self.of.len() >= MOST && !self.of.contains_key(who) {
+            return Some(place(0));
+        }
+        let count = self.of.entry(who.clone()).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(place(*count))
+    }
+
+    fn give_back(&mut self, place: &Place<K>) {
+        if self.minute == place.minute
+            && let Some(count) = self.of.get_mut(&place.who)
+        {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
+/// How often everybody asked in the current minute. Addresses are apart: there are more of them than
+/// anybody hands out keys, and they must not take the keys' places.
 #[derive(Default)]
-pub(crate) struct Limits(Mutex<HashMap<Who, Counted>>);
+pub(crate) struct Limits {
+    keys: Mutex<Counts<Of>>,
+    /// Failures to prove who one is.
+    addresses: Mutex<Counts<IpAddr>>,
+}
 
-impl Limits {
-    /// How often this minute.
-    fn count(&self, who: &Who, now: Timestamp) -> u32 {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.seconds() / MINUTE;
-        counts
-            .get(who)
-            .filter(|counted| counted.minute == minute)
-            .map_or(0, |counted| counted.count)
-    }
-
-    /// Counts one more, and says how many there are now.
-    fn add(&self, who: Who, now: Timestamp) -> u32 {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let minute = now.seconds() / MINUTE;
-        if counts.len() >= MOST && !counts.contains_key(&who) {
-            counts.retain(|_, counted| counted.minute == minute);
-            if counts.len() >= MOST {
-                return 0;
-            }
-        }
-        let counted = counts.entry(who).or_insert(Counted { minute, count: 0 });
-        if counted.minute != minute {
-            *counted = Counted { minute, count: 0 };
-        }
-        counted.count = counted.count.saturating_add(1);
-        counted.count
-    }
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn too_many(what: String, now: Timestamp) -> Problem {
@@ -86,7 +105,9 @@ fn too_many(what: String, now: Timestamp) -> Problem {
         .retry_after(wait)
 }
 
-/// Refuses addresses that failed too often, before they cost a look-up or a signature.
+/// Refuses addresses that failed too often, before they cost a look-up or a signature. An API key that
+/// is known to be valid costs neither: whoever guesses keys does not shut out those behind the same
+/// address who have one.
 pub(crate) async fn by_address(
     State(context): State<Arc<Context>>,
     request: Request,
@@ -94,24 +115,34 @@ pub(crate) async fn by_address(
 ) -> Result<Response, Problem> {
     let most = context.config.server.failures_per_minute;
     let path = request.extensions().get::<MatchedPath>();
-    let route = path.and_then(|path| access::find(request.method(), path.as_str()));
+    let access = path
+        .and_then(|path| access::find(request.method(), path.as_str()))
+        .map(|route| route.access);
+    let now = context.now();
+    let is_free = match access {
+        Some(Access::Open) => true,
+        Some(Access::Key(_)) => auth::is_known(&context, request.headers(), now),
+        Some(Access::Proof) | None => false,
+    };
     let peer = request.extensions().get::<Peer>().copied();
-    let is_open = route.is_some_and(|route| route.access == Access::Open);
-    let (false, true, Some(peer)) = (is_open, most > 0, peer) else {
+    let (false, true, Some(peer)) = (is_free, most > 0, peer) else {
         return Ok(next.run(request).await);
     };
     let proxies = &context.config.server.trusted_proxies;
     let address = peer::network(peer::client(peer, request.headers(), proxies));
-    let (who, now) = (Who::Failures(address), context.now());
-    if context.limits.count(&who, now) >= most {
-        return Err(too_many(format!("{address} failed {most} times in this minute"), now));
-    }
+    // Taken before it is known how it ends, so that asking at once gains nothing; a request that is
+    // broken off keeps its place.
+    let Some(place) = locked(&context.limits.addresses).take(&address, most, now) else {
+        let what =
+            format!("{address} failed {most} times in this minute, or has as many under way");
+        return Err(too_many(what, now));
+    };
     let response = next.run(request).await;
     let failed = response.extensions().get::<Code>().is_some_and(|code| {
         matches!(code, Code::Unauthorized | Code::SignatureInvalid | Code::TicketInvalid)
     });
-    if failed {
-        context.limits.add(who, now);
+    if !failed {
+        locked(&context.limits.addresses).give_back(&place);
     }
     Ok(response)
 }
@@ -130,30 +161,35 @@ pub(crate) async fn by_key(
         .get::<&'static Route>()
         .is_some_and(|route| route.effect == Effect::Verifies);
     let (server, now) = (&context.config.server, context.now());
-    let refusals = Who::Refusals(Arc::clone(&caller.key));
-    let most = server.refusals_per_minute;
-    if verifies && most > 0 && context.limits.count(&refusals, now) >= most {
-        let what = format!("the API key {} had {most} codes refused in this minute", caller.key);
-        return Err(too_many(what, now));
-    }
     let limit = server.requests_per_minute;
     let mut left = None;
     if limit > 0 {
-        let count = context.limits.add(Who::Requests(Arc::clone(&caller.key)), now);
-        if count > limit {
+        let requests = Of::Requests(Arc::clone(&caller.key));
+        let Some(place) = locked(&context.limits.keys).take(&requests, limit, now) else {
             let what = format!("the API key {} asked {limit} times in this minute", caller.key);
             return Err(too_many(what, now));
-        }
-        left = Some(limit - count);
+        };
+        left = Some(limit.saturating_sub(place.count));
     }
-    let mut response = next.run(request).await;
-    if verifies {
-        let refused;
-        (response, refused) = look_for_refusal(response).await;
-        if refused {
-            context.limits.add(refusals, now);
+    let most = server.refusals_per_minute;
+    let mut response = if verifies && most > 0 {
+        // As with addresses: codes that are asked about at once have a place each.
+        let refusals = Of::Refusals(Arc::clone(&caller.key));
+        let Some(place) = locked(&context.limits.keys).take(&refusals, most, now) else {
+            let what = format!(
+                "the API key {} had {most} codes refused in this minute, or has as many under way",
+                caller.key
+            );
+            return Err(too_many(what, now));
+        };
+        let (response, refused) = look_for_refusal(next.run(request).await).await;
+        if !refused {
+            locked(&context.limits.keys).give_back(&place);
         }
-    }
+        response
+    } else {
+        next.run(request).await
+    };
     if let Some(left) = left {
         response.headers_mut().insert(LIMIT, HeaderValue::from(limit));
         response.headers_mut().insert(REMAINING, HeaderValue::from(left));
@@ -220,15 +256,52 @@ mod tests {
         assert_eq!(verify("mia").await.0, 200);
     }
 
+    #[tokio::test]
+    async fn codes_that_are_asked_about_at_once_are_no_more_than_the_limit() {
+        let server = TestServer::with(|config| config.server.refusals_per_minute = 5).await;
+        let server = Arc::new(server);
+        let asked: Vec<_> = (0..40)
+            .map(|n| {
+                let server = Arc::clone(&server);
+                tokio::spawn(async move {
+                    let body = json!({"account": format!("a{n}"), "code": "000000"});
+                    server.post("/v1/accounts/verify", body).await.0
+                })
+            })
+            .collect();
+        let mut answered = 0;
+        for asked in asked {
+            match asked.await.unwrap() {
+                200 => answered += 1,
+                status => assert_eq!(status, 429),
+            }
+        }
+        assert_eq!(answered, 5);
+    }
+
+    #[test]
+    fn a_place_is_given_back_in_its_own_minute_only() {
+        let (mut counts, now) = (Counts::default(), Timestamp::from_seconds(6000));
+        let first = counts.take(&1, 1, now).unwrap();
+        assert!(counts.take(&1, 1, now).is_none());
+        counts.give_back(&first);
+        let second = counts.take(&1, 1, now).unwrap();
+        let later = now.later(MINUTE);
+        assert!(counts.take(&1, 1, later).is_some());
+        counts.give_back(&second);
+        assert!(counts.take(&1, 1, later).is_none(), "that place was another minute's");
+    }
+
     #[test]
     fn there_is_an_end_to_what_is_counted() {
-        let (limits, now) = (Limits::default(), Timestamp::from_seconds(6000));
-        let who = |n: u32| Who::Failures(IpAddr::from(n.to_be_bytes()));
-        for n in 0..u32::try_from(MOST).unwrap() + 10 {
-            limits.add(who(n), now);
+        let (mut counts, now) = (Counts::default(), Timestamp::from_seconds(6000));
+        for n in 0..MOST + 10 {
+            assert!(counts.take(&n, 2, now).is_some());
         }
-        assert_eq!(limits.0.lock().unwrap().len(), MOST);
-        assert_eq!(limits.add(who(1), now), 2, "who is known is still counted");
-        assert_eq!(limits.add(who(u32::MAX), now.later(MINUTE)), 1, "old ones made room");
+        assert_eq!(counts.of.len(), MOST);
+        assert_eq!(counts.take(&1, 2, now).unwrap().count, 2, "who is known is still counted");
+        assert!(counts.take(&1, 2, now).is_none());
+        assert_eq!(counts.take(&MOST, 2, now.later(MINUTE)).unwrap().count, 1, "a new minute");
+        assert_eq!(counts.of.len(), 1);
     }
 }

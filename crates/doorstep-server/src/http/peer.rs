@@ -2,7 +2,7 @@
 //! names.
 
 use axum::http::HeaderMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 const FORWARDED: &str = "x-forwarded-for";
 
@@ -21,12 +21,18 @@ pub(crate) fn client(peer: Peer, headers: &HeaderMap, proxies: &[IpAddr]) -> IpA
         if !is_ours(&client) {
             break;
         }
-        match named.trim().parse::<IpAddr>() {
-            Ok(address) => client = address.to_canonical(),
-            Err(_) => break,
+        match named_address(named.trim()) {
+            Some(address) => client = address.to_canonical(),
+            None => break,
         }
     }
     client
+}
+
+/// Some proxies write the port too.
+fn named_address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse().ok().map(|named: SocketAddr| named.ip());
+    text.parse().ok().or_else(with_port)
 }
 
 /// What is counted as one: of IPv6 the network, since everybody has many addresses in his.
@@ -61,6 +67,8 @@ mod tests {
             ("127.0.0.1", &["6.6.6.6, 192.0.2.1, 10.0.0.1"], "192.0.2.1"),
             ("127.0.0.1", &["6.6.6.6", "192.0.2.1"], "192.0.2.1"),
             ("::ffff:127.0.0.1", &["192.0.2.1"], "192.0.2.1"),
+            ("127.0.0.1", &["6.6.6.6, 192.0.2.1:4711"], "192.0.2.1"),
+            ("127.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
             ("192.0.2.9", &["6.6.6.6"], "192.0.2.9"),
             ("127.0.0.1", &[], "127.0.0.1"),
             ("127.0.0.1", &["unknown"], "127.0.0.1"),

@@ -38,7 +38,7 @@ pub(crate) enum Begun {
     Other,
     /// It is under way.
     Running,
-    /// It was under way when the server stopped.
+    /// It was cut off while it was under way.
     Lost,
     /// It was answered.
     Done(Kept),
@@ -111,6 +111,25 @@ pub(crate) fn drop_running(connection: &Connection, name: &Name) -> Result<(), S
         )?
         .execute(named_params! {":api_key": name.api_key, ":key": name.key})?;
     Ok(())
+}
+
+/// Of a request that was under way nobody knows any more how it ended.
+pub(crate) fn lose(connection: &Connection, name: &Name) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE idempotency SET state = 'lost'
+             WHERE api_key = :api_key AND key = :key AND state = 'running'",
+        )?
+        .execute(named_params! {":api_key": name.api_key, ":key": name.key})?;
+    Ok(())
+}
+
+/// Of no request it is known what became of its effect: for a database that was set back.
+pub(crate) fn lose_all(connection: &Connection) -> Result<usize, StoreError> {
+    let sql =
+        "UPDATE idempotency SET state = 'lost', status = NULL, content_type = NULL, sealed = NULL
+               WHERE state <> 'lost'";
+    Ok(connection.execute(sql, [])?)
 }
 
 /// Of all that is under way nobody knows any more how it ended: for a server that starts.

@@ -3,7 +3,7 @@
 //! ends here.
 
 use super::value::{At, Count, all};
-use super::{StoreError, accounts, authenticators, meta};
+use super::{StoreError, accounts, authenticators, idempotency, meta};
 use doorstep::otp::record::Event;
 use doorstep::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -14,7 +14,7 @@ const PAGE: u32 = 1000;
 /// Who may talk to the server after a restoring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Nobody who could before: a key or a device may have been given up since the backup.
+    /// Nobody who could before: a key, a device or a receiver of events may have been given up since the backup.
     Ended,
     /// Everybody who could at the backup, since somebody says that none was given up.
     Kept,
@@ -34,6 +34,8 @@ pub struct Voided {
     pub api_keys: usize,
     /// Drivers' devices.
     pub devices: usize,
+    /// Receivers of events, which wait until somebody says that each is still meant.
+    pub webhooks: usize,
     /// Tickets of devices that were not enrolled.
     pub invitations: usize,
     /// Authenticators that count, and so cannot be told which codes were used.
@@ -46,6 +48,8 @@ pub struct Voided {
     pub challenges: usize,
     /// Passes that nobody had collected: their tickets.
     pub pass_tickets: usize,
+    /// Answers that were kept for requests with an `Idempotency-Key`.
+    pub kept_answers: usize,
 }
 
 /// What the restoring could not find out: it is counted, and somebody has to look.
@@ -93,7 +97,11 @@ pub(crate) fn void(
         voided.api_keys = run("UPDATE api_keys SET revoked_at = ?1 WHERE revoked_at IS NULL")?;
         voided.devices =
             run("UPDATE devices SET state = 'lost', state_at = ?1 WHERE state = 'enrolled'")?;
+        voided.webhooks = connection
+            .execute("UPDATE webhooks SET state = 'paused' WHERE state = 'active'", [])?;
     }
+    // What an answer says was made may have been ended since, or be void now.
+    voided.kept_answers = idempotency::lose_all(connection)?;
     voided.invitations = run(
         "UPDATE devices SET ticket_expires_at = 0 WHERE state = 'invited' AND ticket_expires_at > ?1",
     )?;
