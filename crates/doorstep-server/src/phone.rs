@@ -6,6 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
 
+/// Reads the tables of all countries, which the first number would have to wait for.
+pub(crate) fn prepare() {
+    let _ = DATABASE.by_code(&34);
+}
+
 /// A country whose way to write numbers is meant where none is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region(country::Id);

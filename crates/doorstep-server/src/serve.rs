@@ -75,6 +75,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let _lock = context.lock()?;
     context.prepare()?;
+    crate::phone::prepare();
     if let Some(tls) = Tls::open(&context.config.server)? {
         // Nobody else sets it: a second server on this context got no lock.
         drop(context.tls.set(tls));

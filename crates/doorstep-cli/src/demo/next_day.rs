@@ -14,7 +14,8 @@ pub(super) fn tell(world: &World, report: &mut Report, stops: &[Stop]) -> Result
     }
     nobody_home(world, report, at(stops, 2)?)?;
     proven(world, report, at(stops, 4)?)?;
-    again(world, report, at(stops, 4)?)
+    again(world, report, at(stops, 4)?)?;
+    on_her_way(world, report, at(stops, 6)?)
 }
 
 /// The driver says which delivery and when; nobody opens, and the code is as good for the neighbour.
@@ -106,6 +107,21 @@ fn again(world: &World, report: &mut Report, stop: &Stop) -> Result<(), CliError
     );
     let erased = world.run(&["delivery", "erase", &stop.reference])?;
     report.expect("names and numbers are erased when they are not needed", &erased, "done");
+    Ok(())
+}
+
+/// The day goes on with a delivery that nobody had planned.
+fn on_her_way(world: &World, report: &mut Report, stop: &Stop) -> Result<(), CliError> {
+    report.chapter(&format!("Nobody has planned {}'s delivery; it is on Ana's way", stop.name));
+    let reply = world.run(&["driver", "take", &stop.reference, "--at", "+2h", "--dir", "ana"])?;
+    report.expect("she takes it on", &reply, "done");
+    let shown = world.delivery(&stop.id, |shown| shown["state"] == "handed_out")?;
+    report.step(
+        "her device can check it, the message goes out later",
+        "",
+        "handed_out",
+        &text(&shown["state"]),
+    );
     Ok(())
 }
 
