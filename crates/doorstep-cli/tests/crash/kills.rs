@@ -3,7 +3,7 @@
 //! KILLS says how often; `scripts/kill` asks for 200.
 
 use crate::line::Line;
-use crate::load::{Facts, Load, codes, log_in, present};
+use crate::load::{Facts, Load, Login, codes, hotp, log_in, present};
 use crate::phone::Phone;
 use crate::support::Shop;
 use crate::wreck::Wreck;
@@ -100,8 +100,8 @@ fn again(shop: &Shop, key: &str, facts: &Mutex<Facts>, messages: &Path) {
     let line = Line::new(shop.url(), key);
     let codes = codes(messages);
     let mut facts = facts.lock().unwrap();
-    for (account, code) in facts.logins.iter().rev().take(3) {
-        assert!(!log_in(&line, account, code).unwrap(), "{account} was let in again");
+    for Login { account, counter } in facts.logins.iter().rev().take(3) {
+        assert!(!log_in(&line, account, &hotp(*counter)).unwrap(), "{account} was let in again");
     }
     let granted: Vec<String> =
         facts.granted.iter().filter(|(_, n)| **n > 0).map(|(id, _)| id.clone()).collect();

@@ -27,7 +27,14 @@ pub(crate) struct Facts {
     /// Of each device how many outcomes it has.
     pub(crate) acknowledged: BTreeMap<String, u64>,
     /// Codes of accounts that it took.
-    pub(crate) logins: Vec<(String, String)>,
+    pub(crate) logins: Vec<Login>,
+}
+
+/// A code of an account that counts.
+#[derive(Clone)]
+pub(crate) struct Login {
+    pub(crate) account: String,
+    pub(crate) counter: u64,
 }
 
 /// The codes that customers were sent, by delivery; the latest of each.
@@ -184,7 +191,8 @@ impl Load<'_> {
             for counter in 0.. {
                 let code = hotp(counter);
                 if log_in(&line, &name, &code)? {
-                    self.note(|facts| facts.logins.push((name.clone(), code.clone())));
+                    let login = Login { account: name.clone(), counter };
+                    self.note(|facts| facts.logins.push(login.clone()));
                 }
                 if counter < REPLAYS {
                     assert!(!log_in(&line, &name, &code)?, "{name} was let in twice by one code");

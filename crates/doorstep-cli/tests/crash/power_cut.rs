@@ -4,7 +4,7 @@
 use crate::disk::{Disk, Event, Unsynced, read};
 use crate::kills::{draw, expected_at};
 use crate::line::{Down, Line};
-use crate::load::{Facts, SECRET, codes, hotp, log_in, present};
+use crate::load::{Facts, Login, SECRET, codes, hotp, log_in, present};
 use crate::phone::Phone;
 use crate::support::Shop;
 use crate::wreck::Wreck;
@@ -109,8 +109,9 @@ fn work(line: &Line, phone: &mut Phone, messages: &Path) -> Result<Vec<(usize, F
         assert!(present(line, online, &sent[online])?);
         facts.granted.insert(online.clone(), 1);
         said.push((line.answers(), facts.clone()));
-        assert!(log_in(line, "ana", &hotp(u64::try_from(round).unwrap()))?);
-        facts.logins = vec![("ana".to_owned(), String::new())];
+        let counter = u64::try_from(round).unwrap();
+        assert!(log_in(line, "ana", &hotp(counter))?);
+        facts.logins = vec![Login { account: "ana".to_owned(), counter }];
         said.push((line.answers(), facts.clone()));
     }
     assert_eq!(phone.received(), u64::try_from(2 * ROUNDS).unwrap());

@@ -1,6 +1,7 @@
 //! What is left of a server that died, held against what it said.
 
-use crate::load::{Facts, code};
+use crate::load::{Facts, Login, code};
+use doorstep::otp::record::State;
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -66,22 +67,32 @@ impl<'a> Wreck<'a> {
             hold(*times <= 1, || format!("{id} was granted {times} times"))?;
             hold(spent >= u64::from(*times), || format!("{id} was granted and is not spent"))?;
         }
-        for (account, _) in &facts.logins {
-            let sql = "SELECT count(*) FROM authenticators JOIN accounts ON accounts.seq = account
+        for Login { account, counter } in &facts.logins {
+            let sql =
+                "SELECT remembered FROM authenticators JOIN accounts ON accounts.seq = account
                        WHERE accounts.name = ?1 AND last_used_at IS NOT NULL";
-            hold(self.count(sql, &[account]) == 1, || {
-                format!("{account} was let in, and nobody knows")
+            let remembered = self.database.query_row(sql, [account], |row| row.get(0));
+            let spent = remembered.ok().and_then(|bytes| State::from_bytes(&bytes)?.last_step());
+            hold(spent >= Some(*counter), || {
+                format!("{account} was let in by code {counter}, and {spent:?} was spent last")
             })?;
         }
         Ok(())
     }
 
-    /// The provider has a message twice only if its row says that it was tried twice.
+    /// The provider has a message twice only if its row says that it was tried twice, and has each one
+    /// that is said to be sent.
     pub(crate) fn check_messages(&self, provider: &str) -> Result<(), String> {
         let mut times: BTreeMap<String, u64> = BTreeMap::new();
         for line in provider.lines() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             *times.entry(line["id"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        let mut sent =
+            self.database.prepare("SELECT id FROM messages WHERE state = 'sent'").unwrap();
+        for id in sent.query_map([], |row| row.get::<_, String>(0)).unwrap() {
+            let id = id.unwrap();
+            hold(times.contains_key(&id), || format!("{id} is said to be sent, and was not"))?;
         }
         for (id, times) in times {
             let tries =
