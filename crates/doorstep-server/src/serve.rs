@@ -98,7 +98,7 @@ pub async fn serve(
             .local_addr()
             .map_err(|source| ServeError::Bind { address: context.config.server.listen, source })?,
     );
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&context), stopped));
+    let mut jobs = tokio::spawn(jobs::run(Arc::clone(&context), stopped));
     let connections =
         answer(&context, listener, router(&context), Speech::OfSettings, shutdown).await;
     stop.send_replace(true);
@@ -109,7 +109,13 @@ pub async fn serve(
     if let Some(watching) = watching {
         watching.abort();
     }
-    drop(jobs.await);
+    // A message under way is waited for: what is cut off is sent twice.
+    let patience = patience.max(Duration::from_secs(context.config.messages.timeout_seconds));
+    let ended = tokio::time::timeout(patience, &mut jobs).await;
+    if ended.is_err() {
+        tracing::warn!("jobs that did not end in time are cut off");
+        jobs.abort();
+    }
     Ok(())
 }
 

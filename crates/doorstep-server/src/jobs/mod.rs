@@ -14,13 +14,16 @@ use crate::context::Context;
 use crate::http::problem::Problem;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// Runs all jobs until `stop` says so, and finishes what is under way. Messages are sent beside the
 /// others, since a provider may take its time.
 pub(crate) async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
     let stopped = stop.clone();
     let sender = Arc::clone(&context);
-    let outbox = tokio::spawn(repeat(Arc::clone(&context), stop.clone(), move || {
+    // Ends with this one, if this one is cut off.
+    let mut outbox = JoinSet::new();
+    outbox.spawn(repeat(Arc::clone(&context), stop.clone(), move || {
         let (context, stopped) = (Arc::clone(&sender), stopped.clone());
         async move { send(&context, || !*stopped.borrow()).await }
     }));
@@ -32,7 +35,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: watch::Receiver<bool>) {
         }
     })
     .await;
-    drop(outbox.await);
+    drop(outbox.join_next().await);
 }
 
 /// Does `work` again and again.

@@ -7,14 +7,17 @@ use crate::config::messages::Messages;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use zeroize::Zeroizing;
 
-/// Bytes of what it says that are read.
-const LONGEST: u64 = 4096;
+/// Bytes of what it says that are kept.
+const LONGEST: usize = 4096;
+/// How long somebody whom the program left behind may hold its pipes open.
+const LEFT_BEHIND: Duration = Duration::from_millis(200);
 /// Exit status of programs that were given something they cannot use (EX_DATAERR): this message
 /// will not do, however often it is sent.
 const DATA_ERROR: i32 = 65;
@@ -81,16 +84,31 @@ async fn talk(child: &mut Child, message: &Outgoing) -> Outcome {
             let _ = input.write_all(&line).await;
         }
     };
-    let (output, errors) = (hear(child.stdout.take()), hear(child.stderr.take()));
-    let ((), output, errors) = tokio::join!(write, output, errors);
-    let status = match child.wait().await {
+    let (mut output, mut errors) = (Zeroizing::new(Vec::new()), Zeroizing::new(Vec::new()));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let status = {
+        let mut talking = pin!(async {
+            tokio::join!(write, hear(stdout, &mut output), hear(stderr, &mut errors));
+        });
+        tokio::select! {
+            status = child.wait() => {
+                // All that it said is in the pipes.
+                let _ = tokio::time::timeout(LEFT_BEHIND, talking).await;
+                status
+            }
+            () = &mut talking => child.wait().await,
+        }
+    };
+    let status = match status {
         Ok(status) => status,
         Err(error) => return Outcome::Unknown(error.to_string()),
     };
     if status.success() {
-        return Outcome::Taken(output.lines().next().and_then(provider_id));
+        return Outcome::Taken(
+            String::from_utf8_lossy(&output).lines().next().and_then(provider_id),
+        );
     }
-    let said = format!("{status}: {}", errors.trim());
+    let said = format!("{status}: {}", String::from_utf8_lossy(&errors).trim());
     match status.code() {
         Some(DATA_ERROR) => Outcome::Refused(said),
         Some(_) => Outcome::Failed(said),
@@ -99,11 +117,12 @@ async fn talk(child: &mut Child, message: &Outgoing) -> Outcome {
     }
 }
 
-/// What comes out of a pipe, the first part of it; then the pipe is closed.
-async fn hear(pipe: Option<impl AsyncRead + Unpin>) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    if let Some(pipe) = pipe {
-        let _ = pipe.take(LONGEST).read_to_end(&mut bytes).await;
+/// Reads a pipe to its end, lest the program be ended for what it says, and keeps the first part.
+async fn hear(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+    let Some(mut pipe) = pipe else { return };
+    let mut part = Zeroizing::new(vec![0_u8; LONGEST]);
+    while let Ok(read @ 1..) = pipe.read(&mut part).await {
+        let room = LONGEST.saturating_sub(kept.len());
+        kept.extend(part.iter().take(read.min(room)));
     }
-    Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
 }

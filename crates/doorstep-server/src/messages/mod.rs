@@ -249,7 +249,9 @@ impl Messenger {
         let language = place.language.as_ref().unwrap_or(&self.language);
         let words = self.languages.words(language, &self.language)?;
         let mut values = Values::new(self.shop.as_deref(), about.as_ref());
-        let mut hidden = Vec::new();
+        let digits = to.trim_start_matches('+');
+        let numbers = [to, digits].into_iter().filter(|number| !number.is_empty());
+        let mut hidden: Vec<_> = numbers.map(|number| Zeroizing::new(number.to_owned())).collect();
         let (kind, sentences) = match says {
             Says::Cancelled => (Kind::Cancelled, vec![&words.cancelled]),
             Says::Test => (Kind::Test, vec![&words.test]),

@@ -9,7 +9,9 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::response::Code;
 use lettre::{Message, SmtpTransport, Transport as _};
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::Semaphore;
 
 /// What stands for the phone number's digits in an address.
 const DIGITS: &str = "{digits}";
@@ -19,6 +21,11 @@ pub(crate) struct Smtp {
     transport: SmtpTransport,
     from: Mailbox,
     to: String,
+    /// For a whole mail; the transport's own is for each line of the server's.
+    timeout: Duration,
+    /// Threads that may talk to the server: one that answers a byte at a time holds a thread for as
+    /// long as it likes.
+    threads: Arc<Semaphore>,
 }
 
 impl Smtp {
@@ -58,7 +65,13 @@ impl Smtp {
             let password = secret("smtp_password_file", settings.smtp_password_file.as_ref())?;
             transport = transport.credentials(Credentials::new(user.clone(), password.to_string()));
         }
-        Ok(Self { transport: transport.build(), from, to })
+        Ok(Self {
+            transport: transport.build(),
+            from,
+            to,
+            timeout: timeout(settings)?,
+            threads: Arc::new(Semaphore::new(settings.parallel)),
+        })
     }
 
     pub(super) async fn send(&self, message: &Outgoing) -> Outcome {
@@ -67,13 +80,24 @@ impl Smtp {
             Err(error) => return Outcome::Refused(error),
         };
         let transport = self.transport.clone();
-        let sent = tokio::task::spawn_blocking(move || transport.send(&mail)).await;
-        let error = match sent {
-            Ok(Ok(response)) => {
+        let thread = Arc::clone(&self.threads).acquire_owned();
+        let Ok(Ok(thread)) = tokio::time::timeout(self.timeout, thread).await else {
+            return Outcome::Failed("all connections wait for the server".to_owned());
+        };
+        let sending = tokio::task::spawn_blocking(move || {
+            let _thread = thread;
+            transport.send(&mail)
+        });
+        let error = match tokio::time::timeout(self.timeout, sending).await {
+            Ok(Ok(Ok(response))) => {
                 return Outcome::Taken(response.message().next().and_then(provider_id));
             }
-            Ok(Err(error)) => error,
-            Err(error) => return Outcome::Unknown(error.to_string()),
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(error)) => return Outcome::Unknown(error.to_string()),
+            Err(_) => {
+                let seconds = self.timeout.as_secs();
+                return Outcome::Unknown(format!("did not end within {seconds} s"));
+            }
         };
         let said = chain(&error);
         if error.is_permanent() && !error.status().is_some_and(is_about_the_account) {

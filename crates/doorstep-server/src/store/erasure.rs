@@ -49,6 +49,9 @@ pub(crate) fn erase_contacts(
     for sql in [
         "UPDATE recipients SET name = '', phone = '' WHERE delivery = ?1",
         "UPDATE messages SET phone = NULL WHERE delivery = ?1",
+        // Providers name numbers as they like.
+        "UPDATE message_tries SET error = NULL
+         WHERE message IN (SELECT id FROM messages WHERE delivery = ?1)",
     ] {
         connection.prepare_cached(sql)?.execute([id.as_str()])?;
     }

@@ -1,6 +1,7 @@
 //! Messages to customers: the only place where a code waits, sealed, until the provider has it.
 
 use super::StoreError;
+use super::deliveries::{self, State as DeliveryState};
 use super::value::{At, all, named, parsed};
 use crate::messages::{Kind, Place};
 use doorstep::id::DeliveryId;
@@ -211,7 +212,8 @@ pub(crate) fn release(
     connection
         .prepare_cached(
             "UPDATE messages SET state = 'waiting', send_at = min(send_at, :now), next_at = :now,
-                                 urgent = 1, tries_before = tries, phone = coalesce(:phone, phone)
+                                 urgent = 1, tries_before = tries, told = NULL, told_at = NULL,
+                                 phone = coalesce(:phone, phone)
              WHERE id = :id AND state IN ('waiting', 'spare', 'failed')",
         )?
         .execute(named_params! {":id": id, ":phone": phone, ":now": At(now)})?;
@@ -375,13 +377,17 @@ pub(crate) enum Told {
 }
 
 /// Notes what the provider says became of a message. It may say so before it has answered that it took
-/// the message; that it arrived is its last word.
+/// the message, or without ever answering: a message that arrived is not tried again, and its code is
+/// erased. That it arrived is its last word.
 pub(crate) fn told(
     connection: &Connection,
     id: &str,
     told: Told,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
+    if told == Told::Delivered {
+        arrived(connection, id, now)?;
+    }
     let told = match told {
         Told::Delivered => State::Delivered,
         Told::Undelivered => State::Undelivered,
@@ -391,20 +397,46 @@ pub(crate) fn told(
             "UPDATE messages SET told = :told, told_at = :now,
                                  state = CASE WHEN state IN ('sent', 'undelivered') THEN :told
                                               ELSE state END
-             WHERE id = :id AND tries > 0 AND told IS NOT :told AND told IS NOT 'delivered'",
+             WHERE id = :id AND tries > tries_before AND told IS NOT :told AND told IS NOT 'delivered'",
         )?
         .execute(named_params! {":id": id, ":told": told.as_str(), ":now": At(now)})?;
     Ok(changed > 0)
 }
 
-/// How many messages a phone number was sent since a time.
+/// Ends a message that the provider had, though its answer did not come.
+fn arrived(connection: &Connection, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    let delivery = connection
+        .prepare_cached(
+            "UPDATE messages SET state = 'delivered', sealed = NULL, sent_at = :now,
+                                 told = 'delivered', told_at = :now
+             WHERE id = :id AND tries > tries_before AND state IN ('waiting', 'sending', 'failed')
+             RETURNING delivery, kind",
+        )?
+        .query_row(named_params! {":id": id, ":now": At(now)}, |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    let Some((delivery, kind)) = delivery else { return Ok(()) };
+    if parsed("messages.kind", &kind, Kind::parse)? == Kind::Code {
+        let delivery = parsed("messages.delivery", &delivery, DeliveryId::parse)?;
+        let from = [DeliveryState::Planned, DeliveryState::HandedOut];
+        deliveries::advance(connection, &delivery, &from, DeliveryState::Notified, now)?;
+    }
+    Ok(())
+}
+
+/// How many times a phone number was, or may have been, sent a message since a time.
 pub(crate) fn sent_to(
     connection: &Connection,
     phone: &str,
     since: Timestamp,
 ) -> Result<u32, StoreError> {
     Ok(connection
-        .prepare_cached("SELECT count(*) FROM messages WHERE phone = ?1 AND sent_at > ?2")?
+        .prepare_cached(
+            "SELECT count(*) FROM messages AS m JOIN message_tries AS t ON t.message = m.id
+             WHERE m.phone = ?1 AND t.at > ?2
+               AND (t.outcome IS NULL OR t.outcome IN ('taken', 'unknown'))",
+        )?
         .query_row(params![phone, At(since)], |row| row.get(0))
         .optional()?
         .unwrap_or_default())

@@ -257,6 +257,31 @@ async fn quiet_hours_and_limits_of_a_number_hold_what_nobody_asked_for() {
 }
 
 #[tokio::test]
+async fn the_limit_of_a_number_counts_what_is_under_way_and_what_may_have_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut messages = program(dir.path(), "kill -9 $$");
+    messages.per_phone_per_day = Some(1);
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let mut device = server.device("Marta").await;
+    for reference in ["A", "B", "C"] {
+        let delivery = server.delivery(reference).await;
+        server.plan(&delivery, device.id()).await;
+    }
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    let handed_over = || {
+        let got = std::fs::read_to_string(dir.path().join("got")).unwrap();
+        got.lines().count()
+    };
+    server.run_jobs().await;
+    assert_eq!(handed_over(), 1, "all three fell due at once");
+    // Nobody knows whether it arrived.
+    server.clock.advance(12);
+    server.run_jobs().await;
+    assert_eq!(handed_over(), 1);
+}
+
+#[tokio::test]
 async fn who_asks_for_a_message_is_not_held_by_quiet_hours() {
     let server = TestServer::with(|config| {
         config.messages.zone = Some("UTC".to_owned());
@@ -338,6 +363,20 @@ async fn a_signed_report_says_whether_a_message_arrived_and_an_unsigned_one_noth
         "delivered",
         "that it arrived is the last word"
     );
+    // The provider did not answer in time, and the message arrived.
+    for state in ["waiting", "sending", "failed"] {
+        server.execute(&format!(
+            "UPDATE messages SET state = '{state}', sealed = x'00', told = NULL, sent_at = NULL,
+                                 tries = 2, tries_before = 2 WHERE slot = 0"
+        ));
+        assert_eq!(report(&id, "delivered", None).await, state, "another number had it");
+        server.execute("UPDATE messages SET tries_before = 1 WHERE slot = 0");
+        assert_eq!(report(&id, "delivered", Some("v1,AAAA")).await, state);
+        server.execute("UPDATE deliveries SET state = 'handed_out'");
+        assert_eq!(report(&id, "delivered", None).await, "delivered");
+        assert_eq!(server.query("SELECT count(*) FROM messages WHERE slot = 0 AND sealed IS NULL AND sent_at IS NOT NULL"), 1);
+        assert_eq!(server.query("SELECT count(*) FROM deliveries WHERE state = 'notified'"), 1);
+    }
     for (path, body) in
         [("twilio", "{}".to_owned()), ("log", String::new()), ("http", "x".repeat(9000))]
     {

@@ -82,10 +82,22 @@ async fn a_program_that_does_not_end_is_ended_with_all_that_it_started() {
 #[tokio::test]
 async fn a_program_that_talks_without_end_is_not_heard_to_its_end() {
     let dir = tempfile::tempdir().unwrap();
-    let messenger = exec(dir.path(), "yes >&2", 10);
-    let outcome = send(&messenger).await;
-    let (Outcome::Failed(said) | Outcome::Unknown(said)) = outcome else {
-        panic!("{outcome:?}");
-    };
-    assert!(said.len() < 5000, "{}", said.len());
+    let endless = exec(dir.path(), "yes >&2", 2);
+    assert_eq!(send(&endless).await, Outcome::Unknown("did not end within 2 s".to_owned()));
+}
+
+#[tokio::test]
+async fn how_much_a_program_says_and_whom_it_leaves_behind_decide_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let much = "head -c 300000 /dev/zero | tr '\\0' x";
+    let taken = exec(dir.path(), &format!("echo gw-1; {much}; {much} >&2; exit 0"), 20);
+    assert_eq!(send(&taken).await, Outcome::Taken(Some("gw-1".to_owned())));
+    let refused = exec(dir.path(), &format!("{much} >&2; exit 65"), 20);
+    let Outcome::Refused(said) = send(&refused).await else { panic!("not refused") };
+    assert_eq!(said.len(), "exit status: 65: ".len() + 4096);
+    let left = exec(dir.path(), "echo gw-2; sleep 30 & echo $! >child; exit 0", 20);
+    assert_eq!(send(&left).await, Outcome::Taken(Some("gw-2".to_owned())));
+    let child = std::fs::read_to_string(dir.path().join("child")).unwrap();
+    // It runs on: that it was there to be left behind is what makes this a test.
+    assert!(std::process::Command::new("kill").arg(child.trim()).status().unwrap().success());
 }

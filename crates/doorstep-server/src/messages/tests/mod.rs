@@ -125,6 +125,8 @@ fn errors_are_kept_short_and_without_codes() {
     assert_eq!(kept.chars().count(), 200);
     let short = message.without_secrets(&format!("00291635 {}", *scan));
     assert_eq!(short, "… …");
+    let number = message.without_secrets("no route to +34612345678 (34612345678)");
+    assert_eq!(number, "no route to … (…)");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::messages::{Provider as Name, SmtpSecurity};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -92,6 +92,39 @@ async fn a_server_that_is_not_there_or_offers_no_tls_gets_nothing() {
     let outcome = send(secured).await;
     assert!(matches!(outcome, Outcome::Failed(_)), "{outcome:?}");
     assert!(!server.printed().contains("0029"), "no code in the clear");
+}
+
+#[test]
+fn a_server_that_answers_a_byte_at_a_time_holds_nothing_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // No read ever takes long, and the greeting has no end. Connections are counted.
+    let (connected, connections) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = connected.send(());
+            std::thread::spawn(move || {
+                while (&stream).write_all(b"2").is_ok() {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+            });
+        }
+    });
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let slow = Messages { timeout_seconds: 1, parallel: 1, ..settings(port) };
+        let messenger = open(slow);
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            outcomes.extend(messenger.provider.send(&[message(&messenger)]).await);
+        }
+        assert_eq!(outcomes[0], Outcome::Unknown("did not end within 1 s".to_owned()));
+        assert_eq!(outcomes[1], Outcome::Failed("all connections wait for the server".to_owned()));
+    });
+    assert_eq!(connections.try_iter().count(), 1, "one thread is all that it holds");
+    // As the service does: the thread is still there.
+    runtime.shutdown_background();
 }
 
 fn certificate(dir: &Path) -> (String, String) {

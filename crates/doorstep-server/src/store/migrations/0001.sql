@@ -174,7 +174,7 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_due ON messages (next_at) WHERE state IN ('waiting', 'sending');
 CREATE INDEX messages_by_state ON messages (state, seq);
-CREATE INDEX messages_by_phone ON messages (phone, sent_at) WHERE sent_at IS NOT NULL;
+CREATE INDEX messages_by_phone ON messages (phone) WHERE phone IS NOT NULL;
 
 -- Routes on their way, sealed to the device; kept until it has them.
 CREATE TABLE routes (
