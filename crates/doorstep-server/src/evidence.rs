@@ -129,19 +129,15 @@ fn as_filed(filed: Filed) -> bundle::Filed {
 }
 
 fn makings(connection: &Connection, delivery: &Delivery) -> Result<Vec<Making>, StoreError> {
-    let mut makings = Vec::new();
-    for number in 1..=delivery.generation {
-        let making = generations::find(connection, &delivery.id, number)?;
-        makings.extend(making.map(|making: Generation| Making {
-            generation: making.number,
-            device: making.device,
-            from: making.window.from(),
-            until: making.window.until(),
-            created: making.created_at,
-            state: making.state.as_str().to_owned(),
-        }));
-    }
-    Ok(makings)
+    let making = |making: Generation| Making {
+        generation: making.number,
+        device: making.device,
+        from: making.window.from(),
+        until: making.window.until(),
+        created: making.created_at,
+        state: making.state.as_str().to_owned(),
+    };
+    Ok(generations::of_delivery(connection, &delivery.id)?.into_iter().map(making).collect())
 }
 
 /// The same document that each device was given when it enrolled: signatures of issuers do not vary.

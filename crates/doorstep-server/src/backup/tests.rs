@@ -3,7 +3,10 @@
 use super::*;
 use crate::context::{Clock as _, Context};
 use crate::test_authenticator::{TestAuthenticator, hotp};
-use crate::test_server::TestServer;
+use crate::test_server::{TestDevice, TestServer};
+use doorstep::handover::bundle::{Bundle, Finding};
+use doorstep::handover::claim::Upload;
+use doorstep::handover::stop::Stop;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde_json::{Value, json};
@@ -176,6 +179,62 @@ async fn a_claim_on_a_plan_that_was_lost_is_shown_to_somebody() {
         (&disputed["state"], &disputed["claims"][0]["verdict"]),
         (&json!("disputed"), &json!("unchecked"))
     );
+    // The numbers of plans go on from the epoch, and evidence goes by the plans, not by their numbers.
+    let (status, shown) = server.get(&format!("/v1/deliveries/{delivery}/evidence")).await;
+    assert_eq!(status, 200);
+    let key = server.context.keys.signing.public();
+    let read = |shown: &Value| {
+        let document = crate::http::base64url::read("bundle", shown["bundle"].as_str().unwrap());
+        Bundle::verify(&document.unwrap(), server.context.issuer(), key).unwrap()
+    };
+    let fails = |bundle: &Bundle| {
+        let findings = bundle.examine(key).into_iter().flat_map(|claim| claim.findings);
+        findings.filter(|(_, finding)| *finding == Finding::Fails).collect::<Vec<_>>()
+    };
+    let bundle = read(&shown);
+    assert_eq!((bundle.generations.len(), fails(&bundle)), (0, vec![]));
+    let other = server.device("Leo").await;
+    let (status, planned) = server.plan_at(&delivery, other.id(), EVENING).await;
+    assert_eq!(status, 200, "what nobody can check keeps no plan out: {planned}");
+    let (status, shown) = server.get(&format!("/v1/deliveries/{delivery}/evidence")).await;
+    assert_eq!(status, 200);
+    let bundle = read(&shown);
+    assert_eq!((bundle.generations.len(), fails(&bundle)), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_restoring_is_no_leave_to_invent_plans() {
+    let server = TestServer::new().await;
+    let (mut honest, mut copied) = (server.device("Marta").await, server.device("Leo").await);
+    let (old, own) = (server.delivery("A").await, server.delivery("B").await);
+    server.plan(&own, honest.id()).await;
+    let mut stop = honest.sync(&server).await.remove(0);
+    copied.sync(&server).await;
+    let (_kept, file) = backup_of(&server);
+    let (server, _) = brought_back(server, &file, Access::Kept);
+    server.clock.advance(60);
+    let fresh = server.delivery("C").await;
+    let mut stranger = server.device("Zoe").await;
+    stop.generation = 7;
+    let at = server.clock.now();
+    let send = async |device: &mut TestDevice, stop: &Stop, code: &str| {
+        let claim = device.claim_for(stop, code, at);
+        let upload = Upload { device: device.device.identity().device, claims: vec![claim.into()] };
+        assert_eq!(device.clone().send(&server, &upload).await.0, 200);
+    };
+    // Of a delivery that was made since; and of an old one, by a device that enrolled since, and by a claim
+    // beside the device's chain.
+    stop.delivery = doorstep::id::DeliveryId::parse(&fresh).unwrap();
+    send(&mut honest, &stop, "00000000").await;
+    send(&mut copied, &stop, "00000000").await;
+    stop.delivery = doorstep::id::DeliveryId::parse(&old).unwrap();
+    send(&mut copied, &stop, "00000001").await;
+    send(&mut stranger, &stop, "00000000").await;
+    server.run_jobs().await;
+    assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'void'"), 4);
+    for delivery in [&old, &fresh] {
+        assert_eq!(shown(&server, delivery).await["state"], "created");
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use doorstep::code::Shape;
 use doorstep::cose::keys::PublicKey;
 use doorstep::handover::Subject;
 use doorstep::handover::claim::{Claim, Evidence, Outcome};
-use doorstep::handover::judge::{self, Held};
+use doorstep::handover::judge::{self, Held, Span};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
@@ -127,6 +127,10 @@ fn compare(
     held: &[HeldCode],
 ) -> Verdict {
     let Outcome::Granted { slot, .. } = claim.outcome else { return Verdict::Noted };
+    if held.is_empty() {
+        // Erased with an earlier claim: that says nothing against this one.
+        return Verdict::Unchecked;
+    }
     let Some(held) = held.iter().find(|held| held.slot == slot) else {
         return Verdict::Mismatch;
     };
@@ -190,10 +194,26 @@ fn conclude(
 }
 
 /// Whether a claim names a generation that was made between a backup and its restoring, for all that is known:
-/// what it would be judged by is lost, and somebody has to look at it.
+/// what it would be judged by is lost, and somebody has to look at it. Everything else about it has to be
+/// from before the restoring, or any device could dispute any delivery by inventing a generation.
 fn was_lost(connection: &Connection, open: &Open) -> Result<bool, StoreError> {
-    let known = generations::find(connection, &open.delivery, open.generation)?.is_some();
-    Ok(!known && u64::from(open.generation) <= meta::epoch(connection)?)
+    let epoch = meta::epoch(connection)?;
+    let before = |at: Timestamp| at.seconds() <= epoch;
+    if open.forked || u64::from(open.generation) > epoch || !before(open.signed_time) {
+        return Ok(false);
+    }
+    let delivery = deliveries::find(connection, &open.delivery)?;
+    let enrolled_at =
+        devices::find(connection, &open.device)?.and_then(|device| device.enrolled_at);
+    if !delivery.is_some_and(|delivery| before(delivery.created_at))
+        || !enrolled_at.is_some_and(before)
+    {
+        return Ok(false);
+    }
+    let known = generations::of_delivery(connection, &open.delivery)?;
+    let newest =
+        known.iter().map(|known| known.number).filter(|number| u64::from(*number) <= epoch);
+    Ok(open.generation > newest.max().unwrap_or(0))
 }
 
 /// Draws the delivery's state from everything that was claimed, so that the order in which claims
@@ -222,6 +242,11 @@ fn decide(
     if matches!(generation.state, GenerationState::Superseded | GenerationState::Cancelled) {
         return Ok(Verdict::Superseded);
     }
+    let span = judge::span(generation.window, open.signed_time, open.received_at);
+    if span == Span::Impossible {
+        // Nothing that rests on the device's times can be said, and nothing is compared.
+        return Ok(Verdict::Unchecked);
+    }
     let compared = claims::compared(connection, &open.delivery, &open.device)?;
     if compared.contains(&open.generation) {
         return Ok(Verdict::Repeated);
@@ -229,13 +254,7 @@ fn decide(
     if compared.len() >= MAX_COMPARED {
         return Ok(Verdict::Unchecked);
     }
-    // The device's own clock decides nothing here: the handover was not before the last signed
-    // time that the device had seen, and not after it told us.
-    let window = generation.window;
-    if open.signed_time >= window.until() || open.received_at < window.from() {
-        return Ok(Verdict::OutsideWindow);
-    }
-    Ok(examined.comparison)
+    Ok(if span == Span::Outside { Verdict::OutsideWindow } else { examined.comparison })
 }
 
 #[cfg(test)]
@@ -516,6 +535,16 @@ mod tests {
             assert_eq!(server.query(&state), 1);
         }
         assert_eq!(shown(&server, &deliveries[3]).await["state"], "delivered");
+    }
+
+    #[tokio::test]
+    async fn a_claim_whose_codes_were_erased_is_not_called_wrong() {
+        let (server, mut device, delivery, _, code) = at_the_door().await;
+        device.present(&delivery, &code, now(&server)).unwrap();
+        server.execute("DELETE FROM held_codes");
+        device.sync(&server).await;
+        server.run_jobs().await;
+        assert_eq!(verdicts(&shown(&server, &delivery).await), ["unchecked"]);
     }
 
     #[tokio::test]

@@ -18,12 +18,12 @@ named! {
         MatchWithTypo = "match_with_typo",
         /// Another code.
         Mismatch = "mismatch",
-        /// Certainly before or after the window.
+        /// Certainly after the window, or well before it.
         OutsideWindow = "outside_window",
         /// A claim on the same generation was checked before.
         Repeated = "repeated",
-        /// Not checked, because two generations of this driver were, or because what is stored of it is
-        /// damaged.
+        /// Not checked: two generations of this driver were, it names a signed time from after its arrival,
+        /// its plan was lost with the database, its codes were erased, or what is stored of it is damaged.
         Unchecked = "unchecked",
         /// A newer generation had been made, or the delivery was cancelled: the claim is void, and kept as evidence.
         Superseded = "superseded",
@@ -131,6 +131,7 @@ pub(crate) struct Open {
     pub(crate) document: Vec<u8>,
     pub(crate) signed_time: Timestamp,
     pub(crate) received_at: Timestamp,
+    pub(crate) forked: bool,
 }
 
 /// A claim that cannot be checked, because what is stored about it cannot be read.
@@ -146,7 +147,8 @@ pub(crate) fn open(
     limit: u32,
 ) -> Result<Vec<Result<Open, Damaged>>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT log_seq, device, delivery, generation, document, signed_time, received_at FROM claims
+        "SELECT log_seq, device, delivery, generation, document, signed_time, received_at, forked
+         FROM claims
          WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
     )?;
     let mut rows = statement.query([limit])?;
@@ -174,6 +176,7 @@ fn read_open(row: &Row<'_>, log_seq: u64, delivery: DeliveryId) -> Result<Open, 
         document: row.get(4)?,
         signed_time: row.get::<_, At>(5)?.0,
         received_at: row.get::<_, At>(6)?.0,
+        forked: row.get(7)?,
     })
 }
 
@@ -240,7 +243,7 @@ pub(crate) fn verdicts(
 }
 
 /// Whether anything that was claimed about a delivery may decide its outcome: a claim that still
-/// waits for its verdict, or one that was neither superseded nor void.
+/// waits for its verdict, or one that was judged: not superseded, void or unchecked.
 pub(crate) fn any_of_weight(
     connection: &Connection,
     delivery: &DeliveryId,
@@ -249,9 +252,23 @@ pub(crate) fn any_of_weight(
         .prepare_cached(
             "SELECT 1 FROM claims WHERE delivery = ?1
                AND outcome = 'granted'
-               AND (verdict IS NULL OR verdict NOT IN ('superseded', 'void'))",
+               AND (verdict IS NULL OR verdict NOT IN ('superseded', 'void', 'unchecked'))",
         )?
         .exists([delivery.as_str()])?)
+}
+
+/// Whether the device of a generation claims that it handed the parcel over.
+pub(crate) fn any_granted(
+    connection: &Connection,
+    delivery: &DeliveryId,
+    generation: u32,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM claims WHERE delivery = ?1 AND generation = ?2
+               AND outcome = 'granted' AND verdict IS NOT 'void'",
+        )?
+        .exists(params![delivery.as_str(), generation])?)
 }
 
 /// A claim as the dispatcher sees it.

@@ -55,6 +55,17 @@ pub(crate) fn erase_contacts(
     ] {
         connection.prepare_cached(sql)?.execute([id.as_str()])?;
     }
+    erase_claim_notes(connection, id)
+}
+
+/// Erases what drivers wrote about a delivery; it stays in the claims that they signed, until those are erased.
+pub(crate) fn erase_claim_notes(
+    connection: &Connection,
+    id: &DeliveryId,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE claims SET note = '' WHERE delivery = ?1 AND note IS NOT NULL")?
+        .execute([id.as_str()])?;
     Ok(())
 }
 

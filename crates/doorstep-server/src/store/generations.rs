@@ -127,6 +127,15 @@ pub(crate) fn find(
     rows.next()?.map(read).transpose()
 }
 
+/// All generations of a delivery that are known, in order. A restoring leaves wide gaps in their numbers.
+pub(crate) fn of_delivery(
+    connection: &Connection,
+    delivery: &DeliveryId,
+) -> Result<Vec<Generation>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM generations WHERE delivery = ?1 ORDER BY generation");
+    all(connection, &sql, &[&delivery.as_str()], read)
+}
+
 fn read(row: &Row<'_>) -> Result<Generation, StoreError> {
     let text = |index| Ok::<_, rusqlite::Error>(row.get_ref(index)?.as_str().unwrap_or_default());
     let device: Option<String> = row.get(3)?;
@@ -233,14 +242,22 @@ pub(crate) fn to_hand_out(
     Ok(stops)
 }
 
-/// The stops that a device has, and is to be told to give up.
+/// The stops that a device has, and is to be told to give up: what was superseded or cancelled, and what an
+/// operator's word ended before the right code did.
 pub(crate) fn to_withdraw(
     connection: &Connection,
     device: &DeviceId,
 ) -> Result<Vec<(DeliveryId, u32)>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT delivery, generation FROM generations
-         WHERE device = ?1 AND state IN ('superseded', 'cancelled') AND route_version IS NOT NULL AND withdrawn = 0
+        "SELECT delivery, generation FROM generations AS g
+         WHERE device = ?1 AND route_version IS NOT NULL AND withdrawn = 0
+           AND (state IN ('superseded', 'cancelled')
+                OR (state = 'closed'
+                    AND EXISTS (SELECT 1 FROM disputes AS s
+                                WHERE s.delivery = g.delivery AND s.outcome IS NOT NULL)
+                    AND NOT EXISTS (SELECT 1 FROM claims AS c
+                                    WHERE c.delivery = g.delivery AND c.generation = g.generation
+                                      AND c.verdict = 'match')))
          ORDER BY delivery, generation",
     )?;
     let mut rows = statement.query([device.as_str()])?;

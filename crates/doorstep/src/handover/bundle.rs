@@ -7,13 +7,14 @@
 
 use super::claim::Claim;
 use super::enrolment::Welcome;
+use super::judge::{self, Span};
 use super::{decode_exact, encode};
 use crate::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey};
 use crate::cose::sign1::{Signed, Signer, Unsigned};
 use crate::cose::{Invalid, Kind};
 use crate::id::{DeliveryId, DeviceId, IssuerId};
 use crate::ledger::Head;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, Window};
 use alloc::string::String;
 use alloc::vec::Vec;
 use minicbor::bytes::{ByteArray, ByteVec};
@@ -255,7 +256,8 @@ impl Bundle {
             };
             let findings = Check::ALL.map(|check| (check, finding(check)));
             let claim = claim.cloned();
-            before.extend(claim.clone());
+            // A copy's claims say nothing against those of the chain that the issuer holds to.
+            before.extend(claim.clone().filter(|_| !filed.forked));
             examined.push(Examined { claim, findings });
         }
         examined
@@ -296,23 +298,22 @@ impl Bundle {
         self.generations.iter().find(|making| making.generation == generation)
     }
 
-    /// The issuer goes by its own times alone: the last one that the device had seen, and that of
-    /// arrival.
     fn times_fit(&self, filed: &Filed, claim: &Claim) -> bool {
-        if claim.signed_time > filed.received {
-            return false;
-        }
         let Some(making) = self.own_making(claim) else { return true };
-        let late = filed.received >= making.until;
-        let outside = claim.signed_time >= making.until || filed.received < making.from;
-        let told_outside = match filed.verdict.as_deref() {
-            Some("outside_window") => Some(true),
-            Some("match" | "match_with_typo" | "mismatch") => Some(false),
-            _ => None,
+        let Some(window) = Window::new(making.from, making.until) else { return false };
+        let span = judge::span(window, claim.signed_time, filed.received);
+        let told = match filed.verdict.as_deref() {
+            Some("outside_window") => span == Span::Outside,
+            Some("match" | "match_with_typo" | "mismatch") => span == Span::Possible,
+            _ => true,
         };
-        // Nothing is said of when an attempt failed, nor before the verdict.
-        let untold = matches!(filed.verdict.as_deref(), None | Some("noted"));
-        (untold || late == filed.late_possible) && told_outside.is_none_or(|told| told == outside)
+        // Nothing is said of when an attempt failed, nor of what was not judged.
+        let untold = matches!(filed.verdict.as_deref(), None | Some("noted" | "unchecked"));
+        told && (untold || (filed.received >= making.until) == filed.late_possible)
+    }
+
+    fn may_be_lost(&self, generation: u32) -> bool {
+        self.making(generation).is_none() && u64::from(generation) <= self.epoch
     }
 
     fn own_making(&self, claim: &Claim) -> Option<&Making> {
@@ -320,7 +321,8 @@ impl Bundle {
     }
 
     /// A claim on a generation that never was the device's is void, and no other is; one is superseded
-    /// only where a newer generation was made, or the delivery was cancelled.
+    /// only where a newer generation was made, or the delivery was cancelled. What was made between a backup
+    /// and its restoring is known no more: claims on it are unchecked.
     fn verdict_fits(&self, filed: &Filed, claim: &Claim) -> bool {
         let own = self.own_making(claim);
         match filed.verdict.as_deref() {
@@ -330,6 +332,7 @@ impl Bundle {
                 let newer = |other: &Making| other.generation > making.generation;
                 self.generations.iter().any(newer) || making.state == "cancelled"
             }),
+            Some("unchecked") => own.is_some() || self.may_be_lost(claim.generation),
             Some(_) => own.is_some(),
         }
     }

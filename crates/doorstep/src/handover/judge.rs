@@ -6,6 +6,7 @@ use super::stop::{Presented, first};
 use crate::code::Code;
 use crate::id::DeliveryId;
 use crate::secret::Secret;
+use crate::time::{Timestamp, Window};
 use crate::verifier::Compare;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
@@ -133,6 +134,34 @@ impl Compare for AtServer {
             let mac = code_mac(&self.pepper, &self.delivery, self.generation, *slot, &self.code);
             (*slot, mac.ct_eq(held))
         }))
+    }
+}
+
+/// Seconds before its window's begin at which a claim is still taken as made in it: the device's clock goes
+/// before the issuer's by some minutes, and no code is worth more for being early.
+pub const EARLY: u64 = 15 * 60;
+
+/// How the span in which a claim was certainly made lies to its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// There is none: the claim names a signed time from after its arrival, which no issuer gave.
+    Impossible,
+    /// Wholly outside of the window.
+    Outside,
+    /// Not wholly outside.
+    Possible,
+}
+
+/// Judges a claim's times by the issuer's own alone: it was made not before the last signed time that the
+/// device had seen, and not after it was received. The device's clock decides nothing.
+#[must_use]
+pub fn span(window: Window, signed_time: Timestamp, received: Timestamp) -> Span {
+    if signed_time > received {
+        Span::Impossible
+    } else if signed_time >= window.until() || received < window.from().earlier(EARLY) {
+        Span::Outside
+    } else {
+        Span::Possible
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::store::claims::Received;
 use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
-use crate::store::{StoreError, generations};
+use crate::store::{StoreError, erasure, generations};
 use doorstep::handover::claim::Outcome;
 use doorstep::handover::failure::Reason;
 use doorstep::id::DeviceId;
@@ -18,6 +18,10 @@ pub(super) fn report(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(delivery) = deliveries::find(connection, &claim.delivery)? else { return Ok(()) };
+    let is_erased = erasure::erased_at(connection, &claim.delivery)?.is_some();
+    if is_erased {
+        erasure::erase_claim_notes(connection, &claim.delivery)?;
+    }
     let generation = generations::find(connection, &claim.delivery, claim.generation)?;
     if generation.is_none_or(|generation| {
         generation.device.as_ref() != Some(device) || generation.number != delivery.generation
@@ -39,7 +43,9 @@ pub(super) fn report(
         Outcome::Failed { reason, note } => {
             let failure = Failure {
                 reason: reason_of(*reason),
-                note: Some(note.as_str()).filter(|note| !note.is_empty()).map(str::to_owned),
+                note: Some(note.as_str())
+                    .filter(|note| !note.is_empty() && !is_erased)
+                    .map(str::to_owned),
                 at: claim.at,
                 device: Some(device.to_string()),
             };
@@ -92,6 +98,24 @@ mod tests {
 
     fn now(server: &TestServer) -> Timestamp {
         crate::context::Clock::now(&*server.clock)
+    }
+
+    #[tokio::test]
+    async fn an_erased_delivery_shows_no_note_again() {
+        let (server, mut device, delivery, _, _) = at_the_door().await;
+        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        device.sync(&server).await;
+        server.run_jobs().await;
+        let notes = "SELECT count(*) FROM claims WHERE note <> ''";
+        assert_eq!(server.query(notes), 1);
+        let (status, _) = server.post(&format!("/v1/deliveries/{delivery}/erase"), json!({})).await;
+        assert!((200..300).contains(&status), "{status}");
+        assert_eq!(server.query(notes), 0);
+        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        device.sync(&server).await;
+        assert_eq!(server.query("SELECT count(*) FROM claims"), 2);
+        assert_eq!(server.query(notes), 0);
+        assert_eq!(shown(&server, &delivery).await["failure"]["note"], Value::Null);
     }
 
     #[tokio::test]

@@ -51,9 +51,11 @@ pub(crate) async fn handler(
 #[cfg(test)]
 mod tests {
     use crate::http::base64url::read;
-    use crate::test_server::TestServer;
+    use crate::test_server::{TestDevice, TestServer};
     use doorstep::handover::bundle::{Bundle, Check, Finding};
     use doorstep::handover::claim::Upload;
+    use doorstep::handover::judge::EARLY;
+    use doorstep::time::Timestamp;
     use serde_json::json;
 
     async fn bundle(server: &TestServer, delivery: &str) -> Bundle {
@@ -174,6 +176,134 @@ mod tests {
         assert_eq!(found(|b| b.claims[0].document.clear()), [], "erased: its hash stands");
         let erased = Bundle { claims: vec![], ..honest.clone() };
         assert_eq!(failing(&server, &erased), []);
+    }
+
+    /// A delivery at its door: planned, handed out, its code sent, its window open.
+    async fn at_the_door() -> (TestServer, TestDevice, String, String) {
+        let server = TestServer::new().await;
+        let mut device = server.device("Marta").await;
+        let delivery = server.delivery("A").await;
+        server.plan(&delivery, device.id()).await;
+        device.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        let code = server.code(0);
+        (server, device, delivery, code)
+    }
+
+    fn now(server: &TestServer) -> Timestamp {
+        crate::context::Clock::now(&*server.clock)
+    }
+
+    /// The verdicts of a delivery's claims, in whose bundle every check has to hold.
+    async fn sound(server: &TestServer, delivery: &str) -> Vec<String> {
+        server.run_jobs().await;
+        let bundle = bundle(server, delivery).await;
+        let verdicts = bundle.claims.iter().map(|filed| filed.verdict.clone().unwrap());
+        let verdicts: Vec<String> = verdicts.collect();
+        assert_eq!(failing(server, &bundle), [], "{verdicts:?}");
+        verdicts
+    }
+
+    async fn send(server: &TestServer, device: &mut TestDevice, claim: Vec<u8>) {
+        let upload = Upload { device: device.device.identity().device, claims: vec![claim.into()] };
+        assert_eq!(device.clone().send(server, &upload).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn evidence_of_late_early_and_failed_claims_is_sound() {
+        let (server, mut device, delivery, code) = at_the_door().await;
+        device.fail(&delivery, doorstep::handover::failure::Reason::Absent, now(&server)).unwrap();
+        device.present(&delivery, &code, now(&server)).unwrap();
+        server.clock.advance(24 * 3600);
+        device.sync(&server).await;
+        assert_eq!(sound(&server, &delivery).await, ["noted", "match"]);
+
+        // The device's clock goes before the issuer's, so that it takes the code before the window.
+        for (early, verdict) in [(EARLY, "match"), (EARLY + 1, "outside_window")] {
+            let (server, mut device, delivery, code) = at_the_door().await;
+            device.present(&delivery, &code, now(&server)).unwrap();
+            let from = now(&server).later(early).seconds();
+            server.execute(&format!("UPDATE generations SET window_from = {from}"));
+            device.sync(&server).await;
+            assert_eq!(sound(&server, &delivery).await, [verdict]);
+        }
+
+        let (server, mut device, delivery, code) = at_the_door().await;
+        let stop = device.stop_of(&delivery).clone();
+        server.clock.advance(24 * 3600);
+        device.sync(&server).await;
+        let claim = device.claim_for(&stop, &code, now(&server));
+        send(&server, &mut device, claim).await;
+        assert_eq!(sound(&server, &delivery).await, ["outside_window"]);
+    }
+
+    #[tokio::test]
+    async fn a_signed_time_from_after_the_arrival_is_not_believed() {
+        let (server, mut device, delivery, code) = at_the_door().await;
+        let arrived = now(&server);
+        server.clock.advance(600);
+        device.upload(&server).await;
+        device.present(&delivery, &code, now(&server)).unwrap();
+        // To the issuer, the device has a time that it did not give yet.
+        server.clock.set(arrived.seconds());
+        device.upload(&server).await;
+        assert_eq!(sound(&server, &delivery).await, ["unchecked"]);
+        assert_eq!(bundle(&server, &delivery).await.state, "disputed");
+    }
+
+    #[tokio::test]
+    async fn evidence_of_dishonest_claims_is_sound() {
+        let (server, mut device, delivery, code) = at_the_door().await;
+        let stop = device.stop_of(&delivery).clone();
+        let typo = format!("{}{}", if code.starts_with('1') { '2' } else { '1' }, &code[1..]);
+        let claim = device.claim_for(&stop, &typo, now(&server));
+        send(&server, &mut device, claim).await;
+        server.run_jobs().await;
+        let claim = device.claim_for(&stop, "00000000", now(&server));
+        send(&server, &mut device, claim).await;
+        let mut thief = server.device("Theo").await;
+        let claim = thief.claim_for(&stop, &code, now(&server));
+        send(&server, &mut thief, claim).await;
+        assert_eq!(sound(&server, &delivery).await, ["match_with_typo", "repeated", "void"]);
+        let (server, delivery) = among_others().await;
+        assert_eq!(sound(&server, &delivery).await, ["mismatch"]);
+    }
+
+    #[tokio::test]
+    async fn a_copy_of_a_device_makes_none_of_its_claims_unsound() {
+        let (server, mut device, delivery, code) = at_the_door().await;
+        let mut copy = device.clone();
+        let absent = doorstep::handover::failure::Reason::Absent;
+        device.fail(&delivery, absent, now(&server)).unwrap();
+        copy.fail(&delivery, absent, now(&server).later(60)).unwrap();
+        device.upload(&server).await;
+        copy.upload(&server).await;
+        device.present(&delivery, &code, now(&server)).unwrap();
+        device.upload(&server).await;
+        assert_eq!(sound(&server, &delivery).await, ["noted", "noted", "match"]);
+        let forked = bundle(&server, &delivery).await.claims.into_iter().map(|filed| filed.forked);
+        assert_eq!(forked.collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    #[tokio::test]
+    async fn evidence_of_what_was_superseded_stays_sound_after_an_operator_s_word() {
+        for outcome in ["delivered", "not_delivered"] {
+            let (server, mut device, delivery, code) = at_the_door().await;
+            device.present(&delivery, &code, now(&server)).unwrap();
+            server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+            device.upload(&server).await;
+            assert_eq!(sound(&server, &delivery).await, ["superseded"]);
+            let word = json!({"outcome": outcome, "note": "asked"});
+            let (status, _) = server.post(&format!("/v1/disputes/{delivery}/resolve"), word).await;
+            assert_eq!((status, sound(&server, &delivery).await), (200, vec!["superseded".into()]));
+        }
+        let (server, mut device, delivery, code) = at_the_door().await;
+        device.present(&delivery, &code, now(&server)).unwrap();
+        let newer = server.device("Leo").await;
+        server.plan_at(&delivery, newer.id(), "2027-01-15T10:30:00Z").await;
+        device.upload(&server).await;
+        assert_eq!(sound(&server, &delivery).await, ["superseded"]);
     }
 
     #[tokio::test]

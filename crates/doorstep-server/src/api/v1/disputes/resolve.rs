@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::http::auth::Caller;
 use crate::http::extract::ApiJson;
 use crate::http::problem::{Code, Problem, ProblemBody};
+use crate::store::claims;
 use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
 use crate::store::disputes::{self, Outcome, Resolution};
 use crate::store::generations::{self, State as GenerationState};
@@ -23,7 +24,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResolveDispute {
-    /// `delivered`, or `not_delivered`: then it can be planned again.
+    /// `delivered`, or `not_delivered`: then it can be planned again, unless it was cancelled.
     #[schema(example = "delivered")]
     outcome: String,
     /// Why, in 1 to 300 characters.
@@ -72,10 +73,20 @@ fn carry_out(
         .hint("a claim that came in a moment ago is judged first; GET /v1/disputes lists what is open"));
     }
     disputes::resolve(connection, id, resolution)?;
-    // Whatever it was, nobody is to come with the old codes.
-    generations::end(connection, id, delivery.generation, GenerationState::Closed)?;
-    messages::end(connection, id, delivery.generation, MessageState::Closed)?;
+    let was_cancelled = generations::find(connection, id, delivery.generation)?
+        .is_some_and(|generation| generation.state == GenerationState::Cancelled);
+    // Nobody is to come with codes that did what they were for. Of a cancelled delivery that was said, and a
+    // newer plan that nobody claimed on is another driver's, who is on the way.
+    let ends = resolution.outcome == Outcome::Delivered
+        || claims::any_granted(connection, id, delivery.generation)?;
+    if ends && !was_cancelled {
+        generations::end(connection, id, delivery.generation, GenerationState::Closed)?;
+        messages::end(connection, id, delivery.generation, MessageState::Closed)?;
+    }
     match resolution.outcome {
+        Outcome::NotDelivered if was_cancelled => {
+            deliveries::set_state(connection, id, DeliveryState::Cancelled, resolution.at)?;
+        }
         Outcome::Delivered => {
             deliveries::set_state(connection, id, DeliveryState::Delivered, resolution.at)?;
         }
@@ -153,6 +164,65 @@ mod tests {
             "the forged claim of before decides nothing"
         );
         assert_eq!(shown["disputes"][0]["state"], "resolved", "and the word stays");
+    }
+
+    #[tokio::test]
+    async fn what_was_cancelled_stays_cancelled_by_an_operator_s_word() {
+        let server = TestServer::new().await;
+        let mut device = server.device("Leo").await;
+        let delivery = server.delivery("A").await;
+        server.plan(&delivery, device.id()).await;
+        device.sync(&server).await;
+        server.clock.advance(2 * 3600);
+        server.run_jobs().await;
+        let now = crate::context::Clock::now(&*server.clock);
+        device.present(&delivery, &server.code(0), now).unwrap();
+        server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+        device.upload(&server).await;
+        server.run_jobs().await;
+        let body = json!({"outcome": "not_delivered", "note": "it came back"});
+        let (status, shown) = server.post(&format!("/v1/disputes/{delivery}/resolve"), body).await;
+        assert_eq!((status, &shown["delivery"]["state"]), (200, &json!("cancelled")), "{shown}");
+        assert_eq!(shown["disputes"][0]["resolution"]["outcome"], "not_delivered");
+        assert_eq!(server.query("SELECT state = 'cancelled' FROM generations"), 1);
+        let (status, problem) = server.plan(&delivery, device.id()).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("delivery_closed")));
+    }
+
+    #[tokio::test]
+    async fn a_word_ends_the_plan_that_was_claimed_and_no_other() {
+        let server = TestServer::new().await;
+        let (_, mut forger, delivery) = server.disputed().await;
+        let path = format!("/v1/disputes/{delivery}/resolve");
+        let body = json!({"outcome": "not_delivered", "note": "still in the van"});
+        server.post(&path, body.clone()).await;
+        forger.sync(&server).await;
+        forger.sync(&server).await;
+        assert_eq!(server.query("SELECT withdrawn FROM generations"), 1, "the device gives it up");
+
+        let (mut old, mut new) = (server.device("Ana").await, server.device("Zoe").await);
+        let delivery = server.delivery("B").await;
+        let at = "2027-01-15T11:00:00Z";
+        server.plan_at(&delivery, old.id(), at).await;
+        old.sync(&server).await;
+        server.clock.advance(1800);
+        server.run_jobs().await;
+        let code = server.code(server.messages().len() - 1);
+        let now = crate::context::Clock::now(&*server.clock);
+        old.present(&delivery, &code, now).unwrap();
+        server.plan_at(&delivery, new.id(), at).await;
+        new.sync(&server).await;
+        old.upload(&server).await;
+        server.run_jobs().await;
+        let path = format!("/v1/disputes/{delivery}/resolve");
+        let (status, shown) = server.post(&path, body).await;
+        assert_eq!((status, &shown["delivery"]["state"]), (200, &json!("failed")), "{shown}");
+        let code = server.code(server.messages().len() - 1);
+        new.present(&delivery, &code, now).unwrap();
+        new.sync(&server).await;
+        server.run_jobs().await;
+        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        assert_eq!(shown["state"], "delivered", "the new driver was on the way: {shown}");
     }
 
     #[tokio::test]
