@@ -246,10 +246,7 @@ async fn a_claim_on_a_plan_that_never_was_says_nothing_without_a_restoring() {
     let mut stop = device.sync(&server).await.remove(0);
     stop.delivery = doorstep::id::DeliveryId::parse(&other).unwrap();
     let claim = device.claim_for(&stop, "00000000", server.clock.now());
-    let upload = doorstep::handover::claim::Upload {
-        device: device.device.identity().device,
-        claims: vec![claim.into()],
-    };
+    let upload = Upload { device: device.device.identity().device, claims: vec![claim.into()] };
     device.clone().send(&server, &upload).await;
     server.run_jobs().await;
     assert_eq!(shown(&server, &other).await["state"], "created");

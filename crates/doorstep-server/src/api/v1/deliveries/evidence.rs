@@ -165,10 +165,7 @@ mod tests {
         );
         assert_eq!(found(|b| b.claims[0].late_possible = true), [Times]);
         assert_eq!(found(|b| b.claims[0].verdict = Some("outside_window".into())), [Times]);
-        assert_eq!(
-            found(|b| b.claims[0].received = doorstep::time::Timestamp::from_seconds(5)),
-            [Times]
-        );
+        assert_eq!(found(|b| b.claims[0].received = Timestamp::from_seconds(5)), [Times]);
         assert_eq!(found(|b| b.claims[0].verdict = Some("void".into())), [Standing]);
         assert_eq!(found(|b| b.claims[0].verdict = Some("superseded".into())), [Standing]);
         assert_eq!(found(|b| b.generations[0].device = None), [Standing]);
