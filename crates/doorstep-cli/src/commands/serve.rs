@@ -12,8 +12,12 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+
+/// How long threads that still talk to somebody outside keep a stopped server from ending.
+const THREADS_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -89,7 +93,7 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::new(format!("cannot start: {error}")))?;
-    runtime.block_on(async move {
+    let served = runtime.block_on(async move {
         let mut terminate = signal(SignalKind::terminate())
             .map_err(|error| CliError::new(format!("cannot listen for signals: {error}")))?;
         let shutdown = async move {
@@ -125,7 +129,10 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
         serve(context, bound, shutdown)
             .await
             .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))
-    })?;
+    });
+    // A thread that waits for a slow mail server would hold up the end for as long as it likes.
+    runtime.shutdown_timeout(THREADS_PATIENCE);
+    served?;
     // The one line of this command's answer was printed when it began to listen.
     Ok(Answer::new(Value::Null, String::new()))
 }

@@ -101,7 +101,7 @@ impl Candidate {
         let at = |time: Timestamp| i64::try_from(time.seconds()).unwrap_or(i64::MAX);
         let own = |device: &String| devices.is_none_or(|devices| devices.contains(device));
         filter.state.is_none_or(|state| self.state == state.as_str())
-            && self.device.as_ref().map_or(devices.is_none(), own)
+            && self.device.as_ref().map_or_else(|| devices.is_none(), own)
             && filter.expected_from.is_none_or(|from| self.expected_at >= Some(at(from)))
             && filter
                 .expected_until
