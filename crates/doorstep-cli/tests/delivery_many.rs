@@ -1,5 +1,7 @@
 //! Plans and lists of many deliveries, as a dispatcher types them.
 
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

@@ -133,7 +133,10 @@ impl Compare for AtDoor {
             (Presented::Typed(code), Check::Full { cost, slots }) => {
                 first(self.asked(slots).iter().map(|slot| {
                     let hash = CodeHash::derive(*cost, &slot.salt, &subject(slot.number), code);
-                    (slot.number, hash.map_or(Choice::from(0), |hash| slot.code.ct_eq(&hash)))
+                    (
+                        slot.number,
+                        hash.map_or_else(|| Choice::from(0), |hash| slot.code.ct_eq(&hash)),
+                    )
                 }))
             }
         }

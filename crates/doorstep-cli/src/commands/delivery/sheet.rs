@@ -132,10 +132,6 @@ impl Layout {
 
     /// What each column of the file is read as; the inner error is the file's fault, the outer one of
     /// what was typed.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two kinds of fault, told apart by who can mend them"
-    )]
     fn places(
         &self,
         header: &[String],

@@ -123,7 +123,7 @@ pub(crate) fn for_driver(
     if let Some(last) = last.filter(|last| last.mode == Mode::Offline) {
         let most = policy.longest_window.as_secs() / MINUTE / 2;
         let before = last.window.until().since(last.expected_at) / MINUTE;
-        variance = variance.or(Some(before).filter(|before| (1..=most).contains(before)));
+        variance = variance.or_else(|| Some(before).filter(|before| (1..=most).contains(before)));
         let messages = messages::of_generation(connection, &last.delivery, last.number)?;
         let send_at = messages.iter().map(|message| message.send_at).min();
         lead = send_at.map(|at| last.expected_at.since(at) / MINUTE);
