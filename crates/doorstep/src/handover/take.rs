@@ -29,26 +29,25 @@ pub struct Take {
     #[n(3)]
     pub expected_at: Timestamp,
     /// How many minutes earlier or later that may be; the issuer's usual when it is missing.
-    #[cbor(n(4), with = "or_null")]
+    #[cbor(n(4), encode_with = "or_null::encode", is_nil = "or_null::never_left_out")]
     pub variance_minutes: Option<u16>,
 }
 
 /// A missing number is written down as such: a field that may be left out would have two encodings.
 mod or_null {
-    use minicbor::decode::Error as Unreadable;
-    use minicbor::encode::{Error as Unwritten, Write};
-    use minicbor::{Decoder, Encoder};
+    use minicbor::Encoder;
+    use minicbor::encode::{Error, Write};
 
     pub(super) fn encode<C, W: Write>(
         number: &Option<u16>,
         e: &mut Encoder<W>,
         _: &mut C,
-    ) -> Result<(), Unwritten<W::Error>> {
+    ) -> Result<(), Error<W::Error>> {
         e.encode(number)?.ok()
     }
 
-    pub(super) fn decode<'b, C>(d: &mut Decoder<'b>, _: &mut C) -> Result<Option<u16>, Unreadable> {
-        d.decode()
+    pub(super) const fn never_left_out(_: &Option<u16>) -> bool {
+        false
     }
 }
 
