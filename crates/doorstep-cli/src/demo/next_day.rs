@@ -113,15 +113,10 @@ fn again(world: &World, report: &mut Report, stop: &Stop) -> Result<(), CliError
 /// The day goes on with a delivery that nobody had planned.
 fn on_her_way(world: &World, report: &mut Report, stop: &Stop) -> Result<(), CliError> {
     report.chapter(&format!("Nobody has planned {}'s delivery; it is on Ana's way", stop.name));
-    let reply = world.run(&["driver", "take", &stop.reference, "--at", "+2h", "--dir", "ana"])?;
+    let reply = world.run(&["driver", "take", &stop.reference, "--at", "+30m", "--dir", "ana"])?;
     report.expect("she takes it on", &reply, "done");
-    let shown = world.delivery(&stop.id, |shown| shown["state"] == "handed_out")?;
-    report.step(
-        "her device can check it, the message goes out later",
-        "",
-        "handed_out",
-        &text(&shown["state"]),
-    );
+    let shown = world.delivery(&stop.id, |shown| shown["state"] == "notified")?;
+    report.step("the customer is told her code", "", "notified", &text(&shown["state"]));
     Ok(())
 }
 
