@@ -323,10 +323,11 @@ fn the_lines_to_type_by_hand_do_what_they_say() {
     assert!(!lines.contains("sleep"), "{lines}");
     let script = format!(
         "set -m
+         trap 'kill $(jobs -p)' EXIT
          look() {{ pattern=$1; shift; for i in $(seq 400); do if \"$@\" 2>&1 | grep -qE \"$pattern\"; then \"$@\"; return; fi; sleep 0.05; done; exit 7; }}
-         up() {{ look 'delivery +reference' doorstep delivery list > up.log; }}
+         up() {{ look '^id +reference' doorstep delivery list > up.log; }}
          {lines}
-         kill %1; kill %2; wait; exit 0"
+         exit 0"
     );
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let output = Command::new("bash")
