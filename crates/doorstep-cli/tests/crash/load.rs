@@ -8,10 +8,13 @@ use doorstep::otp::text::read_hex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
+use std::time::Duration;
 
 /// Of RFC 4226.
 pub(crate) const SECRET: &str = "3132333435363738393031323334353637383930";
+/// Nobody waits longer for a server that gets nowhere.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Refusals that an account's attempts have room for.
 const REPLAYS: u64 = 3;
 
@@ -28,6 +31,18 @@ pub(crate) struct Facts {
     pub(crate) acknowledged: BTreeMap<String, u64>,
     /// Codes of accounts that it took.
     pub(crate) logins: Vec<Login>,
+}
+
+impl Facts {
+    /// How many plans, outcomes, grants and logins there are.
+    pub(crate) fn counts(&self) -> [u64; 4] {
+        [
+            self.planned.values().sum(),
+            self.acknowledged.values().sum(),
+            self.granted.values().map(|times| u64::from(*times)).sum(),
+            self.logins.len().try_into().unwrap(),
+        ]
+    }
 }
 
 /// A code of an account that counts.
@@ -59,11 +74,18 @@ pub(crate) struct Load<'a> {
     /// When the deliveries of this run are expected: those that devices check, and those of the server.
     pub(crate) expected_at: (&'a str, &'a str),
     pub(crate) facts: &'a Mutex<Facts>,
+    /// Told of each fact.
+    pub(crate) heard: &'a Condvar,
 }
 
 impl Load<'_> {
-    /// Works until the server dies, which `kill` brings about.
-    pub(crate) fn until(&self, phones: &mut [Phone], kill: impl FnOnce()) {
+    /// Works until the server has said enough, and then dies by `kill`.
+    pub(crate) fn until(
+        &self,
+        phones: &mut [Phone],
+        enough: impl Fn(&Facts) -> bool,
+        kill: impl FnOnce(),
+    ) {
         let devices: Vec<String> = phones.iter().map(|phone| phone.id().to_owned()).collect();
         std::thread::scope(|scope| {
             for part in 0..2 {
@@ -75,7 +97,12 @@ impl Load<'_> {
             for phone in phones {
                 scope.spawn(|| self.drive(phone));
             }
+            let facts = self.facts.lock().unwrap();
+            let (facts, waited) =
+                self.heard.wait_timeout_while(facts, PATIENCE, |facts| !enough(facts)).unwrap();
+            drop(facts);
             kill();
+            assert!(!waited.timed_out(), "the server gets nowhere");
         });
     }
 
@@ -85,6 +112,7 @@ impl Load<'_> {
 
     fn note(&self, note: impl FnOnce(&mut Facts)) {
         note(&mut self.facts.lock().unwrap());
+        self.heard.notify_all();
     }
 
     /// Takes in deliveries and plans them, for devices and for the server itself.
