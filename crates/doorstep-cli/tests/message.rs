@@ -63,6 +63,40 @@ fn a_message_that_was_given_up_is_seen_and_sent_again() {
 }
 
 #[test]
+fn each_customer_reads_the_own_language_and_hours() {
+    let shop = Shop::open();
+    shop.set_clock("2026-03-02T12:00:00Z");
+    let device = shop.driver("ana");
+    let add = |reference: &'static str, place: &[&'static str]| {
+        let mut add = vec!["delivery", "add", "--reference", reference, "--recipient", "Zoe"];
+        add.extend(["--phone", "612 34 56 78", "--region", "ES", "--address", "Calle 1"]);
+        add.extend(place);
+        shop.run(&add)
+    };
+    let spanish = add("A-1", &["--language", "es", "--zone", "Europe/Madrid"]);
+    let csv = "reference,recipient,phone,address,language,zone\n\
+               A-2,Zoe,+49 30 901820,Weg 1,de,America/New_York\n";
+    fs::write(shop.path("file.csv"), csv).unwrap();
+    shop.must(&["delivery", "import", "file.csv"]);
+    let german = shop.must(&["delivery", "show", "A-2"]).text("id");
+    for delivery in [&spanish.text("id"), &german] {
+        shop.plan(delivery, &device);
+    }
+    shop.sync("ana");
+    let spanish = shop.message(&spanish.text("id"), 1, 0);
+    assert!(spanish.contains("su c\u{f3}digo") && spanish.contains("14:30"), "{spanish}");
+    let german = shop.message(&german, 1, 0);
+    assert!(german.contains("Zustellcode") && german.contains("08:30"), "{german}");
+
+    for place in [["--language", "xx"], ["--zone", "Madrid"]] {
+        assert_eq!(add("A-3", &place).status, 1, "{place:?}");
+    }
+    fs::write(shop.path("file.csv"), csv.replace("de,", "xx,").replace("A-2", "A-4")).unwrap();
+    let refused = shop.run(&["delivery", "import", "file.csv"]);
+    assert!(refused.stderr.contains("line 2, column language: is none of"), "{}", refused.stderr);
+}
+
+#[test]
 fn settings_that_cannot_work_stop_the_server_before_it_listens() {
     let mut shop = Shop::open();
     shop.stop();

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Add(Add),
     /// Take in a CSV file, all rows or none
     #[command(
-        after_help = "The first row names the columns: reference, recipient, phone, address, and optionally\nrecipient_2, phone_2, note, region (the country of its phone numbers, as ES).\n\nExamples:\n  doorstep delivery import examples/deliveries.csv --dry-run\n  doorstep delivery import orders.csv --region ES --delimiter \";\" --map reference=\"Order No\" --map phone=Mobile"
+        after_help = "The first row names the columns: reference, recipient, phone, address, and optionally\nrecipient_2, phone_2, note, region (the country of its phone numbers, as ES),\nlanguage and zone (of its messages, as es and Europe/Madrid).\n\nExamples:\n  doorstep delivery import examples/deliveries.csv --dry-run\n  doorstep delivery import orders.csv --region ES --delimiter \";\" --map reference=\"Order No\" --map phone=Mobile"
     )]
     Import {
         #[command(flatten)]
@@ -140,6 +140,15 @@ pub(crate) struct Add {
     /// What the driver should know
     #[arg(long)]
     note: Option<String>,
+    /// Country of phone numbers that name none, as ES
+    #[arg(long, value_name = "COUNTRY")]
+    region: Option<String>,
+    /// What the customers read: en, es, de, or one of the server's own
+    #[arg(long)]
+    language: Option<String>,
+    /// The zone that times in messages are told in, as Europe/Madrid
+    #[arg(long)]
+    zone: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -186,10 +195,10 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             let recipients = add.recipient.iter().zip(&add.phone);
             let recipients: Vec<Value> =
                 recipients.map(|(name, phone)| json!({ "name": name, "phone": phone })).collect();
-            let mut body = json!({ "reference": add.reference, "address": add.address, "recipients": recipients });
-            if let Some(note) = &add.note {
-                body["note"] = json!(note);
-            }
+            let body = json!({
+                "reference": add.reference, "address": add.address, "recipients": recipients, "note": add.note,
+                "region": add.region, "language": add.language, "zone": add.zone,
+            });
             show(add.connection.open()?.post("/v1/deliveries", &body)?)
         }
         Command::Import { import, connection } => import::run(import, &connection.open()?),

@@ -17,6 +17,8 @@ const COLUMNS: Columns = Columns {
         "address",
         "note",
         "region",
+        "language",
+        "zone",
     ],
     required: &["reference", "recipient", "phone", "address"],
     done: "imported",
@@ -99,7 +101,8 @@ fn deliveries(file: &Path, sheet: &Sheet) -> Result<Vec<Value>, CliError> {
                 .push(format!("line {line}, column recipient_2: is empty, but phone_2 is not")),
         }
         json!({ "reference": cell("reference"), "address": cell("address"), "note": cell("note"),
-                "region": cell("region"), "recipients": recipients })
+                "region": cell("region"), "language": cell("language"), "zone": cell("zone"),
+                "recipients": recipients })
     };
     let deliveries = sheet.rows.iter().map(read).collect();
     if faults.is_empty() { Ok(deliveries) } else { Err(COLUMNS.wrong(file, faults)) }
