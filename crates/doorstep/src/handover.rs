@@ -23,7 +23,11 @@ pub mod stop;
 pub mod tag;
 pub mod take;
 
+use crate::cose::keys::{IssuerKey, IssuerPublicKey};
+use crate::cose::sign1::{Signed, Signer, Unsigned};
+use crate::cose::{Invalid, Kind};
 use crate::id::{DeliveryId, IssuerId};
+use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 /// Typed attempts per delivery and generation, over all slots.
@@ -70,17 +74,48 @@ impl Subject {
 }
 
 /// Decodes a whole document that has exactly one encoding.
-pub(crate) fn decode_exact<'b, T>(bytes: &'b [u8]) -> Result<T, crate::cose::Invalid>
+pub(crate) fn decode_exact<'b, T>(bytes: &'b [u8]) -> Result<T, Invalid>
 where
     T: Decode<'b, ()> + Encode<()>,
 {
-    let malformed = crate::cose::Invalid::Malformed("document");
+    let malformed = Invalid::Malformed("document");
     let value: T = minicbor::decode(bytes).map_err(|_| malformed)?;
     let again = crate::cose::sign1::to_bytes(|e| e.encode(&value)?.ok());
     if again == bytes { Ok(value) } else { Err(malformed) }
 }
 
 /// Encodes a document; its bytes are deterministic.
-pub(crate) fn encode<T: Encode<()>>(value: &T) -> alloc::vec::Vec<u8> {
+pub(crate) fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
     crate::cose::sign1::to_bytes(|e| e.encode(value)?.ok())
+}
+
+/// A document that an issuer signs with its own name in it.
+pub(crate) trait Issued: Encode<()> {
+    /// What the document is.
+    const KIND: Kind;
+
+    /// Who says so.
+    fn issuer(&self) -> IssuerId;
+}
+
+/// Signs a document.
+pub(crate) fn sign_issued<T: Issued>(document: &T, key: &IssuerKey) -> Vec<u8> {
+    let signer = Signer::Ed25519(key.public());
+    let name = document.issuer();
+    let unsigned = Unsigned::new(T::KIND, &signer, name.as_str(), encode(document));
+    unsigned.signed(&key.sign(&unsigned.to_be_signed()))
+}
+
+/// Reads a document that this issuer signed.
+pub(crate) fn read_issued<T>(
+    document: &[u8],
+    issuer: IssuerId,
+    key: IssuerPublicKey,
+) -> Result<T, Invalid>
+where
+    T: Issued + for<'b> Decode<'b, ()>,
+{
+    let signed = Signed::parse(document)?;
+    let document: T = decode_exact(signed.verify(&Signer::Ed25519(key), T::KIND)?)?;
+    if document.issuer() == issuer { Ok(document) } else { Err(Invalid::Key) }
 }

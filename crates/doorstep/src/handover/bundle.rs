@@ -8,9 +8,9 @@
 use super::claim::Claim;
 use super::enrolment::Welcome;
 use super::judge::{self, Span};
-use super::{decode_exact, encode};
+use super::{Issued, decode_exact, read_issued, sign_issued};
 use crate::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey};
-use crate::cose::sign1::{Signed, Signer, Unsigned};
+use crate::cose::sign1::Signed;
 use crate::cose::{Invalid, Kind};
 use crate::id::{DeliveryId, DeviceId, IssuerId};
 use crate::ledger::Head;
@@ -206,13 +206,19 @@ pub struct Examined {
     pub findings: [(Check, Finding); 7],
 }
 
+impl Issued for Bundle {
+    const KIND: Kind = Kind::Bundle;
+
+    fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+}
+
 impl Bundle {
     /// Signs the bundle.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Ed25519(issuer.public());
-        let unsigned = Unsigned::new(Kind::Bundle, &signer, self.issuer.as_str(), encode(self));
-        unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
+        sign_issued(self, issuer)
     }
 
     /// Reads a bundle that this issuer signed. What is in it is still to be [examined](Self::examine).
@@ -224,9 +230,7 @@ impl Bundle {
         issuer: IssuerId,
         key: IssuerPublicKey,
     ) -> Result<Self, Invalid> {
-        let signed = Signed::parse(document)?;
-        let bundle: Self = decode_exact(signed.verify(&Signer::Ed25519(key), Kind::Bundle)?)?;
-        if bundle.issuer == issuer { Ok(bundle) } else { Err(Invalid::Key) }
+        read_issued(document, issuer, key)
     }
 
     /// Looks at every claim, one finding for each check.

@@ -4,7 +4,7 @@
 use super::failure::{Note, Reason};
 use super::stop::Presented;
 use super::tag::ScanSecret;
-use super::{decode_exact, encode};
+use super::{Issued, decode_exact, encode, read_issued, sign_issued};
 use crate::code::{Code, Shape};
 use crate::cose::encrypt::{Sealed, seal};
 use crate::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey, SoftwareKey};
@@ -261,14 +261,19 @@ pub struct Acknowledgement {
     pub nonce: [u8; 16],
 }
 
+impl Issued for Acknowledgement {
+    const KIND: Kind = Kind::Acknowledgement;
+
+    fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+}
+
 impl Acknowledgement {
     /// Signs the acknowledgement.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Ed25519(issuer.public());
-        let unsigned =
-            Unsigned::new(Kind::Acknowledgement, &signer, self.issuer.as_str(), encode(self));
-        unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
+        sign_issued(self, issuer)
     }
 
     /// Reads an acknowledgement that this issuer signed for this device.
@@ -281,12 +286,7 @@ impl Acknowledgement {
         key: IssuerPublicKey,
         device: DeviceId,
     ) -> Result<Self, Invalid> {
-        let signed = Signed::parse(document)?;
-        let payload = signed.verify(&Signer::Ed25519(key), Kind::Acknowledgement)?;
-        let acknowledgement: Self = decode_exact(payload)?;
-        if (acknowledgement.issuer, acknowledgement.device) != (issuer, device) {
-            return Err(Invalid::Key);
-        }
-        Ok(acknowledgement)
+        let acknowledgement: Self = read_issued(document, issuer, key)?;
+        if acknowledgement.device == device { Ok(acknowledgement) } else { Err(Invalid::Key) }
     }
 }

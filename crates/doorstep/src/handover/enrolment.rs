@@ -2,7 +2,7 @@
 //! driver was handed: its secret proves the device, the keys it names prove the issuer.
 
 use super::event::Identity;
-use super::{decode_exact, encode};
+use super::{Issued, decode_exact, read_issued, sign_issued};
 use crate::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey};
 use crate::cose::sign1::{Signed, Signer, Unsigned};
 use crate::cose::{Invalid, Kind};
@@ -73,13 +73,19 @@ pub struct Welcome {
     pub managed: bool,
 }
 
+impl Issued for Welcome {
+    const KIND: Kind = Kind::Welcome;
+
+    fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+}
+
 impl Welcome {
     /// Signs the welcome.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Ed25519(issuer.public());
-        let unsigned = Unsigned::new(Kind::Welcome, &signer, self.issuer.as_str(), encode(self));
-        unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
+        sign_issued(self, issuer)
     }
 
     /// Reads a welcome for `device`. The document names the keys it is signed with, so it is worth
@@ -111,13 +117,8 @@ impl Welcome {
     /// # Errors
     /// [`Invalid`].
     pub fn read(document: &[u8], issuer: IssuerId, key: IssuerPublicKey) -> Result<Self, Invalid> {
-        let signed = Signed::parse(document)?;
-        let welcome: Self = decode_exact(signed.verify(&Signer::Ed25519(key), Kind::Welcome)?)?;
-        if (welcome.issuer, welcome.signing_key) == (issuer, key.to_bytes()) {
-            Ok(welcome)
-        } else {
-            Err(Invalid::Key)
-        }
+        let welcome: Self = read_issued(document, issuer, key)?;
+        if welcome.signing_key == key.to_bytes() { Ok(welcome) } else { Err(Invalid::Key) }
     }
 
     /// Who the device is from now on, at a server with this address.

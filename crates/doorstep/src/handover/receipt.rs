@@ -1,9 +1,8 @@
 //! Receipts: the issuer's signed word on how a delivery ended, for whoever asks later and has only
 //! the issuer's public key.
 
-use super::{decode_exact, encode};
+use super::{Issued, read_issued, sign_issued};
 use crate::cose::keys::{IssuerKey, IssuerPublicKey};
-use crate::cose::sign1::{Signed, Signer, Unsigned};
 use crate::cose::{Invalid, Kind};
 use crate::id::{DeliveryId, DeviceId, IssuerId};
 use crate::ledger::Head;
@@ -90,13 +89,19 @@ pub struct DeliveryReceipt {
     pub issued: Timestamp,
 }
 
+impl Issued for DeliveryReceipt {
+    const KIND: Kind = Kind::Receipt;
+
+    fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+}
+
 impl DeliveryReceipt {
     /// Signs the receipt.
     #[must_use]
     pub fn issue(&self, issuer: &IssuerKey) -> Vec<u8> {
-        let signer = Signer::Ed25519(issuer.public());
-        let unsigned = Unsigned::new(Kind::Receipt, &signer, self.issuer.as_str(), encode(self));
-        unsigned.signed(&issuer.sign(&unsigned.to_be_signed()))
+        sign_issued(self, issuer)
     }
 
     /// Reads a receipt that this issuer signed.
@@ -108,9 +113,7 @@ impl DeliveryReceipt {
         issuer: IssuerId,
         key: IssuerPublicKey,
     ) -> Result<Self, Invalid> {
-        let signed = Signed::parse(document)?;
-        let receipt: Self = decode_exact(signed.verify(&Signer::Ed25519(key), Kind::Receipt)?)?;
-        if receipt.issuer == issuer { Ok(receipt) } else { Err(Invalid::Key) }
+        read_issued(document, issuer, key)
     }
 }
 

@@ -2,7 +2,7 @@
 //! to the device's key.
 
 use super::stop::Stop;
-use super::{decode_exact, encode};
+use super::{Issued, decode_exact, encode, read_issued, sign_issued};
 use crate::cose::encrypt::{Sealed, seal};
 use crate::cose::keys::{IssuerKey, PublicKey, Shared};
 use crate::cose::sign1::{Signed, Signer, Unsigned};
@@ -54,6 +54,14 @@ pub struct Withdrawn {
     pub generation: u32,
 }
 
+impl Issued for Route {
+    const KIND: Kind = Kind::Route;
+
+    fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+}
+
 impl Route {
     /// Signs the route and seals it to the device.
     ///
@@ -65,9 +73,7 @@ impl Route {
         device: &PublicKey,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, Invalid> {
-        let signer = Signer::Ed25519(issuer.public());
-        let unsigned = Unsigned::new(Kind::Route, &signer, self.issuer.as_str(), encode(self));
-        let signed = unsigned.signed(&issuer.sign(&unsigned.to_be_signed()));
+        let signed = sign_issued(self, issuer);
         seal(Kind::Route, device, &signed, rng)
     }
 
@@ -83,12 +89,8 @@ impl Route {
     ) -> Result<Self, Invalid> {
         let device = PublicKey::from_bytes(&identity.device_key)?;
         let content = sealed.open(Kind::Route, &device, shared)?;
-        let issuer = Signer::Ed25519(identity.issuer_key()?);
-        let route: Self = decode_exact(Signed::parse(&content)?.verify(&issuer, Kind::Route)?)?;
-        if route.issuer != identity.issuer
-            || route.device != identity.device
-            || route.fingerprint != device.fingerprint()
-        {
+        let route: Self = read_issued(&content, identity.issuer, identity.issuer_key()?)?;
+        if route.device != identity.device || route.fingerprint != device.fingerprint() {
             return Err(Invalid::Seal);
         }
         Ok(route)

@@ -59,7 +59,7 @@ fn a_route_of_another_issuer_is_refused() {
     let mut route = scene.issuer.route(&scene.phone, 2, &[], &[]);
     route.issuer = Issuer::new("iss_2", 1).id;
     let document = scene.issuer.seal(&scene.phone, &route);
-    assert_eq!(scene.phone.open(&document).unwrap_err(), Invalid::Seal);
+    assert_eq!(scene.phone.open(&document).unwrap_err(), Invalid::Key);
 }
 
 #[test]
