@@ -25,6 +25,8 @@ pub(crate) struct Filter {
     pub(crate) expected_from: Option<Timestamp>,
     /// The first second that is too late.
     pub(crate) expected_until: Option<Timestamp>,
+    /// With this id, or with this reference if none has the id.
+    pub(crate) named: Option<String>,
     pub(crate) reference: Option<String>,
     pub(crate) reference_prefix: Option<String>,
     /// Words, as the index of words is asked for them.
@@ -123,9 +125,16 @@ pub(crate) fn page(
 ) -> Result<(Vec<Delivery>, Option<After>), StoreError> {
     let order = filter.order();
     let devices = devices(connection, filter)?;
+    let named = match &filter.named {
+        Some(name) => match deliveries::named(connection, name)? {
+            Some(delivery) => Some(delivery.seq),
+            None => return Ok((Vec::new(), None)),
+        },
+        None => None,
+    };
     let (mut found, mut looked, mut last) = (Vec::new(), 0_usize, None);
     let mut next = None;
-    candidates(connection, filter, devices.as_deref(), after, |candidate| {
+    candidates(connection, filter, named, devices.as_deref(), after, |candidate| {
         looked = looked.saturating_add(1);
         // In order of references, those with one beginning stand together.
         let passed = order == Order::Reference && !candidate.fits_prefix(filter);
@@ -177,6 +186,7 @@ fn devices(connection: &Connection, filter: &Filter) -> Result<Option<Vec<String
 fn candidates(
     connection: &Connection,
     filter: &Filter,
+    named: Option<i64>,
     devices: Option<&[String]>,
     after: Option<&After>,
     mut look: impl FnMut(&Candidate) -> bool,
@@ -193,6 +203,9 @@ fn candidates(
         }
         Ok(())
     };
+    if let Some(named) = &named {
+        return through("WHERE seq = ?1 AND seq > ?2", &[named, &seq]);
+    }
     if let Some(reference) = &filter.reference {
         return through("WHERE reference = ?1 AND seq > ?2", &[reference, &seq]);
     }

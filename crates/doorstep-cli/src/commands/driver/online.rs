@@ -185,7 +185,7 @@ pub(super) fn lose(device: &str, connection: &Connection) -> Result<Answer, CliE
     let id = if device.starts_with("dev_") {
         device.to_owned()
     } else {
-        find::device_of(&client, device)?
+        find::device_to_lose(&client, device)?
     };
     let lost = client.post(&format!("/v1/devices/{}/lose", escape(&id)), &json!({}))?;
     let freed: Vec<&str> =

@@ -45,6 +45,8 @@ pub(crate) struct ListDeliveries {
     /// Only those expected before this time; the list is then in this order.
     #[param(format = DateTime)]
     expected_until: Option<String>,
+    /// Only the one with this id, or with this reference if no delivery has the id.
+    named: Option<String>,
     /// Only the one with this reference.
     reference: Option<String>,
     /// Only those whose reference begins so; the list is then in order of references, unless it is in
@@ -141,6 +143,7 @@ fn filter(context: &Context, query: &ListDeliveries) -> Result<Filter, Problem> 
         driver: query.driver.clone(),
         expected_from: time("expected_from", query.expected_from.as_deref())?,
         expected_until: time("expected_until", query.expected_until.as_deref())?,
+        named: query.named.clone(),
         reference: query.reference.clone(),
         reference_prefix: query.reference_prefix.clone(),
         words,
@@ -265,6 +268,10 @@ mod tests {
             ("reference=R3", &["R3"][..]),
             ("reference=R", &[]),
             ("reference=R3&state=created", &[]),
+            ("named=R3", &["R3"]),
+            ("named=R", &[]),
+            ("named=R3&reference=R2", &[]),
+            ("named=R3&state=created", &[]),
             ("state=created", &["R4"]),
             ("state=cancelled", &[]),
             ("driver=Leo&expected_until=2027-01-15T10:00:00Z", &["R3"]),
