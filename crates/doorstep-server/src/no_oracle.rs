@@ -123,7 +123,7 @@ async fn play(world: World) -> (Vec<Seen>, String) {
     server.run_jobs().await;
     let right = server.code(0);
     let forged = device.forged(&stop, &right);
-    let now = crate::context::Clock::now(&*server.clock);
+    let now = server.clock.now();
     let code = if world == World::Right { right } else { forged };
     device.present(&delivery, &code, now).unwrap();
 
@@ -132,7 +132,7 @@ async fn play(world: World) -> (Vec<Seen>, String) {
     watch.sync("the claim comes in", &mut device).await;
     watch.walk("before the verdict", &device).await;
     server.run_jobs().await;
-    let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+    let shown = server.shown(&delivery).await;
     let verdict = shown["claims"][0]["verdict"].as_str().unwrap().to_owned();
     watch.sync("after the verdict", &mut device).await;
     watch.walk("after the verdict", &device).await;

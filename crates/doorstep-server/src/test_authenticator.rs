@@ -1,6 +1,5 @@
 //! An authenticator in the test's own hands, and the requests that tests make of accounts.
 
-use crate::context::Clock as _;
 use crate::test_server::TestServer;
 use doorstep::otp::OtpSecret;
 use doorstep::otp::hotp::Hotp;

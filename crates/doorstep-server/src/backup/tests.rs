@@ -1,7 +1,7 @@
 //! A disaster in each test: a backup, then life goes on, then only the backup is left.
 
 use super::*;
-use crate::context::{Clock as _, Context};
+use crate::context::Context;
 use crate::test_authenticator::{TestAuthenticator, hotp};
 use crate::test_server::{TestDevice, TestServer};
 use doorstep::handover::bundle::{Bundle, Finding};
@@ -44,10 +44,6 @@ fn brought_back(server: TestServer, file: &Path, access: Access) -> (TestServer,
     let dir = keys_of(&server);
     let restored = restore(&order(file, dir.path(), access, server.clock.now())).unwrap();
     (server.moved_to(dir), restored)
-}
-
-async fn shown(server: &TestServer, delivery: &str) -> Value {
-    server.get(&format!("/v1/deliveries/{delivery}")).await.1
 }
 
 #[tokio::test]
@@ -96,18 +92,18 @@ async fn acknowledged_outcomes_come_home_again() {
     device.sync(&server).await;
     server.run_jobs().await;
     assert_eq!(
-        (&shown(&server, &delivery).await["state"], device.device.received()),
+        (&server.shown(&delivery).await["state"], device.device.received()),
         (&json!("delivered"), 1)
     );
 
     let (server, restored) = brought_back(server, &file, Access::Kept);
     assert_eq!((restored.open.deliveries_out, restored.epoch), (1, server.clock.now().seconds()));
-    assert_eq!(shown(&server, &delivery).await["state"], "notified");
+    assert_eq!(server.shown(&delivery).await["state"], "notified");
     // The first sync tells the device that the server has less, the second brings it.
     device.sync(&server).await;
     device.sync(&server).await;
     server.run_jobs().await;
-    assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+    assert_eq!(server.shown(&delivery).await["state"], "delivered");
     assert_eq!(server.query("SELECT count(*) FROM claims"), 1);
     assert!(device.sync(&server).await.is_empty());
 }
@@ -130,7 +126,7 @@ async fn what_a_device_was_handed_since_is_not_handed_to_it_twice_and_no_number_
 
     let (server, restored) = brought_back(server, &file, Access::Kept);
     assert_eq!((restored.voided.plans, unsent), (1, 2));
-    assert_eq!(shown(&server, &delivery).await["state"], "expired");
+    assert_eq!(server.shown(&delivery).await["state"], "expired");
     let told = "SELECT min(seq) FROM events WHERE type = 'delivery.expired'";
     assert!(u64::try_from(server.query(told)).unwrap() > restored.epoch, "nobody has read it yet");
     server.run_jobs().await;
@@ -146,7 +142,7 @@ async fn what_a_device_was_handed_since_is_not_handed_to_it_twice_and_no_number_
     device.present(&delivery, &server.code(0), now).unwrap();
     device.sync(&server).await;
     server.run_jobs().await;
-    assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+    assert_eq!(server.shown(&delivery).await["state"], "delivered");
     let fresh = server.delivery("B").await;
     let (_, planned) = server.plan_at(&fresh, device.id(), EVENING).await;
     assert_eq!(
@@ -174,7 +170,7 @@ async fn a_claim_on_a_plan_that_was_lost_is_shown_to_somebody() {
     let (server, _) = brought_back(server, &file, Access::Kept);
     device.sync(&server).await;
     server.run_jobs().await;
-    let disputed = shown(&server, &delivery).await;
+    let disputed = server.shown(&delivery).await;
     assert_eq!(
         (&disputed["state"], &disputed["claims"][0]["verdict"]),
         (&json!("disputed"), &json!("unchecked"))
@@ -233,7 +229,7 @@ async fn a_restoring_is_no_leave_to_invent_plans() {
     server.run_jobs().await;
     assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'void'"), 4);
     for delivery in [&old, &fresh] {
-        assert_eq!(shown(&server, delivery).await["state"], "created");
+        assert_eq!(server.shown(delivery).await["state"], "created");
     }
 }
 
@@ -249,7 +245,7 @@ async fn a_claim_on_a_plan_that_never_was_says_nothing_without_a_restoring() {
     let upload = Upload { device: device.device.identity().device, claims: vec![claim.into()] };
     device.clone().send(&server, &upload).await;
     server.run_jobs().await;
-    assert_eq!(shown(&server, &other).await["state"], "created");
+    assert_eq!(server.shown(&other).await["state"], "created");
 }
 
 #[tokio::test]
@@ -269,7 +265,7 @@ async fn a_message_that_was_due_is_sent_again_only_when_somebody_says_so() {
     assert_eq!((restored.voided.messages_held, restored.open.messages_waiting), (1, 1));
     server.run_jobs().await;
     assert!(server.messages().is_empty());
-    assert_eq!(shown(&server, &now).await["messages"][0]["state"], "failed");
+    assert_eq!(server.shown(&now).await["messages"][0]["state"], "failed");
     let (status, _) = server.post(&format!("/v1/deliveries/{now}/send"), json!({})).await;
     assert_eq!((status, server.code(0)), (200, first), "the same code, as its device has it");
     server.clock.advance(6 * 3600);

@@ -259,51 +259,19 @@ fn decide(
 
 #[cfg(test)]
 mod tests {
-    use crate::test_server::{TestDevice, TestServer};
+    use crate::test_server::{TestDevice, TestServer, verdicts};
     use doorstep::handover::claim::Upload;
-    use doorstep::handover::stop::Stop;
-    use doorstep::time::Timestamp;
-    use serde_json::{Value, json};
-
-    /// A delivery at its door: planned, handed out, its code sent, its window open.
-    async fn at_the_door() -> (TestServer, TestDevice, String, Stop, String) {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        let stop = device.sync(&server).await.remove(0);
-        server.clock.advance(2 * 3600);
-        server.run_jobs().await;
-        let code = server.code(0);
-        (server, device, delivery, stop, code)
-    }
-
-    async fn shown(server: &TestServer, delivery: &str) -> Value {
-        server.get(&format!("/v1/deliveries/{delivery}")).await.1
-    }
-
-    fn verdicts(shown: &Value) -> Vec<&str> {
-        shown["claims"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|c| c["verdict"].as_str().unwrap_or("-"))
-            .collect()
-    }
-
-    fn now(server: &TestServer) -> Timestamp {
-        crate::context::Clock::now(&*server.clock)
-    }
+    use serde_json::json;
 
     #[tokio::test]
     async fn the_right_code_makes_it_delivered_after_the_job_and_not_before() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         device.sync(&server).await;
-        let reported = shown(&server, &delivery).await;
+        let reported = server.shown(&delivery).await;
         assert_eq!((&reported["state"], verdicts(&reported)), (&json!("reported"), vec!["-"]));
         server.run_jobs().await;
-        let delivered = shown(&server, &delivery).await;
+        let delivered = server.shown(&delivery).await;
         assert_eq!(
             (&delivered["state"], verdicts(&delivered)),
             (&json!("delivered"), vec!["match"])
@@ -318,14 +286,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_forged_claim_is_disputed_and_its_answer_looks_like_any_other() {
-        let (server, mut device, delivery, stop, code) = at_the_door().await;
+        let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
         let forged = device.forged(&stop, &code);
-        device.present(&delivery, &forged, now(&server)).unwrap();
+        device.present(&delivery, &forged, server.clock.now()).unwrap();
         let (status, answer) = device.upload(&server).await;
         assert_eq!((status, answer.as_object().unwrap().len()), (200, 1));
-        assert_eq!(shown(&server, &delivery).await["state"], "reported");
+        assert_eq!(server.shown(&delivery).await["state"], "reported");
         server.run_jobs().await;
-        let disputed = shown(&server, &delivery).await;
+        let disputed = server.shown(&delivery).await;
         assert_eq!(
             (&disputed["state"], verdicts(&disputed)),
             (&json!("disputed"), vec!["mismatch"])
@@ -336,18 +304,18 @@ mod tests {
 
     /// A stop given to a second driver while the first is offline, and handed over twice.
     async fn reassigned() -> (TestServer, [TestDevice; 2], String) {
-        let (server, mut old, delivery, _, old_code) = at_the_door().await;
+        let (server, mut old, delivery, _, old_code) = TestServer::at_the_door().await;
         let mut new = server.device("Leo").await;
         server.plan_at(&delivery, new.id(), "2027-01-15T10:30:00Z").await;
         new.sync(&server).await;
         server.run_jobs().await;
         assert!(server.messages()[1]["text"].as_str().unwrap().contains("replaces"));
         assert!(
-            new.present(&delivery, &old_code, now(&server)).is_err(),
+            new.present(&delivery, &old_code, server.clock.now()).is_err(),
             "the new device refuses the old code"
         );
-        old.present(&delivery, &old_code, now(&server)).unwrap();
-        new.present(&delivery, &server.code(1), now(&server)).unwrap();
+        old.present(&delivery, &old_code, server.clock.now()).unwrap();
+        new.present(&delivery, &server.code(1), server.clock.now()).unwrap();
         (server, [old, new], delivery)
     }
 
@@ -356,7 +324,7 @@ mod tests {
         let (server, [mut old, _], delivery) = reassigned().await;
         old.sync(&server).await;
         server.run_jobs().await;
-        let disputed = shown(&server, &delivery).await;
+        let disputed = server.shown(&delivery).await;
         assert_eq!(
             (&disputed["state"], verdicts(&disputed)),
             (&json!("disputed"), vec!["superseded"])
@@ -369,20 +337,20 @@ mod tests {
         let (server, [mut old, mut second], delivery) = reassigned().await;
         old.sync(&server).await;
         server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "disputed");
+        assert_eq!(server.shown(&delivery).await["state"], "disputed");
         let mut third = server.device("Zoe").await;
         let (status, planned) = server.plan_at(&delivery, third.id(), "2027-01-15T10:30:00Z").await;
         assert_eq!((status, &planned["state"]), (200, &json!("planned")), "{planned}");
         third.sync(&server).await;
         server.run_jobs().await;
         let code = server.code(2);
-        third.present(&delivery, &code, now(&server)).unwrap();
+        third.present(&delivery, &code, server.clock.now()).unwrap();
         // The second driver's claim was superseded too, and disputes once more.
         second.sync(&server).await;
         server.run_jobs().await;
         third.sync(&server).await;
         server.run_jobs().await;
-        let delivered = shown(&server, &delivery).await;
+        let delivered = server.shown(&delivery).await;
         assert_eq!(delivered["state"], "delivered");
         assert_eq!(verdicts(&delivered), ["superseded", "superseded", "match"]);
         let (status, problem) = server.plan(&delivery, third.id()).await;
@@ -407,7 +375,7 @@ mod tests {
                 devices[index].sync(&server).await;
                 server.run_jobs().await;
             }
-            let delivered = shown(&server, &delivery).await;
+            let delivered = server.shown(&delivery).await;
             assert_eq!(delivered["state"], "delivered");
             let mut verdicts = verdicts(&delivered);
             verdicts.sort_unstable();
@@ -417,11 +385,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_that_syncs_gives_up_a_reassigned_stop() {
-        let (server, mut old, delivery, _, old_code) = at_the_door().await;
+        let (server, mut old, delivery, _, old_code) = TestServer::at_the_door().await;
         let new = server.device("Leo").await;
         server.plan_at(&delivery, new.id(), "2027-01-15T10:30:00Z").await;
         old.sync(&server).await;
-        let refused = old.present(&delivery, &old_code, now(&server)).unwrap_err();
+        let refused = old.present(&delivery, &old_code, server.clock.now()).unwrap_err();
         assert_eq!(refused.code(), "superseded");
         old.sync(&server).await;
         assert_eq!(server.query("SELECT count(*) FROM generations WHERE withdrawn"), 1);
@@ -429,22 +397,22 @@ mod tests {
 
     #[tokio::test]
     async fn an_outcome_that_comes_after_the_window_counts_and_is_marked() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         server.clock.advance(24 * 3600);
         server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "expired");
+        assert_eq!(server.shown(&delivery).await["state"], "expired");
         device.sync(&server).await;
         server.run_jobs().await;
-        let late = shown(&server, &delivery).await;
+        let late = server.shown(&delivery).await;
         assert_eq!((&late["state"], verdicts(&late)), (&json!("delivered"), vec!["match"]));
         assert_eq!(late["claims"][0]["late_possible"], true);
     }
 
     #[tokio::test]
     async fn an_outcome_certainly_after_the_window_is_disputed() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        let honest = now(&server);
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        let honest = server.clock.now();
         device.present(&delivery, &code, honest).unwrap();
         // The claim as a device with a turned-back clock would write it after a later sync.
         server.execute(
@@ -452,7 +420,7 @@ mod tests {
         );
         device.sync(&server).await;
         server.run_jobs().await;
-        let disputed = shown(&server, &delivery).await;
+        let disputed = server.shown(&delivery).await;
         assert_eq!(
             (&disputed["state"], verdicts(&disputed)),
             (&json!("disputed"), vec!["outside_window"])
@@ -461,15 +429,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_claim_on_one_generation_is_not_compared() {
-        let (server, mut device, delivery, stop, code) = at_the_door().await;
+        let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
         let mut copy = device.clone();
         let forged = device.forged(&stop, &code);
-        device.present(&delivery, &forged, now(&server)).unwrap();
+        device.present(&delivery, &forged, server.clock.now()).unwrap();
         device.upload(&server).await;
-        copy.present(&delivery, &code, now(&server)).unwrap();
+        copy.present(&delivery, &code, server.clock.now()).unwrap();
         copy.upload(&server).await;
         server.run_jobs().await;
-        let disputed = shown(&server, &delivery).await;
+        let disputed = server.shown(&delivery).await;
         assert_eq!(
             (&disputed["state"], verdicts(&disputed)),
             (&json!("disputed"), vec!["mismatch", "repeated"])
@@ -478,21 +446,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_claim_on_another_drivers_stop_says_nothing_about_it() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
         let mut thief = server.device("Theo").await;
         thief.upload(&server).await;
         // The route was copied off the first device by whatever means.
-        let claim = thief.claim_for(device.stop_of(&delivery), &code, now(&server));
+        let claim = thief.claim_for(device.stop_of(&delivery), &code, server.clock.now());
         let upload = Upload { device: thief.device.identity().device, claims: vec![claim.into()] };
         let (status, _) = thief.send(&server, &upload).await;
         assert_eq!(status, 200);
         server.run_jobs().await;
-        let untouched = shown(&server, &delivery).await;
+        let untouched = server.shown(&delivery).await;
         assert_eq!((&untouched["state"], verdicts(&untouched)), (&json!("notified"), vec!["void"]));
-        device.present(&delivery, &code, now(&server)).unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+        assert_eq!(server.shown(&delivery).await["state"], "delivered");
     }
 
     #[tokio::test]
@@ -512,7 +480,7 @@ mod tests {
         for delivery in &deliveries {
             let sent = server.messages();
             let index = sent.iter().position(|sent| sent["delivery"] == **delivery).unwrap();
-            device.present(delivery, &server.code(index), now(&server)).unwrap();
+            device.present(delivery, &server.code(index), server.clock.now()).unwrap();
         }
         device.upload(&server).await;
         // A document that is none, one with another signature, and a generation out of bounds.
@@ -534,30 +502,30 @@ mod tests {
                 format!("SELECT state = 'disputed' FROM deliveries WHERE id = '{delivery}'");
             assert_eq!(server.query(&state), 1);
         }
-        assert_eq!(shown(&server, &deliveries[3]).await["state"], "delivered");
+        assert_eq!(server.shown(&deliveries[3]).await["state"], "delivered");
     }
 
     #[tokio::test]
     async fn a_claim_whose_codes_were_erased_is_not_called_wrong() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         server.execute("DELETE FROM held_codes");
         device.sync(&server).await;
         server.run_jobs().await;
-        assert_eq!(verdicts(&shown(&server, &delivery).await), ["unchecked"]);
+        assert_eq!(verdicts(&server.shown(&delivery).await), ["unchecked"]);
     }
 
     #[tokio::test]
     async fn a_typo_that_passed_the_device_is_disputed_and_said() {
-        let (server, mut device, delivery, stop, code) = at_the_door().await;
+        let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
         // A code one symbol off passes the device's 13 bits once in 8,192; the claim is made
         // without asking the device.
         let typo = format!("{}{}", if code.starts_with('1') { '2' } else { '1' }, &code[1..]);
-        let claim = device.claim_for(&stop, &typo, now(&server));
+        let claim = device.claim_for(&stop, &typo, server.clock.now());
         let upload = Upload { device: device.device.identity().device, claims: vec![claim.into()] };
         device.send(&server, &upload).await;
         server.run_jobs().await;
-        let delivered = shown(&server, &delivery).await;
+        let delivered = server.shown(&delivery).await;
         assert_eq!(
             (&delivered["state"], verdicts(&delivered)),
             (&json!("disputed"), vec!["match_with_typo"])

@@ -65,7 +65,7 @@ mod tests {
         server.clock.advance(1);
         server.run_jobs().await;
         for delivery in [handed, planned] {
-            let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+            let shown = server.shown(&delivery).await;
             assert_eq!(shown["state"], json!("expired"));
         }
         let left = server.query("SELECT count(*) FROM messages WHERE sealed IS NOT NULL")
@@ -85,11 +85,11 @@ mod tests {
         server.run_jobs().await;
         server.clock.advance(10 * 60);
         server.run_jobs().await;
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "notified");
         server.clock.advance(5 * 60);
         server.run_jobs().await;
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "expired");
     }
 }

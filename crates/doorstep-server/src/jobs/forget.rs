@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(log.1, Finding::Holds);
         assert_eq!(found.iter().filter(|(_, finding)| *finding == Finding::Erased).count(), 6);
         assert_eq!(server.query("SELECT count(*) FROM held_codes"), 0);
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["claims"][0]["verdict"], "mismatch", "what was found stays");
     }
 

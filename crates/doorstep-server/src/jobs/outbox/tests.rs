@@ -161,7 +161,7 @@ async fn a_message_is_tried_by_the_schedule_given_up_visibly_and_sent_again_when
         server.query("SELECT count(*) FROM messages WHERE slot = 0 AND sealed IS NOT NULL"),
         0
     );
-    let (_, detail) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+    let detail = server.shown(&delivery).await;
     assert_eq!(detail["state"], "notified");
     let (status, problem) = server.post(&path, json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("already_sent")));
@@ -498,6 +498,6 @@ async fn what_was_superseded_is_never_sent() {
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0]["generation"], 2);
     assert!(!messages[0]["text"].as_str().unwrap().contains("replaces"), "nobody had the first");
-    let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+    let shown = server.shown(&delivery).await;
     assert_eq!(shown["state"], json!("notified"));
 }

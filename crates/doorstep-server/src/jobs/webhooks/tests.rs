@@ -114,10 +114,6 @@ fn verifies(secret: &WebhookSecret, request: &Request, now: Timestamp) -> bool {
     secret.verify(head, &request.body, now).is_ok()
 }
 
-fn now(server: &TestServer) -> Timestamp {
-    crate::context::Clock::now(&*server.clock)
-}
-
 async fn log(server: &TestServer, id: &str) -> Vec<Value> {
     let (_, log) = server.get(&format!("/v1/webhooks/{id}/log")).await;
     log["data"].as_array().unwrap().clone()
@@ -133,14 +129,14 @@ async fn what_happens_is_told_signed_and_nothing_private_is_in_it() {
     server.run_jobs().await;
     let taken = receiver.taken();
     assert_eq!(taken.len(), 1, "what happened before is not told");
-    assert!(verifies(&secret, &taken[0], now(&server)));
+    assert!(verifies(&secret, &taken[0], server.clock.now()));
     let body: Value = serde_json::from_slice(&taken[0].body).unwrap();
     assert_eq!(body["id"], taken[0].id.as_str());
     assert_eq!(body["type"], "delivery.created");
     assert_eq!(body["data"], json!({"delivery": delivery, "reference": "A"}));
     let mut other = taken[0].clone();
     other.body.push(b' ');
-    assert!(!verifies(&secret, &other, now(&server)), "every byte is signed");
+    assert!(!verifies(&secret, &other, server.clock.now()), "every byte is signed");
     server.run_jobs().await;
     assert_eq!(receiver.taken().len(), 1, "once");
     let log = log(&server, &id).await;
@@ -242,7 +238,7 @@ async fn a_rotated_secret_signs_beside_the_old_one_for_a_while() {
     server.delivery("B").await;
     server.run_jobs().await;
     let taken = receiver.taken();
-    let at = now(&server);
+    let at = server.clock.now();
     let before = at.earlier(3600);
     assert!(verifies(&old, &taken[0], before) && verifies(&new, &taken[0], before));
     assert!(!verifies(&old, &taken[1], at) && verifies(&new, &taken[1], at));

@@ -74,7 +74,6 @@ pub(crate) async fn handler(
 
 #[cfg(test)]
 mod tests {
-    use crate::context::Clock as _;
     use crate::http::base64url::write;
     use crate::test_server::{TestDevice, TestServer};
     use serde_json::{Value, json};
@@ -108,7 +107,7 @@ mod tests {
             assert_eq!((status, &answer["received"]), (200, &json!(1)), "{answer}");
         }
         server.run_jobs().await;
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "delivered");
         assert_eq!(shown["claims"].as_array().unwrap().len(), 1);
         // The device is not the worse for it.

@@ -68,42 +68,14 @@ const fn reason_of(reason: Reason) -> FailureReason {
 
 #[cfg(test)]
 mod tests {
-    use crate::test_server::{TestDevice, TestServer};
+    use crate::test_server::{TestServer, verdicts};
     use doorstep::handover::failure::Reason;
-    use doorstep::handover::stop::Stop;
-    use doorstep::time::Timestamp;
     use serde_json::{Value, json};
-
-    /// A delivery at its door: planned, handed out, its code sent, its window open.
-    async fn at_the_door() -> (TestServer, TestDevice, String, Stop, String) {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        let stop = device.sync(&server).await.remove(0);
-        server.clock.advance(2 * 3600);
-        server.run_jobs().await;
-        let code = server.code(0);
-        (server, device, delivery, stop, code)
-    }
-
-    async fn shown(server: &TestServer, delivery: &str) -> Value {
-        server.get(&format!("/v1/deliveries/{delivery}")).await.1
-    }
-
-    fn verdicts(shown: &Value) -> Vec<&str> {
-        let claims = shown["claims"].as_array().unwrap().iter();
-        claims.map(|claim| claim["verdict"].as_str().unwrap_or("-")).collect()
-    }
-
-    fn now(server: &TestServer) -> Timestamp {
-        crate::context::Clock::now(&*server.clock)
-    }
 
     #[tokio::test]
     async fn an_erased_delivery_shows_no_note_again() {
-        let (server, mut device, delivery, _, _) = at_the_door().await;
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        let (server, mut device, delivery, _, _) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
         let notes = "SELECT count(*) FROM claims WHERE note <> ''";
@@ -111,20 +83,20 @@ mod tests {
         let (status, _) = server.post(&format!("/v1/deliveries/{delivery}/erase"), json!({})).await;
         assert!((200..300).contains(&status), "{status}");
         assert_eq!(server.query(notes), 0);
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         device.sync(&server).await;
         assert_eq!(server.query("SELECT count(*) FROM claims"), 2);
         assert_eq!(server.query(notes), 0);
-        assert_eq!(shown(&server, &delivery).await["failure"]["note"], Value::Null);
+        assert_eq!(server.shown(&delivery).await["failure"]["note"], Value::Null);
     }
 
     #[tokio::test]
     async fn a_failed_attempt_makes_the_delivery_failed_and_a_grant_afterwards_wins() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(seen["state"], "failed");
         assert_eq!(seen["failure"]["reason"], "absent", "{seen}");
         assert_eq!(seen["failure"]["note"], "rang twice");
@@ -132,11 +104,11 @@ mod tests {
         assert_eq!(seen["claims"][0]["slot"], Value::Null);
 
         server.clock.advance(600);
-        device.present(&delivery, &code, now(&server)).unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         device.sync(&server).await;
-        assert_eq!(shown(&server, &delivery).await["state"], "reported");
+        assert_eq!(server.shown(&delivery).await["state"], "reported");
         server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(
             (&seen["state"], verdicts(&seen)),
             (&json!("delivered"), vec!["noted", "match"])
@@ -145,19 +117,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_delivery_is_planned_again_and_its_old_device_says_nothing_of_the_new_plan() {
-        let (server, mut device, delivery, _, _) = at_the_door().await;
-        device.fail(&delivery, Reason::WrongAddress, now(&server)).unwrap();
+        let (server, mut device, delivery, _, _) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::WrongAddress, server.clock.now()).unwrap();
         device.sync(&server).await;
         let mut other = server.device("Leo").await;
         let at = "2027-01-15T12:00:00Z";
         let (status, planned) = server.plan_at(&delivery, other.id(), at).await;
         assert_eq!((status, &planned["state"]), (200, &json!("planned")), "{planned}");
         // The old device, which does not know it yet, tries again in vain.
-        device.fail(&delivery, Reason::NoAccess, now(&server)).unwrap();
+        device.fail(&delivery, Reason::NoAccess, server.clock.now()).unwrap();
         device.upload(&server).await;
         other.sync(&server).await;
         server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(
             (&seen["state"], verdicts(&seen)),
             (&json!("handed_out"), vec!["noted", "noted"])
@@ -168,18 +140,18 @@ mod tests {
     /// A device that never had the delivery cannot make it fail, nor one that is done.
     #[tokio::test]
     async fn a_failure_that_is_not_the_device_s_to_tell_changes_nothing() {
-        let (server, mut device, delivery, _, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         let mut early = device.clone();
-        device.present(&delivery, &code, now(&server)).unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+        assert_eq!(server.shown(&delivery).await["state"], "delivered");
         // A copy of the device that does not know of the grant.
-        early.fail(&delivery, Reason::Absent, now(&server)).unwrap();
+        early.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         early.upload(&server).await;
         server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(seen["state"], "delivered");
         assert_eq!(verdicts(&seen), ["noted", "match", "noted"]);
         assert_eq!(seen["claims"][2]["forked"], true);
@@ -187,13 +159,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_claim_of_a_wrong_code_after_a_failure_is_disputed_like_any() {
-        let (server, mut device, delivery, stop, code) = at_the_door().await;
-        device.fail(&delivery, Reason::Other, now(&server)).unwrap();
+        let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Other, server.clock.now()).unwrap();
         let forged = device.forged(&stop, &code);
-        device.present(&delivery, &forged, now(&server)).unwrap();
+        device.present(&delivery, &forged, server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(
             (&seen["state"], verdicts(&seen)),
             (&json!("disputed"), vec!["noted", "mismatch"])
@@ -236,11 +208,11 @@ mod tests {
         let mut near = code.clone().into_bytes();
         near[0] = if near[0] == b'0' { b'1' } else { b'0' };
         let near = String::from_utf8(near).unwrap();
-        managed.present(&whole, &near, now(&server)).unwrap_err();
-        managed.present(&whole, &code, now(&server)).unwrap();
+        managed.present(&whole, &near, server.clock.now()).unwrap_err();
+        managed.present(&whole, &code, server.clock.now()).unwrap();
         managed.sync(&server).await;
         server.run_jobs().await;
-        let seen = shown(&server, &whole).await;
+        let seen = server.shown(&whole).await;
         assert_eq!((&seen["state"], verdicts(&seen)), (&json!("delivered"), vec!["match"]));
     }
 }

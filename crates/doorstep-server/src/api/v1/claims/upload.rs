@@ -182,12 +182,7 @@ mod tests {
     use crate::test_server::{TestDevice, TestServer};
     use doorstep::handover::claim::Upload;
     use doorstep::ledger::Head;
-    use doorstep::time::Timestamp;
     use serde_json::{Value, json};
-
-    fn now(server: &TestServer) -> Timestamp {
-        crate::context::Clock::now(&*server.clock)
-    }
 
     /// A device with three outcomes that it has not told yet.
     async fn with_claims() -> (TestServer, TestDevice) {
@@ -206,7 +201,7 @@ mod tests {
             let delivery = message["delivery"].as_str().unwrap();
             let text = message["text"].as_str().unwrap();
             let code = &text.split("code is ").nth(1).unwrap()[..9];
-            device.present(delivery, code, now(&server)).unwrap();
+            device.present(delivery, code, server.clock.now()).unwrap();
         }
         (server, device)
     }
@@ -286,7 +281,7 @@ mod tests {
         let code =
             message["text"].as_str().unwrap().split("code is ").nth(1).unwrap()[..9].to_owned();
         backup
-            .present(message["delivery"].as_str().unwrap(), &code, now(&server).later(60))
+            .present(message["delivery"].as_str().unwrap(), &code, server.clock.now().later(60))
             .unwrap();
         let again = picked(&backup, &[0]);
         assert_ne!(again.claims, first.claims);

@@ -64,24 +64,11 @@ fn cancel(
 
 #[cfg(test)]
 mod tests {
-    use crate::context::Clock as _;
-    use crate::test_server::{TestDevice, TestServer};
+    use crate::test_server::TestServer;
     use serde_json::{Value, json};
 
     async fn cancel(server: &TestServer, delivery: &str) -> (u16, Value) {
         server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await
-    }
-
-    /// A delivery whose code was sent, with its device.
-    async fn notified() -> (TestServer, TestDevice, String) {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.clock.advance(2 * 3600);
-        server.run_jobs().await;
-        (server, device, delivery)
     }
 
     #[tokio::test]
@@ -107,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_device_is_told_and_refuses_the_code_then() {
-        let (server, mut device, delivery) = notified().await;
+        let (server, mut device, delivery, ..) = TestServer::at_the_door().await;
         let code = server.code(0);
         cancel(&server, &delivery).await;
         device.sync(&server).await;
@@ -117,12 +104,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_an_offline_device_did_with_it_is_disputed() {
-        let (server, mut device, delivery) = notified().await;
+        let (server, mut device, delivery, ..) = TestServer::at_the_door().await;
         cancel(&server, &delivery).await;
         device.present(&delivery, &server.code(0), server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(
             (&shown["state"], &shown["claims"][0]["verdict"]),
             (&json!("disputed"), &json!("superseded"))
@@ -147,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn cancelled_is_for_ever_and_comes_too_late_after_a_handover() {
-        let (server, device, delivery) = notified().await;
+        let (server, device, delivery, ..) = TestServer::at_the_door().await;
         cancel(&server, &delivery).await;
         let (status, again) = cancel(&server, &delivery).await;
         assert_eq!((status, &again["state"]), (200, &json!("cancelled")));
@@ -167,13 +154,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_attempt_is_shown_and_the_delivery_can_be_planned_again() {
-        let (server, device, delivery) = notified().await;
+        let (server, device, delivery, ..) = TestServer::at_the_door().await;
         server.execute(&format!(
             "UPDATE deliveries SET state = 'failed', failure_reason = 'absent', failed_at = 1800000000,
                  failure_note = 'rang twice', failed_by = '{}'",
             device.id()
         ));
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         let failure = json!({"reason": "absent", "note": "rang twice", "at": "2027-01-15T08:00:00Z",
                              "device": device.id()});
         assert_eq!((&shown["state"], &shown["failure"]), (&json!("failed"), &failure));

@@ -94,7 +94,7 @@ mod tests {
             server.plan(delivery, other.id()).await;
         }
         let stops = other.sync(&server).await;
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         let claim = other.claim_for(&stops[0], "00000000", now);
         let device = other.device.identity().device;
         other.send(&server, &Upload { device, claims: vec![claim.into()] }).await;
@@ -175,23 +175,6 @@ mod tests {
         assert_eq!(failing(&server, &erased), []);
     }
 
-    /// A delivery at its door: planned, handed out, its code sent, its window open.
-    async fn at_the_door() -> (TestServer, TestDevice, String, String) {
-        let server = TestServer::new().await;
-        let mut device = server.device("Marta").await;
-        let delivery = server.delivery("A").await;
-        server.plan(&delivery, device.id()).await;
-        device.sync(&server).await;
-        server.clock.advance(2 * 3600);
-        server.run_jobs().await;
-        let code = server.code(0);
-        (server, device, delivery, code)
-    }
-
-    fn now(server: &TestServer) -> Timestamp {
-        crate::context::Clock::now(&*server.clock)
-    }
-
     /// The verdicts of a delivery's claims, in whose bundle every check has to hold.
     async fn sound(server: &TestServer, delivery: &str) -> Vec<String> {
         server.run_jobs().await;
@@ -209,39 +192,41 @@ mod tests {
 
     #[tokio::test]
     async fn evidence_of_late_early_and_failed_claims_is_sound() {
-        let (server, mut device, delivery, code) = at_the_door().await;
-        device.fail(&delivery, doorstep::handover::failure::Reason::Absent, now(&server)).unwrap();
-        device.present(&delivery, &code, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device
+            .fail(&delivery, doorstep::handover::failure::Reason::Absent, server.clock.now())
+            .unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         server.clock.advance(24 * 3600);
         device.sync(&server).await;
         assert_eq!(sound(&server, &delivery).await, ["noted", "match"]);
 
         // The device's clock goes before the issuer's, so that it takes the code before the window.
         for (early, verdict) in [(EARLY, "match"), (EARLY + 1, "outside_window")] {
-            let (server, mut device, delivery, code) = at_the_door().await;
-            device.present(&delivery, &code, now(&server)).unwrap();
-            let from = now(&server).later(early).seconds();
+            let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+            device.present(&delivery, &code, server.clock.now()).unwrap();
+            let from = server.clock.now().later(early).seconds();
             server.execute(&format!("UPDATE generations SET window_from = {from}"));
             device.sync(&server).await;
             assert_eq!(sound(&server, &delivery).await, [verdict]);
         }
 
-        let (server, mut device, delivery, code) = at_the_door().await;
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
         let stop = device.stop_of(&delivery).clone();
         server.clock.advance(24 * 3600);
         device.sync(&server).await;
-        let claim = device.claim_for(&stop, &code, now(&server));
+        let claim = device.claim_for(&stop, &code, server.clock.now());
         send(&server, &mut device, claim).await;
         assert_eq!(sound(&server, &delivery).await, ["outside_window"]);
     }
 
     #[tokio::test]
     async fn a_signed_time_from_after_the_arrival_is_not_believed() {
-        let (server, mut device, delivery, code) = at_the_door().await;
-        let arrived = now(&server);
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        let arrived = server.clock.now();
         server.clock.advance(600);
         device.upload(&server).await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         // To the issuer, the device has a time that it did not give yet.
         server.clock.set(arrived.seconds());
         device.upload(&server).await;
@@ -251,16 +236,16 @@ mod tests {
 
     #[tokio::test]
     async fn evidence_of_dishonest_claims_is_sound() {
-        let (server, mut device, delivery, code) = at_the_door().await;
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
         let stop = device.stop_of(&delivery).clone();
         let typo = format!("{}{}", if code.starts_with('1') { '2' } else { '1' }, &code[1..]);
-        let claim = device.claim_for(&stop, &typo, now(&server));
+        let claim = device.claim_for(&stop, &typo, server.clock.now());
         send(&server, &mut device, claim).await;
         server.run_jobs().await;
-        let claim = device.claim_for(&stop, "00000000", now(&server));
+        let claim = device.claim_for(&stop, "00000000", server.clock.now());
         send(&server, &mut device, claim).await;
         let mut thief = server.device("Theo").await;
-        let claim = thief.claim_for(&stop, &code, now(&server));
+        let claim = thief.claim_for(&stop, &code, server.clock.now());
         send(&server, &mut thief, claim).await;
         assert_eq!(sound(&server, &delivery).await, ["match_with_typo", "repeated", "void"]);
         let (server, delivery) = among_others().await;
@@ -269,14 +254,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_of_a_device_makes_none_of_its_claims_unsound() {
-        let (server, mut device, delivery, code) = at_the_door().await;
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
         let mut copy = device.clone();
         let absent = doorstep::handover::failure::Reason::Absent;
-        device.fail(&delivery, absent, now(&server)).unwrap();
-        copy.fail(&delivery, absent, now(&server).later(60)).unwrap();
+        device.fail(&delivery, absent, server.clock.now()).unwrap();
+        copy.fail(&delivery, absent, server.clock.now().later(60)).unwrap();
         device.upload(&server).await;
         copy.upload(&server).await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         device.upload(&server).await;
         assert_eq!(sound(&server, &delivery).await, ["noted", "noted", "match"]);
         let forked = bundle(&server, &delivery).await.claims.into_iter().map(|filed| filed.forked);
@@ -286,8 +271,8 @@ mod tests {
     #[tokio::test]
     async fn evidence_of_what_was_superseded_stays_sound_after_an_operator_s_word() {
         for outcome in ["delivered", "not_delivered"] {
-            let (server, mut device, delivery, code) = at_the_door().await;
-            device.present(&delivery, &code, now(&server)).unwrap();
+            let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+            device.present(&delivery, &code, server.clock.now()).unwrap();
             server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
             device.upload(&server).await;
             assert_eq!(sound(&server, &delivery).await, ["superseded"]);
@@ -295,8 +280,8 @@ mod tests {
             let (status, _) = server.post(&format!("/v1/disputes/{delivery}/resolve"), word).await;
             assert_eq!((status, sound(&server, &delivery).await), (200, vec!["superseded".into()]));
         }
-        let (server, mut device, delivery, code) = at_the_door().await;
-        device.present(&delivery, &code, now(&server)).unwrap();
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.present(&delivery, &code, server.clock.now()).unwrap();
         let newer = server.device("Leo").await;
         server.plan_at(&delivery, newer.id(), "2027-01-15T10:30:00Z").await;
         device.upload(&server).await;

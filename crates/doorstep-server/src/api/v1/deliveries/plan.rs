@@ -308,7 +308,7 @@ mod tests {
                 "{body} {problem}"
             );
         }
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!((&shown["state"], &shown["generation"]), (&json!("created"), &json!(0)));
     }
 

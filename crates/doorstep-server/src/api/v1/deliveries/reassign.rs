@@ -110,7 +110,6 @@ fn open(
 
 #[cfg(test)]
 mod tests {
-    use crate::context::Clock as _;
     use crate::test_server::TestServer;
     use serde_json::{Value, json};
 
@@ -180,7 +179,7 @@ mod tests {
         server.plan(&delivery, ana.id()).await;
         let (_, answer) = reassign(&server, json!({"from": ana.id(), "to": "dev_0"})).await;
         assert_eq!(answer["results"][0]["problem"]["code"], "device_not_found");
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!((&shown["driver"], &shown["generation"]), (&json!("Ana"), &json!(1)));
     }
 }

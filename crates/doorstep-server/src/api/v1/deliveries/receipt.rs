@@ -143,7 +143,7 @@ mod tests {
         server.run_jobs().await;
         let (status, problem) = server.get(&path).await;
         assert_eq!((status, &problem["code"]), (409, &json!("not_delivered")));
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         device.present(&delivery, &server.code(0), now).unwrap();
         server.clock.advance(600);
         device.sync(&server).await;

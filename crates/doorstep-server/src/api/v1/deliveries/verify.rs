@@ -317,7 +317,7 @@ mod tests {
             (&again["outcome"], &again["reason"]),
             (&json!("refused"), &json!("already_used"))
         );
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "delivered");
         assert_eq!(
             server.query("SELECT count(*) FROM messages WHERE sealed IS NOT NULL"),

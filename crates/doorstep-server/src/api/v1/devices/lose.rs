@@ -69,7 +69,6 @@ fn lose(connection: &Connection, id: &DeviceId, now: Timestamp) -> Result<LostDe
 
 #[cfg(test)]
 mod tests {
-    use crate::context::Clock as _;
     use crate::test_server::{TestDevice, TestServer};
     use serde_json::{Value, json};
 
@@ -92,7 +91,7 @@ mod tests {
     }
 
     async fn state(server: &TestServer, delivery: &str) -> String {
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(delivery).await;
         shown["state"].as_str().unwrap().to_owned()
     }
 

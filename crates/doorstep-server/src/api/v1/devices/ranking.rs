@@ -144,7 +144,7 @@ mod tests {
         server.plan_at(&second, honest.id(), "2027-01-15T10:30:00Z").await;
         honest.sync(&server).await;
         server.run_jobs().await;
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         honest.present(&second, &server.code(1), now).unwrap();
         honest.sync(&server).await;
         server.run_jobs().await;

@@ -154,7 +154,7 @@ mod tests {
         server.run_jobs().await;
         let messages = server.messages();
         let code = server.code(messages.len() - 1);
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         honest.present(&delivery, &code, now).unwrap();
         honest.sync(&server).await;
         server.run_jobs().await;
@@ -175,7 +175,7 @@ mod tests {
         device.sync(&server).await;
         server.clock.advance(2 * 3600);
         server.run_jobs().await;
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         device.present(&delivery, &server.code(0), now).unwrap();
         server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
         device.upload(&server).await;
@@ -208,7 +208,7 @@ mod tests {
         server.clock.advance(1800);
         server.run_jobs().await;
         let code = server.code(server.messages().len() - 1);
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         old.present(&delivery, &code, now).unwrap();
         server.plan_at(&delivery, new.id(), at).await;
         new.sync(&server).await;
@@ -221,7 +221,7 @@ mod tests {
         new.present(&delivery, &code, now).unwrap();
         new.sync(&server).await;
         server.run_jobs().await;
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "delivered", "the new driver was on the way: {shown}");
     }
 

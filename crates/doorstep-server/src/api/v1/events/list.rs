@@ -81,7 +81,7 @@ mod tests {
         device.sync(&server).await;
         server.clock.advance(2 * 3600);
         server.run_jobs().await;
-        let now = crate::context::Clock::now(&*server.clock);
+        let now = server.clock.now();
         device.present(&delivery, &server.code(0), now).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;

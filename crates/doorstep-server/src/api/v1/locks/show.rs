@@ -68,7 +68,7 @@ mod tests {
         lock.wait_until(fails + DAY);
         assert!(lock.state.keypad.belief().now().is_none());
         server.clock.set(fails + DAY);
-        lock.tell(Clock::Token { time: crate::context::Clock::now(&*server.clock), age: 0 });
+        lock.tell(Clock::Token { time: server.clock.now(), age: 0 });
         lock.bring_home(&server).await;
         assert_eq!(clock(&server, &lock.id).await["health"], "good");
     }

@@ -211,7 +211,7 @@ mod tests {
         let (_, answer) = device.fetch(&server).await;
         let stops = device.take_in(&server, &answer);
         assert_eq!((stops.len(), stops[0].check.scans().len()), (1, 2));
-        let (_, shown) = server.get(&format!("/v1/deliveries/{delivery}")).await;
+        let shown = server.shown(&delivery).await;
         assert_eq!(shown["state"], "handed_out");
         assert_eq!(
             server.query("SELECT count(*) FROM generations WHERE sealed_stop IS NOT NULL"),

@@ -214,11 +214,10 @@ fn whole_code(problem: Problem) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use crate::context::Clock as _;
     use crate::test_server::{TestDevice, TestServer};
     use doorstep::handover::failure::Reason;
     use doorstep::time::Timestamp;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const NINE_THIRTY: Timestamp = Timestamp::from_seconds(crate::test_server::START + 5400);
 
@@ -230,16 +229,12 @@ mod tests {
         (server, device, delivery)
     }
 
-    async fn shown(server: &TestServer, delivery: &str) -> Value {
-        server.get(&format!("/v1/deliveries/{delivery}")).await.1
-    }
-
     #[tokio::test]
     async fn a_driver_takes_a_delivery_and_its_stop_comes_with_the_next_sync() {
         let (server, mut device, delivery) = free().await;
         let (status, taken) = device.take(&server, "A-17", NINE_THIRTY).await;
         assert_eq!((status, &taken["delivery"]), (200, &json!(delivery)), "{taken}");
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(seen["expected_at"], "2027-01-15T09:30:00Z");
         assert_eq!((&seen["state"], &seen["driver"]), (&json!("planned"), &json!("Marta")));
         let stops = device.sync(&server).await;
@@ -250,7 +245,7 @@ mod tests {
         device.present(&delivery, &server.code(0), server.clock.now()).unwrap();
         device.sync(&server).await;
         server.run_jobs().await;
-        assert_eq!(shown(&server, &delivery).await["state"], "delivered");
+        assert_eq!(server.shown(&delivery).await["state"], "delivered");
     }
 
     #[tokio::test]
@@ -259,7 +254,7 @@ mod tests {
         for name in ["A-17", &delivery] {
             assert_eq!(device.take(&server, name, NINE_THIRTY).await.0, 200);
         }
-        assert_eq!(shown(&server, &delivery).await["generation"], 1);
+        assert_eq!(server.shown(&delivery).await["generation"], 1);
         // Another time is another plan, and another request: one acknowledgement is good for one.
         let later = NINE_THIRTY.later(600);
         let (status, problem) = device.take(&server, "A-17", later).await;
@@ -267,7 +262,7 @@ mod tests {
         let mut device = device;
         device.upload(&server).await;
         assert_eq!(device.take(&server, "A-17", later).await.0, 200);
-        assert_eq!(shown(&server, &delivery).await["generation"], 2);
+        assert_eq!(server.shown(&delivery).await["generation"], 2);
     }
 
     /// Each take sends the customers another message.
@@ -281,7 +276,7 @@ mod tests {
             let (answered, answer) = device.take(&server, "A-17", at).await;
             assert_eq!(answered, status, "{answer}");
         }
-        assert_eq!(shown(&server, &delivery).await["generation"], 3);
+        assert_eq!(server.shown(&delivery).await["generation"], 3);
         server.clock.advance(24 * 3600);
         server.plan_at(&delivery, device.id(), "2027-01-16T12:00:00Z").await;
         device.upload(&server).await;
@@ -314,7 +309,7 @@ mod tests {
             "variance_minutes": 15, "lead_minutes": 5});
         server.post(&format!("/v1/deliveries/{delivery}/plan"), body).await;
         assert_eq!(device.take(&server, "A-17", NINE_THIRTY.later(1800)).await.0, 200);
-        let seen = shown(&server, &delivery).await;
+        let seen = server.shown(&delivery).await;
         assert_eq!(seen["starts_at"], "2027-01-15T09:45:00Z", "{seen}");
         assert_eq!(seen["messages"][0]["send_at"], "2027-01-15T09:55:00Z");
         // A code that is to be checked whole is not for a device that may not.
@@ -344,13 +339,13 @@ mod tests {
             server.clock.advance(over);
             server.run_jobs().await;
             let state = if fails { "failed" } else { "expired" };
-            assert_eq!(shown(&server, &delivery).await["state"], state);
+            assert_eq!(server.shown(&delivery).await["state"], state);
             let at = server.clock.now().later(600);
             let (status, problem) = leo.take(&server, "A-17", at).await;
             assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")), "{state}");
             ana.sync(&server).await;
             server.run_jobs().await;
-            assert_eq!(shown(&server, &delivery).await["state"], "delivered", "{state}");
+            assert_eq!(server.shown(&delivery).await["state"], "delivered", "{state}");
         }
     }
 
@@ -362,7 +357,7 @@ mod tests {
         assert_eq!(device.take(&server, "A-17", NINE_THIRTY).await.0, 200);
         let (status, problem) = other.take(&server, "A-17", NINE_THIRTY).await;
         assert_eq!((status, &problem["code"]), (409, &json!("needs_dispatcher")));
-        assert_eq!(shown(&server, &delivery).await["driver"], "Marta");
+        assert_eq!(server.shown(&delivery).await["driver"], "Marta");
         // Once it failed and cannot be handed over any more, anybody may.
         let mut device = device;
         device.sync(&server).await;
@@ -376,7 +371,7 @@ mod tests {
         device.sync(&server).await;
         let (status, taken) = other.take(&server, "A-17", at).await;
         assert_eq!(status, 200, "{taken}");
-        assert_eq!(shown(&server, &delivery).await["driver"], "Leo");
+        assert_eq!(server.shown(&delivery).await["driver"], "Leo");
     }
 
     #[tokio::test]
@@ -408,7 +403,7 @@ mod tests {
         assert_eq!((status, &problem["code"]), (401, &json!("signature_invalid")));
         let (status, _) = server.post("/v1/routes/take", json!({"request": "AAAA"})).await;
         assert_eq!(status, 400);
-        assert_eq!(shown(&server, &delivery).await["state"], "created");
+        assert_eq!(server.shown(&delivery).await["state"], "created");
     }
 
     #[tokio::test]
@@ -440,7 +435,7 @@ mod tests {
             let at = server.clock.now().later(600);
             let before = device.take(&server, "A-17", at).await;
             server.run_jobs().await;
-            let judged = shown(&server, &delivery).await;
+            let judged = server.shown(&delivery).await;
             assert_eq!(judged["state"], if right { "delivered" } else { "disputed" });
             let after = device.take(&server, "A-17", at).await;
             for (status, mut problem) in [before, after] {
