@@ -1,8 +1,36 @@
-//! CSV for spreadsheets, in which no cell is a formula: names and notes are other people's words, and a
-//! spreadsheet would carry out what begins like one.
+//! CSV of spreadsheets: rows that are read name their faults by line; in what is written no cell is a formula,
+//! for names and notes are other people's words, and a spreadsheet would carry out what begins like one.
 
 use crate::error::CliError;
 use std::borrow::Cow;
+
+/// The rows below the header, each with the line on which it begins. What cannot be read is left out
+/// and becomes a fault, and so does a file without rows.
+pub(crate) fn rows(
+    reader: &mut csv::Reader<&[u8]>,
+    faults: &mut Vec<String>,
+) -> Vec<(u64, csv::StringRecord)> {
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        match record {
+            Ok(record) => rows.push((record.position().map_or(0, csv::Position::line), record)),
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                let what = match error.kind() {
+                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                        format!("{len} columns where the first row has {expected_len}")
+                    }
+                    _ => "not readable as CSV".to_owned(),
+                };
+                faults.push(format!("line {line}: {what}"));
+            }
+        }
+    }
+    if rows.is_empty() && faults.is_empty() {
+        faults.push("line 2: there are no rows".to_owned());
+    }
+    rows
+}
 
 /// Writes rows; the first names the columns.
 pub(crate) fn csv(rows: &[Vec<String>]) -> Result<String, CliError> {

@@ -1,6 +1,6 @@
 //! A connection to a server that may die at any moment.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -57,6 +57,20 @@ impl Line {
         self.answers.set(self.answers.get() + 1);
         let json = serde_json::from_str(&body).map_err(|_| Down)?;
         Ok((response.status().as_u16(), json))
+    }
+
+    /// Takes in deliveries with these references and gives back their ids.
+    pub(crate) fn import(
+        &self,
+        references: impl Iterator<Item = String>,
+    ) -> Result<Vec<String>, Down> {
+        let recipients = [json!({ "name": "Zoe", "phone": "+442079460000" })];
+        let deliveries: Vec<Value> = references
+            .map(|name| json!({ "reference": name, "address": "1 High St", "recipients": recipients }))
+            .collect();
+        let made = self.post("/v1/deliveries/import", &json!({ "deliveries": deliveries }))?;
+        let ids = made["ids"].as_array().unwrap().iter();
+        Ok(ids.map(|id| id.as_str().unwrap().to_owned()).collect())
     }
 
     /// What must succeed if anybody answers.

@@ -119,21 +119,8 @@ impl Load<'_> {
     fn import(&self, part: usize, devices: &[String]) -> Down {
         let line = self.line();
         let work = |batch: usize| -> Result<(), Down> {
-            let deliveries: Vec<Value> = (0..5)
-                .map(|n| {
-                    json!({
-                        "reference": format!("R{}-{part}-{batch}-{n}", self.run), "address": "1 High St",
-                        "recipients": [{ "name": "Zoe", "phone": "+442079460000" }],
-                    })
-                })
-                .collect();
-            let made = line.post("/v1/deliveries/import", &json!({ "deliveries": deliveries }))?;
-            let ids: Vec<String> = made["ids"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|id| id.as_str().unwrap().to_owned())
-                .collect();
+            let reference = |n: usize| format!("R{}-{part}-{batch}-{n}", self.run);
+            let ids = line.import((0..5).map(reference))?;
             self.note(|facts| facts.taken.extend(ids.iter().cloned()));
             for (n, id) in ids.iter().enumerate() {
                 let device = devices.get(n % (devices.len() + 1));

@@ -68,21 +68,7 @@ fn work(line: &Line, phone: &mut Phone, messages: &Path) -> Result<Vec<(usize, F
     let fob = json!({ "kind": "hotp", "secret": SECRET, "encoding": "hex", "active": true, "counter": 0 });
     line.post(&path, &fob)?;
     for round in 0..ROUNDS {
-        let deliveries: Vec<_> = (0..3)
-            .map(|n| {
-                json!({
-                    "reference": format!("P{round}-{n}"), "address": "1 High St",
-                    "recipients": [{ "name": "Zoe", "phone": "+442079460000" }],
-                })
-            })
-            .collect();
-        let made = line.post("/v1/deliveries/import", &json!({ "deliveries": deliveries }))?;
-        let ids: Vec<String> = made["ids"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|id| id.as_str().unwrap().to_owned())
-            .collect();
+        let ids = line.import((0..3).map(|n| format!("P{round}-{n}")))?;
         facts.taken.extend(ids.iter().cloned());
         said.push((line.answers(), facts.clone()));
         for (n, id) in ids.iter().enumerate() {

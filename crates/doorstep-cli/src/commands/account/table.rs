@@ -1,6 +1,7 @@
 //! Tokens in CSV: every fault named by line and column, and no secret repeated.
 
 use super::import::Row;
+use crate::spreadsheet;
 use zeroize::Zeroizing;
 
 const COLUMNS: [&str; 10] = [
@@ -25,22 +26,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, Vec<String>> {
         return Err(faults);
     }
     let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                let what = match error.kind() {
-                    csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                        format!("{len} columns where the first row has {expected_len}")
-                    }
-                    _ => "not readable as CSV".to_owned(),
-                };
-                faults.push(format!("line {line}: {what}"));
-                continue;
-            }
-        };
-        let line = record.position().map_or(0, csv::Position::line);
+    for (line, record) in spreadsheet::rows(&mut reader, &mut faults) {
         let cell = |name: &str| {
             let index = header.iter().position(|column| column == name)?;
             record.get(index).map(str::trim).filter(|cell| !cell.is_empty())
@@ -80,9 +66,6 @@ pub(super) fn read(text: &str) -> Result<Vec<Row>, Vec<String>> {
             counter,
             suite: None,
         });
-    }
-    if rows.is_empty() && faults.is_empty() {
-        faults.push("line 2: there are no rows".to_owned());
     }
     if faults.is_empty() { Ok(rows) } else { Err(faults) }
 }

@@ -1,6 +1,7 @@
 //! Reads the spreadsheets of dispatchers: CSV with columns of any name, every fault told by line and column.
 
 use crate::error::CliError;
+use crate::spreadsheet;
 use std::path::Path;
 
 /// More faults than this help nobody.
@@ -61,22 +62,7 @@ impl Sheet {
         let left_out = header.iter().zip(&places).filter(|(_, place)| place.is_none());
         let left_out = left_out.map(|(name, _)| name.clone()).collect();
         let (mut rows, mut faults) = (Vec::new(), Vec::new());
-        for record in reader.records() {
-            let record = match record {
-                Ok(record) => record,
-                Err(error) => {
-                    let line = error.position().map_or(0, csv::Position::line);
-                    let what = match error.kind() {
-                        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                            format!("{len} columns where the first row has {expected_len}")
-                        }
-                        _ => "not readable as CSV".to_owned(),
-                    };
-                    faults.push(format!("line {line}: {what}"));
-                    continue;
-                }
-            };
-            let line = record.position().map_or(0, csv::Position::line);
+        for (line, record) in spreadsheet::rows(&mut reader, &mut faults) {
             let cells = places.iter().zip(&record).filter_map(|(place, cell)| {
                 let cell = cell.trim();
                 place.filter(|_| !cell.is_empty()).map(|name| (name, cell.to_owned()))
@@ -86,9 +72,6 @@ impl Sheet {
                 faults.push(format!("line {line}, column {name}: is empty"));
             }
             rows.push(row);
-        }
-        if rows.is_empty() && faults.is_empty() {
-            faults.push("line 2: there are no rows".to_owned());
         }
         if faults.is_empty() {
             Ok(Self { rows, left_out })
