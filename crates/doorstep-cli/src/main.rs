@@ -1,5 +1,6 @@
 //! The `doorstep` command: the server, the driver's device, and a demo of both.
 
+mod advise;
 mod auth;
 mod client;
 mod clock;
@@ -105,7 +106,9 @@ enum Command {
     /// The simulated clock of test data
     #[command(subcommand)]
     Clock(commands::clock::Command),
-    /// The odds of guesses, typos and forgeries
+    /// Which method fits: from what you need to the lengths, the odds and the commands to begin with
+    Advise(Box<commands::advise::Args>),
+    /// The odds of guesses, typos and forgeries of a delivery code of any shape
     Odds(commands::odds::Args),
     /// Print the OpenAPI document of the server
     #[command(hide = true)]
@@ -147,6 +150,7 @@ fn main() -> ExitCode {
         Command::Account(command) => commands::account::run(command),
         Command::Gate(args) => commands::gate::run(args, cli.json),
         Command::Clock(command) => commands::clock::run(&command),
+        Command::Advise(args) => commands::advise::run(*args, cli.json),
         Command::Odds(args) => commands::odds::run(&args),
         Command::Openapi => commands::openapi(),
     };

@@ -81,3 +81,12 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     }
     text
 }
+
+/// Writes rows as a table in Markdown; the first row is the head.
+pub(crate) fn markdown(rows: &[Vec<String>]) -> String {
+    let mut lines: Vec<String> =
+        rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
+    let columns = rows.first().map_or(0, Vec::len);
+    lines.insert(1.min(lines.len()), format!("|{}", " --- |".repeat(columns)));
+    lines.join("\n")
+}

@@ -43,12 +43,42 @@ impl SplitOdds {
     /// Chance that at least one of `tries` blind guesses passes, against `slots` open slots.
     #[must_use]
     pub fn guessed_within(&self, tries: u8, slots: u8) -> f64 {
-        let mut missed = 1.0;
-        for _ in 0..u32::from(tries).saturating_mul(u32::from(slots)) {
-            missed *= 1.0 - self.guess;
-        }
-        1.0 - missed
+        guessed_within(self.guess, u64::from(tries).saturating_mul(u64::from(slots)))
     }
+}
+
+/// A year, in seconds: for how long a guesser is taken to go on.
+pub const YEAR: u64 = 365 * 86_400;
+
+/// Chance that at least one of `tries` guesses is right, each with chance `guess`.
+#[must_use]
+pub fn guessed_within(guess: f64, tries: u64) -> f64 {
+    // (1 - guess)^tries by squares.
+    let (mut missed, mut square, mut left) = (1.0, (1.0 - guess).max(0.0), tries);
+    while left > 0 {
+        if left & 1 == 1 {
+            missed *= square;
+        }
+        square *= square;
+        left >>= 1_u8;
+    }
+    1.0 - missed
+}
+
+/// What is assumed of a searcher's graphics card: bytes of memory that it moves in a second.
+pub const CARD_BYTES: u64 = 1_000_000_000_000;
+
+/// What is assumed of it as well: hashes without a cost of their own (HMAC-SHA-256) in a second.
+pub const CARD_HASHES: u64 = 1_000_000_000;
+
+/// Seconds in which one such card tries so many codes, each by moving so many bytes; by a hash without
+/// a cost when that is none.
+#[must_use]
+pub fn search_seconds(codes: u64, bytes: u64) -> f64 {
+    if bytes == 0 {
+        return float(codes) / float(CARD_HASHES);
+    }
+    float(codes) * float(bytes) / float(CARD_BYTES)
 }
 
 /// Chance that at least `found` of `trials` happen by themselves, each with chance `each`: with chances
@@ -132,6 +162,28 @@ mod tests {
         assert!((odds.forgery - 8.19e-5).abs() < 1e-7);
         assert!((odds.candidates - 12_208.0).abs() < 1.0);
         assert!((odds.guessed_within(5, 1) - 6.102e-4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn so_many_guesses_have_what_one_after_the_other_has() {
+        for (guess, tries) in [(0.5, 3), (1.2e-4, 10), (3.6e-6, 3660), (2e-6, 2200), (1.0, 1)] {
+            let missed = (0..tries).fold(1.0, |missed, _| missed * (1.0 - guess));
+            assert!((guessed_within(guess, tries) - (1.0 - missed)).abs() < 1e-12, "{guess}");
+        }
+        assert!(guessed_within(0.3, 0).abs() < 1e-12);
+        assert!((guessed_within(1.7, 1) - 1.0).abs() < 1e-12, "more than all codes is certain");
+    }
+
+    /// The figures that made short hashed codes on devices a bad idea.
+    #[cfg(feature = "handover")]
+    #[test]
+    fn a_slow_hash_of_a_short_code_is_searched_at_once() {
+        use crate::handover::check::Cost;
+        let seconds = |codes| search_seconds(codes, Cost::STANDARD.moved());
+        assert!((60.0..200.0).contains(&seconds(1_000_000)), "six digits: a coffee");
+        assert!((3_600.0..8.0 * 3_600.0).contains(&seconds(100_000_000)), "eight: a morning");
+        assert!(seconds(Shape::CROCKFORD_10.codes()) > 1_000.0 * float(YEAR));
+        assert!(search_seconds(100_000_000, 0) < 1.0, "and without a cost, a blink");
     }
 
     #[test]

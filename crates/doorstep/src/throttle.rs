@@ -55,6 +55,13 @@ pub struct Pace {
 impl Pace {
     /// What an authenticator of 6 digits bears: 10 attempts, and one back every 4 hours.
     pub const AUTHENTICATOR: Self = Self { burst: 10, refill: 4 * 60 * 60 };
+
+    /// The most attempts that somebody who never stops gets within so many seconds, from a full bucket on.
+    #[must_use]
+    pub fn attempts_within(self, seconds: u64) -> u64 {
+        let back = seconds.checked_div(u64::from(self.refill)).unwrap_or(0);
+        u64::from(self.burst).saturating_add(back)
+    }
 }
 
 /// Attempts at a credential that lives for years. A success gives back its own token and no other,
@@ -205,5 +212,23 @@ mod tests {
         assert_eq!(budget.take(), Err(Refusal::Throttled { until: None }));
         assert_eq!(Budget::new(0, 0).take(), Err(Refusal::Throttled { until: None }));
         assert_eq!(Budget::new(5, 255).take(), Err(Refusal::Throttled { until: None }));
+    }
+
+    #[test]
+    fn no_schedule_of_attempts_beats_what_is_computed() {
+        for (pace, span) in [
+            (Pace { burst: 2, refill: 100 }, 1_000),
+            (Pace { burst: 10, refill: 7 }, 999),
+            (Pace { burst: 1, refill: 0 }, 50),
+        ] {
+            let mut bucket = Bucket::full(pace, at(0));
+            let mut taken = 0;
+            for now in 0..=span {
+                while let Ok(after) = bucket.take(at(now)) {
+                    (bucket, taken) = (after, taken + 1);
+                }
+            }
+            assert_eq!(pace.attempts_within(span), taken, "{pace:?}");
+        }
     }
 }

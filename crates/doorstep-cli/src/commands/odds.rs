@@ -9,7 +9,7 @@ use doorstep::odds::{SplitOdds, tag_bits};
 use serde_json::json;
 
 /// A stop has a recipient and the spare at least, and a code is compared with both.
-const OPEN_SLOTS: u8 = 2;
+pub(crate) const OPEN_SLOTS: u8 = 2;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Symbols {
@@ -21,7 +21,7 @@ pub(crate) enum Symbols {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  doorstep odds\n  doorstep odds --alphabet digits --length 9 --bits 14"
+    after_help = "The odds of one shape of delivery code. Which method to take at all: doorstep advise\n\nExamples:\n  doorstep odds\n  doorstep odds --alphabet digits --length 9 --bits 14"
 )]
 pub(crate) struct Args {
     /// Symbols of the code; without it, the shapes that the product offers are shown
@@ -87,14 +87,6 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
             "typo": odds.typo, "candidates": odds.candidates, "forgery": odds.forgery,
         }));
     }
-    let text = if args.markdown { markdown(&rows) } else { output::table(&rows) };
+    let text = if args.markdown { output::markdown(&rows) } else { output::table(&rows) };
     Ok(Answer::new(json!(json), text))
-}
-
-fn markdown(rows: &[Vec<String>]) -> String {
-    let mut lines: Vec<String> =
-        rows.iter().map(|row| format!("| {} |", row.join(" | "))).collect();
-    let columns = rows.first().map_or(0, Vec::len);
-    lines.insert(1.min(lines.len()), format!("|{}", " --- |".repeat(columns)));
-    lines.join("\n")
 }

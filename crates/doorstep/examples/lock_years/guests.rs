@@ -3,6 +3,7 @@
 use crate::oscillator::Draw;
 use crate::{at, whole};
 use doorstep::clock::{Belief, Event, Interval, totp};
+use doorstep::keypad::odds::beyond;
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::tuple::{Class, Grace, Meeting, Tuple};
 use doorstep::otp::Digits;
@@ -100,8 +101,7 @@ impl Guests {
 
 /// The longest that a profile's window is taken beyond itself, in seconds.
 pub(crate) fn most_beyond() -> u64 {
-    let grace = Profile::courts().map_or(Grace::PIN, |courts| courts.grace());
-    u64::from(grace.early) + u64::from(grace.late) + 2 * doorstep::clock::MAX_UNCERTAINTY
+    Profile::courts().map_or(0, |courts| beyond(&courts, doorstep::clock::MAX_UNCERTAINTY))
 }
 
 /// Exact for every number of seconds here.

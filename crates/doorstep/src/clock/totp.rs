@@ -1,7 +1,7 @@
 //! Doors that share a TOTP secret with their issuer: the steps that a belief allows, and what an
 //! accepted step tells the clock. The codes are judged by [`crate::otp::verify`], like any other.
 
-use super::{Belief, Clue, Interval};
+use super::{Belief, Clue, Interval, Oscillator};
 use crate::otp::OtpSecret;
 use crate::otp::totp::Totp;
 use crate::otp::verify::{Authenticator, Drift, Method};
@@ -36,6 +36,15 @@ pub fn steps(totp: &Totp, now: &Interval) -> u8 {
 #[must_use]
 pub fn lasts(belief: &Belief, totp: &Totp) -> u64 {
     belief.lasts_within(u64::from(most_steps(totp)).saturating_mul(totp.period.get()))
+}
+
+/// For how many seconds at least a verifier that follows nothing takes the codes of an authenticator that is
+/// right: until an oscillator of this class, at its worst, ran off by so many steps. What most locks do that
+/// begin with TOTP; ours follow the time instead ([`lasts`]).
+#[must_use]
+pub fn plain_lasts(totp: &Totp, steps: u8, oscillator: Oscillator) -> u64 {
+    let reach = totp.period.get().saturating_mul(u64::from(steps)).saturating_mul(1_000_000);
+    reach.checked_div(u64::from(oscillator.bound())).unwrap_or(u64::MAX)
 }
 
 /// How many steps to either side are ever taken.

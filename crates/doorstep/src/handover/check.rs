@@ -218,6 +218,16 @@ impl Cost {
             (8..=Self::MAX_MEMORY).contains(&memory) && (1..=Self::MAX_PASSES).contains(&passes);
         fits.then_some(Self { memory, passes })
     }
+
+    /// Bytes of memory that one hash moves: each pass reads two blocks and writes one for each block that
+    /// there is. It is what a search for codes is limited by.
+    #[must_use]
+    pub fn moved(self) -> u64 {
+        u64::from(self.memory)
+            .saturating_mul(1024)
+            .saturating_mul(u64::from(self.passes))
+            .saturating_mul(3)
+    }
 }
 
 /// Argon2id of a whole code and everything it is for.

@@ -3,6 +3,7 @@
 use super::profile::Profile;
 use super::tuple::PinDigits;
 use crate::clock::MAX_UNCERTAINTY;
+use crate::odds::{YEAR, float, guessed_within};
 use crate::throttle::Pace;
 
 /// The attempts at PINs: ten, and ten more a day.
@@ -12,9 +13,7 @@ pub const PIN_PACE: Pace = Pace { burst: 10, refill: 8640 };
 const EPOCHS: u64 = 2;
 
 /// How likely a robot that never stops may open a lock within a year, at the default digits.
-const BEARABLE: f64 = 0.01;
-
-const YEAR: u32 = 365 * 86_400;
+pub const BEARABLE: f64 = 0.01;
 
 /// What a guesser gains at one lock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,23 +45,25 @@ impl Odds {
     #[must_use]
     pub fn of(acceptable: u64, codes: u64) -> Self {
         let guess = float(acceptable) / float(codes);
-        let tries = u32::from(PIN_PACE.burst)
-            .saturating_add(YEAR.checked_div(PIN_PACE.refill).unwrap_or(0));
-        let mut missed = 1.0;
-        for _ in 0..tries {
-            missed *= (1.0 - guess).max(0.0);
-        }
-        Self { acceptable, guess, robot_year: 1.0 - missed }
+        let robot_year = guessed_within(guess, PIN_PACE.attempts_within(YEAR));
+        Self { acceptable, guess, robot_year }
     }
+}
+
+/// For how many seconds beyond its window a PIN is taken at most, before and after it together, when the
+/// time is known within so many seconds either way.
+#[must_use]
+pub fn beyond(profile: &Profile, uncertainty: u64) -> u64 {
+    let grace = profile.grace();
+    let grace = u64::from(grace.early).saturating_add(u64::from(grace.late));
+    grace.saturating_add(uncertainty.saturating_mul(2))
 }
 
 /// The most tuples of one epoch that are acceptable at once, when the time is known within so many
 /// seconds either way.
 #[must_use]
 pub fn acceptable(profile: &Profile, uncertainty: u64) -> u64 {
-    let grace = profile.grace();
-    let margin = u64::from(grace.early).saturating_add(u64::from(grace.late));
-    let margin = margin.saturating_add(uncertainty.saturating_mul(2));
+    let margin = beyond(profile, uncertainty);
     let starts = profile.classes().iter().map(|class| {
         let quantum = u64::from(class.quantum).saturating_mul(60);
         class.seconds().saturating_add(margin).checked_div(quantum).unwrap_or(0).saturating_add(1)
@@ -75,10 +76,4 @@ pub fn acceptable(profile: &Profile, uncertainty: u64) -> u64 {
 pub fn default_digits(profile: &Profile) -> Option<PinDigits> {
     let bearable = |digits: &PinDigits| Odds::with_digits(profile, *digits).robot_year < BEARABLE;
     PinDigits::ALL.into_iter().find(bearable)
-}
-
-fn float(count: u64) -> f64 {
-    // At most 10^10, so both halves are exact.
-    let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
-    half(count >> 32_u8) * 4_294_967_296.0 + half(count & u64::from(u32::MAX))
 }

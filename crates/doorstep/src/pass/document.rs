@@ -3,7 +3,7 @@
 use super::cbor::{ARRAY, MAP, Reader, TAG, write};
 use super::claims::Pass;
 use super::fields::{Fields, MAX_PAYLOAD};
-use super::key::KeyName;
+use super::key::{KeyName, MAC_LENGTH};
 use super::rider::Rider;
 use crate::bytes::Short;
 use crate::cose::Kind;
@@ -171,7 +171,7 @@ impl Content {
 #[derive(Clone, Copy)]
 pub(super) enum Check<'a> {
     Signature(&'a [u8; 64]),
-    Mac(&'a [u8; 8]),
+    Mac(&'a [u8; MAC_LENGTH]),
     /// What was encrypted ends with its tag; here is its initialisation vector.
     Encrypted(&'a [u8; 12]),
 }

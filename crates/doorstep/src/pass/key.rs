@@ -162,20 +162,23 @@ impl TrustedKeys {
 #[derive(Clone, Debug)]
 pub struct EncryptionKey(pub(crate) crate::secret::Secret<32>);
 
+/// Bytes of a MAC: as many as nobody guesses at the pace of a reader, in a code that stays short.
+pub const MAC_LENGTH: usize = 8;
+
 /// The key of a lock in an epoch, for documents under a MAC.
 #[derive(Clone)]
 pub struct PassKey(pub(crate) Hmac<Sha256>);
 
 impl PassKey {
     /// The first 8 bytes of the HMAC over a message.
-    pub(super) fn mac(&self, message: &[u8]) -> [u8; 8] {
+    pub(super) fn mac(&self, message: &[u8]) -> [u8; MAC_LENGTH] {
         let hash: [u8; 32] = self.0.clone().chain_update(message).finalize().into_bytes().into();
-        let [first, ..] = hash.as_chunks().0 else { return [0; 8] };
+        let [first, ..] = hash.as_chunks().0 else { return [0; MAC_LENGTH] };
         *first
     }
 
     /// Whether these are the bytes of [`PassKey::mac`], in time that does not depend on them.
-    pub(super) fn fits(&self, message: &[u8], mac: &[u8; 8]) -> bool {
+    pub(super) fn fits(&self, message: &[u8], mac: &[u8; MAC_LENGTH]) -> bool {
         self.0.clone().chain_update(message).verify_truncated_left(mac).is_ok()
     }
 }

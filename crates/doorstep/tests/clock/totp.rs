@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use crate::support::{DAY, NEED_TIME, NOON, at, elapsed};
-use doorstep::clock::{Belief, Event, totp};
+use doorstep::clock::{Belief, Event, Oscillator, totp};
 use doorstep::ledger::Head;
 use doorstep::otp::OtpSecret;
 use doorstep::otp::record::{Presenter, State};
@@ -56,4 +56,19 @@ fn a_drifting_totp_door_lasts() {
         assert!(matches!(door.present(&code), Err(Refusal::AlreadyUsed { .. })));
     }
     assert!(door.belief.now().unwrap().uncertainty() < 60);
+}
+
+/// A clock that was set once and counts on, at its class's worst: the code of the true step is among those
+/// of one step to either side until the day that is told, and not for long after.
+#[test]
+fn a_verifier_that_follows_nothing_lasts_as_computed() {
+    for oscillator in Oscillator::ALL {
+        let seconds = totp::plain_lasts(&Totp::default(), 1, oscillator);
+        let ran_off = |counted: u64| counted * u64::from(oscillator.bound()) / 1_000_000;
+        let taken = |true_time: u64, by: u64| ((true_time + by) / 30).abs_diff(true_time / 30) <= 1;
+        let begins = NOON - NOON % 30;
+        assert!((0..30).all(|second| taken(begins + second, ran_off(seconds))), "{oscillator:?}");
+        let late = 2 * seconds + 1_000_000;
+        assert!((0..30).all(|second| !taken(begins + second, ran_off(late))), "{oscillator:?}");
+    }
 }

@@ -1,0 +1,185 @@
+//! The commands to begin with, for each method: on test data, whose clock moves when you say so. A test reads
+//! every one of them with the program's own parser.
+
+use super::methods::pass::Proof;
+use super::needs::{Contact, Needs, Phone, Places, Uses, Verifier};
+use super::number::span;
+use doorstep::keypad::profile::Profile;
+use doorstep::otp::Digits;
+
+/// The suite for challenges of eight digits and answers of six.
+pub(super) const SUITE: &str = "OCRA-1:HOTP-SHA1-6:QN08";
+
+fn lines<const N: usize>(lines: [&str; N]) -> Vec<String> {
+    lines.map(str::to_owned).to_vec()
+}
+
+/// A server to try it on.
+fn server() -> Vec<String> {
+    lines([
+        "export DOORSTEP_CLOCK=doorstep-data/clock",
+        "doorstep init --test",
+        "doorstep key create --name me --out doorstep.key",
+        "doorstep serve &",
+    ])
+}
+
+fn with_server<const N: usize>(more: [&str; N]) -> Vec<String> {
+    [server(), lines(more)].concat()
+}
+
+const DELIVERY: &str = "doorstep delivery add --reference A-1 --recipient Zoe --phone \"+44 20 7946 0000\" --address \"1 High St\"";
+
+pub(super) fn online() -> Vec<String> {
+    with_server([
+        DELIVERY,
+        "doorstep delivery plan A-1 --online --at +5m",
+        "doorstep delivery verify A-1 CODE",
+    ])
+}
+
+pub(super) fn split() -> Vec<String> {
+    with_server([
+        DELIVERY,
+        "doorstep driver invite Ana > ana.ticket",
+        "doorstep driver enrol --ticket ana.ticket --dir ana",
+        "doorstep delivery plan A-1 --driver Ana --at +30m",
+        "doorstep driver sync --dir ana",
+        "doorstep driver handover 1 CODE --dir ana",
+    ])
+}
+
+pub(super) fn full() -> Vec<String> {
+    with_server([
+        DELIVERY,
+        "doorstep driver invite Leo --managed > leo.ticket",
+        "doorstep driver enrol --ticket leo.ticket --dir leo",
+        "doorstep delivery plan A-1 --driver Leo --at +30m --check full",
+        "doorstep driver sync --dir leo",
+        "doorstep driver handover 1 CODE --dir leo",
+    ])
+}
+
+/// How a lock is made; what its oscillator is when it is not the usual one.
+fn new_lock(needs: &Needs, more: &str) -> String {
+    use doorstep::clock::Oscillator;
+    let oscillator = match needs.oscillator.class() {
+        None | Some(Oscillator::Crystal) => String::new(),
+        Some(other) => format!(" --oscillator {}", other.name()),
+    };
+    format!("doorstep lock new \"Front door\" --site home{oscillator}{more}")
+}
+
+/// A window of the length that was asked for.
+fn when(needs: &Needs) -> String {
+    format!("--from +0s --for {}", span(needs.lifetime))
+}
+
+pub(super) fn pin(needs: &Needs, kind: &str, profile: &Profile) -> Vec<String> {
+    let uses = if needs.uses == Uses::Once { " --uses once" } else { "" };
+    let mut more = format!(" --profile {kind}{uses}");
+    if profile.holders() != Profile::courts().map_or(0, |courts| courts.holders()) {
+        more.push_str(&format!(" --holders {}", profile.holders()));
+    }
+    let chosen = profile.digits().get();
+    more.push_str(&format!(" --digits {chosen}"));
+    let once = if needs.uses == Uses::Once { " --once" } else { "" };
+    let mut all = server();
+    all.push(new_lock(needs, &more));
+    all.push(format!("doorstep booking add \"Front door\" {}{once}", when(needs)));
+    all.push("doorstep lock press PIN --dir front-door".to_owned());
+    all
+}
+
+pub(super) fn totp_door(digits: Digits) -> Vec<String> {
+    let mut all = server();
+    all.push(format!("doorstep lock new \"Front door\" --site home --totp {}", digits.get()));
+    all.extend(lines([
+        "doorstep lock code \"Front door\"",
+        "doorstep lock press CODE --dir front-door",
+    ]));
+    all
+}
+
+pub(super) fn pass(needs: &Needs, proof: Proof) -> Vec<String> {
+    let kind = match proof {
+        Proof::Signed => "",
+        Proof::Mac => " --kind mac",
+        Proof::Encrypted => " --kind encrypted",
+    };
+    let once = if needs.uses == Uses::Once { " --once" } else { "" };
+    let several = needs.places == Places::Several;
+    let (group, place) =
+        if several { (" --group all", "--group all") } else { ("", "--lock \"Front door\"") };
+    let takes = if proof == Proof::Mac { " --passes mac" } else { "" };
+    let mut all = server();
+    all.push(new_lock(needs, &format!("{group}{takes}")));
+    let issue = format!("doorstep pass issue {place} {}{kind}{once}", when(needs));
+    if needs.phone == Phone::App {
+        all.push(format!("{issue} --collect"));
+        all.extend(lines([
+            "doorstep wallet init",
+            "doorstep wallet collect TICKET",
+            "doorstep lock listen --dir front-door &",
+            "doorstep wallet tap 1 --lock front-door",
+        ]));
+    } else {
+        let out = if needs.phone == Phone::None { "--sheet pass.html" } else { "--png pass.png" };
+        all.push(format!("{issue} {out}"));
+        if needs.phone == Phone::Messages {
+            all.push("doorstep lock tap pass.png --dir front-door".to_owned());
+        }
+    }
+    all
+}
+
+/// A service where several ask it, else a gate on the host itself.
+pub(super) fn totp(needs: &Needs, digits: Digits) -> Vec<String> {
+    let digits = digits.get();
+    if needs.places == Places::Several && needs.contact == Contact::Always {
+        let mut all = with_server(["doorstep account add ana@example.com"]);
+        all.push(format!("doorstep account enrol ana@example.com --digits {digits} --png ana.png"));
+        all.extend(lines([
+            "doorstep account activate ana@example.com CODE",
+            "doorstep account verify ana@example.com CODE",
+            "doorstep account recovery ana@example.com",
+        ]));
+        return all;
+    }
+    gate(&format!("doorstep gate add ana --digits {digits} --png ana.png"))
+}
+
+fn gate(add: &str) -> Vec<String> {
+    lines([
+        "doorstep gate init",
+        add,
+        "doorstep gate activate ana CODE",
+        "doorstep gate recovery ana",
+        "doorstep gate",
+    ])
+}
+
+pub(super) fn hotp(needs: &Needs, digits: Digits) -> Vec<String> {
+    let digits = digits.get();
+    if needs.verifier == Verifier::Login {
+        return gate(&format!("doorstep gate add ana --hotp --digits {digits}"));
+    }
+    vec![format!(
+        "doorstep code hotp --key-file lock.secret --digits {digits} --counter 0 --window 9"
+    )]
+}
+
+pub(super) fn ocra() -> Vec<String> {
+    let mut all = with_server(["doorstep account add ana@example.com"]);
+    all.push(format!("doorstep account enrol ana@example.com --kind ocra --suite {SUITE}"));
+    all.push("doorstep auth init".to_owned());
+    all.push(format!(
+        "doorstep auth add --issuer home --account ana --ocra {SUITE} --secret-file ana.secret"
+    ));
+    all.extend(lines([
+        "doorstep account challenge ana@example.com",
+        "doorstep auth code home --challenge CHALLENGE",
+        "doorstep account answer CHALLENGE_ID ANSWER",
+    ]));
+    all
+}
