@@ -406,7 +406,7 @@ mod tests {
     async fn an_address_that_fails_too_often_is_refused_before_anything_is_looked_up() {
         let server = server(|config| {
             config.server.failures_per_minute = 2;
-            config.server.trusted_proxies = vec![[127, 0, 0, 1].into()];
+            config.server.trusted_proxies = vec![std::net::IpAddr::from([127, 0, 0, 1]).into()];
         })
         .await;
         let (address, stop, task) = running(&server.context).await;

@@ -1,5 +1,6 @@
 //! `[server]`: where the service listens, and how long anything may take.
 
+use ipnet::IpNet;
 use jiff::fmt::serde::unsigned_duration::friendly::compact::required as duration;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,8 +20,8 @@ pub struct Server {
     pub tls_key: Option<PathBuf>,
     /// Another address, for metrics and health without an API key and without TLS.
     pub metrics_listen: Option<SocketAddr>,
-    /// The addresses of proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// The addresses of proxies whose `X-Forwarded-For` is believed, or networks of theirs (`10.0.0.0/8`).
+    pub trusted_proxies: Vec<Proxies>,
     /// Requests of one API key in a minute; 0 takes any number.
     pub requests_per_minute: u32,
     /// Refused codes of one API key in a minute, over all accounts and deliveries; 0 takes any number.
@@ -36,6 +37,53 @@ pub struct Server {
     /// How long a stopping server waits for requests that are under way.
     #[serde(with = "duration")]
     pub shutdown_timeout: Duration,
+}
+
+/// A proxy, or a network of proxies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Proxies(IpNet);
+
+impl Proxies {
+    /// Whether an address is one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl From<IpAddr> for Proxies {
+    fn from(address: IpAddr) -> Self {
+        Self(address.to_canonical().into())
+    }
+}
+
+impl From<Proxies> for String {
+    fn from(proxies: Proxies) -> Self {
+        let Proxies(network) = proxies;
+        if network.prefix_len() == network.max_prefix_len() {
+            network.addr().to_string()
+        } else {
+            network.to_string()
+        }
+    }
+}
+
+impl TryFrom<String> for Proxies {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(address.into());
+        }
+        let network: IpNet =
+            text.parse().map_err(|_| "neither an address nor a network such as 10.0.0.0/8")?;
+        // Of 10.1.2.3/8 nobody knows which was meant.
+        if network != network.trunc() {
+            return Err("an address within a network: write 10.0.0.0/8, not 10.1.2.3/8");
+        }
+        Ok(Self(network))
+    }
 }
 
 impl Default for Server {

@@ -18,6 +18,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const MINUTE: u64 = 60;
@@ -92,6 +93,8 @@ pub(crate) struct Limits {
     keys: Mutex<Counts<Of>>,
     /// Failures to prove who one is.
     addresses: Mutex<Counts<IpAddr>>,
+    /// That there is a proxy which nobody named is said once.
+    warned: AtomicBool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -129,6 +132,14 @@ pub(crate) async fn by_address(
         return Ok(next.run(request).await);
     };
     let proxies = &context.config.server.trusted_proxies;
+    if peer::is_unnamed_proxy(peer, request.headers(), proxies)
+        && !context.limits.warned.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(
+            "a proxy on this machine names its clients, and server.trusted_proxies does not name it: \
+             who guesses behind it shuts out everybody behind it"
+        );
+    }
     let address = peer::network(peer::client(peer, request.headers(), proxies));
     // Taken before it is known how it ends, so that asking at once gains nothing; a request that is
     // broken off keeps its place.

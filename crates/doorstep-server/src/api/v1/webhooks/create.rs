@@ -80,6 +80,7 @@ mod tests {
         for (body, field) in [
             (json!({"url": "http://shop.example/in"}), "url"),
             (json!({"url": "https://user:pw@shop.example/in"}), "url"),
+            (json!({"url": "https://shop.example/in?token=s3cret"}), "url"),
             (json!({"url": "file:///etc/passwd"}), "url"),
             (json!({"url": ""}), "url"),
             (json!({"url": "https://shop.example/in", "types": []}), "types"),

@@ -82,6 +82,14 @@ pub(crate) struct WebhookWithSecret {
 
 /// Reads where events are to be posted.
 fn checked_url(context: &Context, url: String) -> Result<String, Problem> {
+    // It is stored and shown as it is, and a query is where receivers put their tokens.
+    if url.contains('?') {
+        return Err(Problem::field(
+            "url",
+            "has a query, which everybody sees who may read webhooks",
+        )
+        .hint("leave it out: the receiver knows by the signature who sends"));
+    }
     match context.telling.client.url(&url) {
         Ok(_) => Ok(url),
         Err(error) => Err(Problem::field("url", error)),
