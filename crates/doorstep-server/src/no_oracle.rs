@@ -115,12 +115,15 @@ impl Watch<'_> {
 async fn play(world: World) -> (Vec<Seen>, String) {
     let server = TestServer::new().await;
     let mut device = server.device("Leo").await;
-    let delivery = server.delivery("A").await;
+    let delivery = server.delivery_for("A", &["+34 612 345 678", "+34 698 765 432"]).await;
     let other = server.delivery("B").await;
     server.plan(&delivery, device.id()).await;
     let stop = device.sync(&server).await.remove(0);
+    // The second recipient's code is put off, as by quiet hours, to after the claim.
+    server.execute("UPDATE messages SET next_at = 1800000000 + 2 * 3600 + 600 WHERE slot = 1");
     server.clock.advance(2 * 3600);
     server.run_jobs().await;
+    assert_eq!(server.messages().len(), 1);
     let right = server.code(0);
     let forged = device.forged(&stop, &right);
     let now = server.clock.now();
@@ -141,6 +144,7 @@ async fn play(world: World) -> (Vec<Seen>, String) {
     // Something new for the driver.
     server.plan_at(&other, device.id(), "2027-01-15T10:30:00Z").await;
     watch.sync("another stop", &mut device).await;
+    server.clock.advance(1200);
     server.run_jobs().await;
     let messages = server.messages();
     let told: Vec<Value> = messages

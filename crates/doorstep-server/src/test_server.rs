@@ -164,8 +164,15 @@ impl TestServer {
 impl TestServer {
     /// Takes in a delivery and gives back its id.
     pub(crate) async fn delivery(&self, reference: &str) -> String {
+        self.delivery_for(reference, &["+34 612 345 678"]).await
+    }
+
+    /// The same, for recipients with these numbers.
+    pub(crate) async fn delivery_for(&self, reference: &str, phones: &[&str]) -> String {
+        let recipients: Vec<Value> =
+            phones.iter().map(|phone| serde_json::json!({"name": "Ana", "phone": phone})).collect();
         let body = serde_json::json!({"reference": reference, "address": "Quay 1",
-            "recipients": [{"name": "Ana", "phone": "+34 612 345 678"}]});
+            "recipients": recipients});
         let (status, made) = self.post("/v1/deliveries", body).await;
         assert_eq!(status, 201, "{made}");
         made["id"].as_str().unwrap().to_owned()

@@ -86,6 +86,17 @@ pub enum Means {
     Scanned,
 }
 
+impl Means {
+    /// What it is called.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Typed => "typed",
+            Self::Scanned => "scanned",
+        }
+    }
+}
+
 /// A method's comparison. It runs once, over all slots or steps, in time that does not depend on
 /// what differs.
 pub trait Compare {

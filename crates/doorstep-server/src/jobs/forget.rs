@@ -101,6 +101,7 @@ mod tests {
     use crate::http::base64url::read;
     use crate::test_server::TestServer;
     use doorstep::handover::bundle::{Bundle, Check, Finding};
+    use doorstep::handover::failure::Reason;
     use serde_json::json;
 
     const DAY: u64 = 24 * 3600;
@@ -188,6 +189,41 @@ mod tests {
         assert_eq!(server.get("/v1/events").await.1["data"], json!([]));
         server.delivery("B").await;
         assert_eq!(server.get("/v1/events").await.1["data"][0]["id"], "evt_0_2");
+    }
+
+    /// Whoever has a code has to learn that nobody comes.
+    #[tokio::test]
+    async fn what_was_cancelled_is_erased_once_its_customer_was_told() {
+        let (server, _, delivery, ..) = TestServer::at_the_door().await;
+        let path = format!("/v1/deliveries/{delivery}/erase");
+        server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+        let (status, problem) = server.post(&path, json!({})).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("delivery_open")), "{problem}");
+        server.run_jobs().await;
+        assert_eq!(server.messages().len(), 2, "the code, and that it is not needed");
+        let (status, shown) = server.post(&path, json!({})).await;
+        assert_eq!((status, &shown["recipients"][0]["phone"]), (200, &json!("")));
+    }
+
+    /// What a claim is judged by is kept for as long as a claim that it may judge.
+    #[tokio::test]
+    async fn codes_are_forgotten_with_the_last_claim_about_them() {
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        server.run_jobs().await;
+        server.clock.advance(60);
+        device.present(&delivery, &code, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        server.run_jobs().await;
+        // Old enough is only the failed attempt.
+        server.execute("UPDATE claims SET received_at = 0 WHERE outcome = 'failed'");
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT count(*) FROM claims WHERE document = x''"), 1);
+        assert_eq!(server.query("SELECT count(*) FROM held_codes"), 2);
+        server.execute("UPDATE claims SET received_at = 0");
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT count(*) FROM held_codes"), 0);
     }
 
     #[tokio::test]

@@ -6,7 +6,6 @@ use doorstep::handover::claim::Outcome;
 use doorstep::id::{DeliveryId, DeviceId};
 use doorstep::ledger::Head;
 use doorstep::time::Timestamp;
-use doorstep::verifier::Means;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 
 named! {
@@ -48,14 +47,6 @@ pub(crate) struct Received {
     pub(crate) document: Vec<u8>,
 }
 
-/// The name of the means in the database and the API.
-pub(crate) const fn means_str(means: Means) -> &'static str {
-    match means {
-        Means::Typed => "typed",
-        Means::Scanned => "scanned",
-    }
-}
-
 /// The end of the log.
 pub(crate) fn head(connection: &Connection) -> Result<Head, StoreError> {
     let head = connection
@@ -89,7 +80,7 @@ pub(crate) fn append(
     // The claim's hash covers all of it, and its device is in it.
     let log = log.then(&claim.hash);
     let (outcome, granted, failed) = match &claim.outcome {
-        Outcome::Granted { slot, means, .. } => ("granted", Some((*slot, means_str(*means))), None),
+        Outcome::Granted { slot, means, .. } => ("granted", Some((*slot, means.as_str())), None),
         Outcome::Failed { reason, note } => {
             ("failed", None, Some((reason.as_str(), note.as_str())))
         }
@@ -119,6 +110,31 @@ pub(crate) fn count_forked(connection: &Connection, device: &DeviceId) -> Result
     Ok(connection
         .prepare_cached("SELECT count(*) FROM claims WHERE device = ?1 AND forked")?
         .query_row([device.as_str()], |row| row.get::<_, Count>(0))?
+        .0)
+}
+
+/// How many of a device's newest claims, of which `among` are looked at, came in since a time and cannot
+/// decide anything: failed attempts, repetitions, and claims on what never was the device's.
+pub(crate) fn count_idle(
+    connection: &Connection,
+    device: &DeviceId,
+    since: Timestamp,
+    among: u64,
+) -> Result<u64, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT * FROM claims WHERE device = ?1
+                                   ORDER BY number DESC LIMIT ?3) AS c
+             WHERE c.received_at > ?2
+               AND (c.outcome = 'failed' OR c.verdict IN ('void', 'repeated')
+                    OR (c.verdict IS NULL
+                        AND NOT EXISTS (SELECT 1 FROM generations AS g
+                                        WHERE g.delivery = c.delivery AND g.generation = c.generation
+                                          AND g.device = c.device)))",
+        )?
+        .query_row(params![device.as_str(), At(since), Count(among)], |row| {
+            row.get::<_, Count>(0)
+        })?
         .0)
 }
 

@@ -222,24 +222,32 @@ pub(crate) fn set_state(
     Ok(())
 }
 
-/// Notes that claims were taken in up to `number`, and what the next request has to name.
-pub(crate) fn acknowledged(
+/// Notes up to which claim a device's claims were taken in.
+pub(crate) fn claimed(
     connection: &Connection,
     id: &DeviceId,
     number: u64,
     hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE devices SET claim_number = ?2, claim_hash = ?3 WHERE id = ?1")?
+        .execute(params![id.as_str(), Count(number), hash])?;
+    Ok(())
+}
+
+/// Notes that a device itself was here, and what its next request has to name.
+pub(crate) fn acknowledged(
+    connection: &Connection,
+    id: &DeviceId,
     nonce: &[u8; 16],
     now: Timestamp,
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE devices SET claim_number = :number, claim_hash = :hash, nonce = :nonce,
-                                prove_seq = journal_seq, prove_hash = journal_hash,
+            "UPDATE devices SET nonce = :nonce, prove_seq = journal_seq, prove_hash = journal_hash,
                                 last_sync_at = :now WHERE id = :id",
         )?
-        .execute(named_params! {
-            ":id": id.as_str(), ":number": Count(number), ":hash": hash, ":nonce": nonce, ":now": At(now),
-        })?;
+        .execute(named_params! {":id": id.as_str(), ":nonce": nonce, ":now": At(now)})?;
     Ok(())
 }
 

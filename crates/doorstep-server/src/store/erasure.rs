@@ -101,8 +101,13 @@ pub(crate) fn erase_claims(
                  WHERE log_seq = ?1",
             )?
             .execute([log_seq])?;
+        // Another claim on the generation may still be looked at again.
         connection
-            .prepare_cached("DELETE FROM held_codes WHERE delivery = ?1 AND generation = ?2")?
+            .prepare_cached(
+                "DELETE FROM held_codes WHERE delivery = ?1 AND generation = ?2
+                   AND NOT EXISTS (SELECT 1 FROM claims
+                                   WHERE delivery = ?1 AND generation = ?2 AND document <> x'')",
+            )?
             .execute(params![delivery, generation])?;
     }
     Ok(())

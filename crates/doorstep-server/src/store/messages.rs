@@ -121,6 +121,19 @@ pub(crate) fn insert_cancelled(
     Ok(())
 }
 
+/// Whether somebody is still to be told that no code is needed any more.
+pub(crate) fn any_cancelled_due(
+    connection: &Connection,
+    delivery: &DeliveryId,
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT 1 FROM messages WHERE delivery = ?1 AND kind = 'cancelled'
+               AND state IN ('waiting', 'sending') AND phone IS NOT NULL",
+        )?
+        .exists([delivery.as_str()])?)
+}
+
 const COLUMNS: &str = "m.seq, m.id, m.delivery, d.reference, m.generation, m.slot, m.kind, m.phone,
     m.send_at, m.next_at, m.state, m.sent_at, m.told_at, m.tries
     FROM messages AS m JOIN deliveries AS d ON d.id = m.delivery";

@@ -64,9 +64,8 @@ pub(crate) async fn handler(
     let received = context
         .store
         .write(move |connection| {
-            // The device's own next sync goes on from its last.
-            let nonce = devices::progress(connection, &device)?.nonce;
-            take_in(connection, &device, &claims, &nonce, now)
+            // The device was not here: what its own next sync has to prove stays as it was.
+            take_in(connection, &device, &claims, now)
         })
         .await?;
     Ok(Json(CarriedClaims { received }))
@@ -114,6 +113,23 @@ mod tests {
         let mut device = device;
         assert!(device.sync(&server).await.is_empty());
         assert_eq!(device.device.received(), 1);
+    }
+
+    /// Its request for routes may be on its way meanwhile, and is repeated when the answer gets lost.
+    #[tokio::test]
+    async fn carrying_leaves_what_the_device_has_to_prove() {
+        let (server, mut device, _) = with_a_claim().await;
+        let claims = documents(&device);
+        device.upload(&server).await;
+        let seen = "SELECT last_sync_at FROM devices";
+        let synced = server.query(seen);
+        assert_eq!(device.fetch(&server).await.0, 200, "an answer that got lost");
+        server.clock.advance(60);
+        assert_eq!(carry(&server, device.id(), &claims).await.0, 200);
+        let (status, answer) = device.fetch(&server).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(server.query(seen), synced, "it was not here");
+        assert!(device.sync(&server).await.is_empty());
     }
 
     #[tokio::test]

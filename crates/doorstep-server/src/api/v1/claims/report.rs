@@ -2,6 +2,7 @@
 
 use crate::store::claims::Received;
 use crate::store::deliveries::{self, Failure, FailureReason, State as DeliveryState};
+use crate::store::messages::{self, State as MessageState};
 use crate::store::{StoreError, erasure, generations};
 use doorstep::handover::claim::Outcome;
 use doorstep::handover::failure::Reason;
@@ -38,6 +39,8 @@ pub(super) fn report(
     match &claim.outcome {
         Outcome::Granted { .. } => {
             open.push(DeliveryState::Cancelled);
+            // Here and not with the verdict: what goes out to a second recipient must not say which it was.
+            messages::end(connection, &claim.delivery, claim.generation, MessageState::Closed)?;
             deliveries::advance(connection, &claim.delivery, &open, DeliveryState::Reported, now)
         }
         Outcome::Failed { reason, note } => {

@@ -24,6 +24,11 @@ use utoipa::ToSchema;
 
 /// Claims that do not fit a device's chain, kept as evidence. More than this are a flood.
 const MAX_FORKED: u64 = 1000;
+/// Claims that decide nothing (failed attempts, and such as no honest device makes) that one device sends
+/// within a day.
+const MAX_IDLE: u64 = 1000;
+/// A day in seconds.
+const DAY: u64 = 24 * 3600;
 /// The latest time a column holds; a device's clock may say anything.
 const LATEST: Timestamp = Timestamp::from_seconds(u64::MAX >> 1);
 
@@ -67,7 +72,11 @@ pub(crate) async fn handler(
     let acknowledgement = context
         .store
         .write(move |connection| {
-            let number = take_in(connection, &device, &received, &nonce, now)?;
+            let number = take_in(connection, &device, &received, now)?;
+            devices::acknowledged(connection, &device, &nonce, now)?;
+            if !received.is_empty() {
+                refuse_flood(connection, &device, now)?;
+            }
             Ok::<_, Problem>(Acknowledgement {
                 issuer,
                 device,
@@ -132,7 +141,6 @@ pub(super) fn take_in(
     connection: &Connection,
     device: &DeviceId,
     received: &[Received],
-    nonce: &[u8; 16],
     now: Timestamp,
 ) -> Result<u64, Problem> {
     let progress = devices::progress(connection, device)?;
@@ -172,15 +180,31 @@ pub(super) fn take_in(
         }
         tracing::warn!(%device, forks, "claims that do not continue the device's chain");
     }
-    devices::acknowledged(connection, device, number, &hash, nonce, now)?;
+    devices::claimed(connection, device, number, &hash)?;
     Ok(number)
+}
+
+/// Refuses what would fill the log with claims that decide nothing. An honest device comes nowhere near
+/// that in a day, and none is shut out for longer.
+fn refuse_flood(connection: &Connection, device: &DeviceId, now: Timestamp) -> Result<(), Problem> {
+    let count = claims::count_idle(connection, device, now.earlier(DAY), 2 * MAX_IDLE)?;
+    if count <= MAX_IDLE {
+        return Ok(());
+    }
+    tracing::warn!(%device, count, "too many claims that decide nothing");
+    let what =
+        "this device has sent too many failed attempts, or claims on deliveries that it never had";
+    Err(Problem::new(Code::TooManyRequests, format!("{what}, within a day"))
+        .hint("sync again tomorrow; what waits is not lost"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::DAY;
     use crate::http::base64url::{read, write};
     use crate::test_server::{TestDevice, TestServer};
-    use doorstep::handover::claim::Upload;
+    use doorstep::handover::claim::{Claim, Outcome, Upload};
+    use doorstep::handover::failure::{Note, Reason};
     use doorstep::ledger::Head;
     use serde_json::{Value, json};
 
@@ -298,6 +322,57 @@ mod tests {
         );
         server.run_jobs().await;
         assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'repeated'"), 1);
+    }
+
+    /// What decides nothing is taken in so often a day, and the next day again.
+    #[tokio::test]
+    async fn a_device_does_not_fill_the_log_with_what_decides_nothing() {
+        let (server, mut device, delivery, ..) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        // As many as a day has room for, but one.
+        server.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
+             INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery, generation,
+                                 outcome, reason, note, at, signed_time, received_at, forked, verdict)
+             SELECT i, randomblob(32), device, i, randomblob(32), document, delivery, generation,
+                    outcome, reason, note, at, signed_time, received_at, forked, 'noted'
+             FROM claims, n WHERE log_seq = 1;
+             UPDATE devices SET claim_number = 999",
+        );
+        let identity = device.device.identity().device;
+        let numbered = |device: &TestDevice, number: u64, outcome: Outcome| {
+            let stop = device.stop_of(&delivery);
+            let claim = Claim {
+                issuer: server.context.issuer(),
+                device: identity,
+                number,
+                previous: [0; 32],
+                delivery: stop.delivery,
+                generation: stop.generation,
+                at: server.clock.now(),
+                signed_time: device.device.signed_time(),
+                outcome,
+            };
+            let unsigned = claim.unsigned(&device.key.public());
+            let claim = unsigned.signed(&device.key.sign(&unsigned.to_be_signed()));
+            Upload { device: identity, claims: vec![claim.into()] }
+        };
+        let failed = || Outcome::Failed { reason: Reason::Absent, note: Note::default() };
+        let upload = numbered(&device, 1000, failed());
+        assert_eq!(device.send(&server, &upload).await.0, 200, "the last of this day");
+        let upload = numbered(&device, 1001, failed());
+        let (status, problem) = device.send(&server, &upload).await;
+        assert_eq!((status, &problem["code"]), (429, &json!("too_many_requests")), "{problem}");
+        assert_eq!(stored(&server), 1000, "nothing of it is kept");
+        let empty = Upload { device: identity, claims: Vec::new() };
+        assert_eq!(
+            device.send(&server, &empty).await.0,
+            200,
+            "it is handed its routes all the same"
+        );
+        server.clock.advance(DAY);
+        assert_eq!(device.send(&server, &upload).await.0, 200);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use super::{DeliveryDetail, detail, id_in_path, not_found};
 use crate::context::Context;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::store::deliveries::{self, State as DeliveryState};
-use crate::store::erasure;
+use crate::store::{erasure, messages};
 use axum::Json;
 use axum::extract::{Path, State};
 use std::sync::Arc;
@@ -41,6 +41,11 @@ pub(crate) async fn handler(
                     return Err(Problem::new(Code::DeliveryOpen, told)
                         .hint("cancel it first, or resolve its dispute"));
                 }
+            }
+            if messages::any_cancelled_due(connection, &id)? {
+                let told = "somebody who has a code is still to be told that it was cancelled";
+                return Err(Problem::new(Code::DeliveryOpen, told)
+                    .hint("erase it once that message was sent: doorstep message list shows it"));
             }
             erasure::erase_contacts(connection, &id, now)?;
             detail(connection, &id)?.map(Json).ok_or_else(not_found)

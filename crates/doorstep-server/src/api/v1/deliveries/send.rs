@@ -133,6 +133,13 @@ fn release(
         return Err(Problem::field("slot", "the delivery has no recipient of this number")
             .hint("GET the delivery to see its recipients; the spare code is \"spare\""));
     }
+    if chosen.iter().all(|message| message.state == MessageState::Closed) {
+        return Err(Problem::new(
+            Code::DeliveryClosed,
+            "a device says that it handed the delivery over, and the code was erased",
+        )
+        .hint("if it did not, the delivery is disputed soon: resolve that, and plan it again"));
+    }
     let open: Vec<_> = chosen
         .into_iter()
         .filter(|message| {

@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
+/// Beyond any number of routes or records; what is stored of them has room for twice as many.
+const MOST: u64 = u64::MAX >> 2;
+
 /// A device's request.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,6 +77,12 @@ fn answer(
     key: &PublicKey,
     now: Timestamp,
 ) -> Result<Answer, Problem> {
+    if request.version > MOST || request.head.seq > MOST || request.proof.seq > MOST {
+        return Ok(Err(Problem::new(
+            Code::MalformedBody,
+            "this request counts further than any device does",
+        )));
+    }
     let progress = devices::progress(connection, &request.device)?;
     if let Err(problem) = refuse_untrusted(progress.state) {
         return Ok(Err(problem));
@@ -194,6 +203,8 @@ fn make(
 mod tests {
     use crate::http::base64url::write;
     use crate::test_server::{TestDevice, TestServer};
+    use doorstep::handover::route::RouteRequest;
+    use doorstep::ledger::Head;
     use serde_json::json;
 
     async fn with_stop() -> (TestServer, TestDevice, String) {
@@ -291,6 +302,28 @@ mod tests {
         assert_eq!((status, &problem["code"]), (409, &json!("sync_stale")));
         let (status, _) = device.fetch(&server).await;
         assert_eq!(status, 200, "which harms nothing");
+    }
+
+    /// A malfunction it must not look like, nor be.
+    #[tokio::test]
+    async fn numbers_that_no_device_reaches_are_refused() {
+        let (server, device, _) = with_stop().await;
+        let honest = device.device.request_route().unwrap();
+        for beyond in [1 << 63, u64::MAX, i64::MAX.unsigned_abs()] {
+            let head = Head { seq: beyond, ..honest.head };
+            for request in [
+                RouteRequest { version: beyond, ..honest.clone() },
+                RouteRequest { head, ..honest.clone() },
+                RouteRequest { proof: head, ..honest.clone() },
+            ] {
+                let unsigned = request.unsigned(&device.key.public());
+                let document = unsigned.signed(&device.key.sign(&unsigned.to_be_signed()));
+                let body = json!({"request": write(&document)});
+                let (status, problem) = server.post("/v1/routes", body).await;
+                assert_eq!((status, &problem["code"]), (400, &json!("malformed_body")), "{beyond}");
+            }
+        }
+        assert_eq!(device.fetch(&server).await.0, 200, "the device is not the worse for it");
     }
 
     #[tokio::test]
