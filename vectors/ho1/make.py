@@ -443,7 +443,7 @@ def stop_of(name, delivery, generation, window, shape=DIGITS, slots=2, budget=5,
         "delivery": delivery, "generation": generation, "from": window[0], "until": window[1],
         "budget": budget, "alphabet": shape[0], "length": shape[1],
         **({"memory": cost[0], "passes": cost[1]} if cost else {"t": bits}),
-        "label": name, "slots": made,
+        "reference": f"Order {name}", "label": name, "slots": made,
     }
     return stop, presented
 
@@ -602,7 +602,8 @@ def stop_document(stop):
     held = lambda s: s["tag"] if "tag" in s else bytes.fromhex(s["hash"])
     slots = [[s["number"], bytes.fromhex(s["salt"]), held(s), bytes.fromhex(s["scan"])] for s in stop["slots"]]
     check = [1, *shape, stop["t"]] if "t" in stop else [2, *shape, stop["memory"], stop["passes"]]
-    return [stop["delivery"], stop["generation"], stop["from"], stop["until"], stop["budget"], check, stop["label"], slots]
+    return [stop["delivery"], stop["generation"], stop["from"], stop["until"], stop["budget"], check,
+            stop["reference"], stop["label"], slots]
 
 
 def route_of(version, stops, withdrawn=(), **change):
@@ -721,20 +722,21 @@ def documents():
         copy[place] = value
         return copy
 
-    slot = stop[7][0]
+    slot = stop[8][0]
     for name, bad in [
         ("a stop with an unknown check", changed(5, [3, 10, 8, 13])),
         ("a stop with a split check of a field more", changed(5, [1, 10, 8, 13, 0])),
         ("a stop with an unknown alphabet", changed(5, [1, 36, 8, 13])),
         ("a stop with codes of three symbols", changed(5, [1, 10, 3, 4])),
         ("a stop with a tag of no bits", changed(5, [1, 10, 8, 0])),
-        ("a stop without slots", changed(7, [])),
-        ("a stop with four slots", changed(7, [[n, *slot[1:]] for n in range(4)])),
-        ("a stop with a slot twice", changed(7, [slot, slot])),
+        ("a stop without slots", changed(8, [])),
+        ("a stop with four slots", changed(8, [[n, *slot[1:]] for n in range(4)])),
+        ("a stop with a slot twice", changed(8, [slot, slot])),
         ("a stop with an empty window", changed(3, NINE)),
         ("a stop with a window of more than a day", changed(3, NINE + 24 * HOUR + 1)),
-        ("a stop with a label of 201 bytes", changed(6, "x" * 201)),
-        ("a stop with a salt of 15 bytes", changed(7, [[0, slot[1][1:], *slot[2:]]])),
+        ("a stop with a reference of 257 bytes", changed(6, "x" * 257)),
+        ("a stop with a label of 201 bytes", changed(7, "x" * 201)),
+        ("a stop with a salt of 15 bytes", changed(8, [[0, slot[1][1:], *slot[2:]]])),
         ("a stop with a delivery in upper case", changed(0, "DLV_9C")),
         ("a stop with a field more", stop + [0]),
         ("a stop with a field less", stop[:-1]),
@@ -745,18 +747,18 @@ def documents():
     case("route", "a full check", route("full", 4, [whole_stop]),
          {"version": 4, "time": NINE, "deliveries": ["dlv_9e"], "withdrawn": []})
     for name, check, slots in [
-        ("of eight symbols", [2, 32, 8, 8, 1], whole_stop[7]),
-        ("of ten digits", [2, 10, 10, 8, 1], whole_stop[7]),
-        ("of 7 KiB", [2, 32, 10, 7, 1], whole_stop[7]),
-        ("of more than 64 MiB", [2, 32, 10, 65537, 1], whole_stop[7]),
-        ("of no pass", [2, 32, 10, 8, 0], whole_stop[7]),
-        ("of five passes", [2, 32, 10, 8, 5], whole_stop[7]),
-        ("without its passes", [2, 32, 10, 8], whole_stop[7]),
-        ("with tags", [2, 32, 10, 8, 1], stop[7]),
-        ("whose slots are a split check's", [1, 32, 10, 25], whole_stop[7]),
+        ("of eight symbols", [2, 32, 8, 8, 1], whole_stop[8]),
+        ("of ten digits", [2, 10, 10, 8, 1], whole_stop[8]),
+        ("of 7 KiB", [2, 32, 10, 7, 1], whole_stop[8]),
+        ("of more than 64 MiB", [2, 32, 10, 65537, 1], whole_stop[8]),
+        ("of no pass", [2, 32, 10, 8, 0], whole_stop[8]),
+        ("of five passes", [2, 32, 10, 8, 5], whole_stop[8]),
+        ("without its passes", [2, 32, 10, 8], whole_stop[8]),
+        ("with tags", [2, 32, 10, 8, 1], stop[8]),
+        ("whose slots are a split check's", [1, 32, 10, 25], whole_stop[8]),
     ]:
         bad = list(whole_stop)
-        bad[5], bad[7] = check, slots
+        bad[5], bad[8] = check, slots
         case("route", f"a full check {name}", route(f"full {name}", 4, [bad]))
     payload = cbor2.dumps(route_of(4, []))
     for name, encoding in [
@@ -907,6 +909,40 @@ def documents():
     welcome("signed as an acknowledgement", kind="acknowledgement")
     welcome("test as a number", test=1)
     welcome("a field more", extra=0)
+
+    def receipt(name, content=None, key=SIGNING, kind="receipt", claimed={}, **change):
+        proof = {"device": DEVICE_ID, "holder": 2, "means": 1, "not_before": NINE, "not_after": NINE + 2 * HOUR,
+                 "epoch": NINE - HOUR, "log": [40, bytes_of("log", 32)], **claimed}
+        fields = {"issuer": ISSUER, "delivery": "dlv_9c", "reference": "A-17", "generation": 1, "at": NINE + HOUR,
+                  "basis": [1, [list(proof.values())]], "issued": NINE + 3 * HOUR, **change}
+        case("receipt", name, sign1(kind, key, ISSUER, list(fields.values())), content)
+
+    said = {"delivery": "dlv_9c", "reference": "A-17", "at": NINE + HOUR}
+    receipt("of a claim", {**said, "basis": "claim", "epoch": NINE - HOUR, "log": 40})
+    receipt("of an operator's word", {**said, "basis": "operator"}, basis=[3, []])
+    receipt("signed by another issuer's key", key=FORGER)
+    receipt("signed as a bundle", kind="bundle")
+    receipt("of another issuer id", issuer="iss_4nv1")
+    receipt("an unknown basis", basis=[4, []])
+    receipt("a holder of neither kind", claimed={"holder": 3})
+    receipt("a log without its hash", claimed={"log": [40]})
+    receipt("a claim without the epoch of its log", basis=[1, [[DEVICE_ID, 2, 1, NINE, NINE, [40, bytes_of("log", 32)]]]])
+    receipt("a field more", extra=0)
+
+    def bundle(name, content=None, key=SIGNING, kind="bundle", making={}, **change):
+        made = {"generation": 1, "device": DEVICE_ID, "from": NINE, "until": NINE + HOUR, "created": NINE - HOUR,
+                "state": "closed", "check": 2, "slots": 3, **making}
+        fields = {"issuer": ISSUER, "epoch": NINE - HOUR, "issued": NINE + 3 * HOUR, "delivery": "dlv_9c",
+                  "reference": "A-17", "state": "delivered", "generations": [list(made.values())], "damaged": [7],
+                  "welcomes": [], "claims": [], "log": [], "resolutions": [], **change}
+        case("bundle", name, sign1(kind, key, ISSUER, list(fields.values())), content)
+
+    bundle("of one generation, and one that is damaged",
+           {"delivery": "dlv_9c", "epoch": NINE - HOUR, "checks": [["full", 3]], "damaged": [7]})
+    bundle("signed as a receipt", kind="receipt")
+    bundle("of another issuer id", issuer="iss_4nv1")
+    bundle("an unknown check", making={"check": 3})
+    bundle("a generation that is no number", damaged=["7"])
 
     common = {
         "issuer": ISSUER, "device": DEVICE_ID,

@@ -88,6 +88,19 @@ fn a_dispute_is_examined_elsewhere_and_ended_by_a_word() {
     let checks = examined.json["claims"][0]["checks"].as_object().unwrap();
     assert_eq!(checks.len(), 7);
     assert!(checks.values().all(|found| found == "holds"), "{checks:?}");
+    let claim = &examined.json["claims"][0];
+    assert_eq!((&claim["outcome"], &claim["means"]), (&"granted".into(), &"typed".into()));
+    let made = &examined.json["generations"][1];
+    assert_eq!((&made["check"], &made["slots"]), (&"split".into(), &2.into()));
+    let told = shop.plain(&["evidence", "verify", "a.bundle", "--issuer", "issuer.pub"]);
+    for said in [
+        "generation 1: a split check on dev_",
+        "2 slots",
+        "granted: the code of slot 0, a recipient's, typed",
+    ] {
+        assert!(told.contains(said), "{said} in {told}");
+    }
+    assert!(!told.contains("forked:") && !told.contains("late:"), "{told}");
     let bundle = std::fs::read(shop.path("a.bundle")).unwrap();
     let code = code_in(&shop.message(&delivery, 1, 0)).replace(' ', "");
     assert!(!bundle.windows(code.len()).any(|window| window == code.as_bytes()));
@@ -108,6 +121,37 @@ fn a_dispute_is_examined_elsewhere_and_ended_by_a_word() {
         shop.run(&["dispute", "resolve", &delivery, "--outcome", "maybe", "--note", "x"]).status,
         2
     );
+}
+
+/// What speaks against a claim is said to people too.
+#[test]
+fn evidence_says_what_is_late_forked_or_failed() {
+    let shop = Shop::open();
+    let (delivery, code) = shop.one_stop("ana");
+    support::copy(&shop.path("ana"), &shop.path("copy"));
+    for (dir, note) in [("ana", "rang twice"), ("copy", "")] {
+        let fail =
+            ["driver", "fail", &delivery, "--reason", "no-access", "--note", note, "--dir", dir];
+        assert_eq!(shop.run(&fail).status, 0);
+    }
+    assert_eq!(shop.check("ana", &delivery, &code).outcome(), "granted");
+    shop.advance("1d");
+    shop.sync("ana");
+    shop.sync("copy");
+    shop.wait_for(&delivery, "delivered");
+    let key = shop.must(&["evidence", "key"]).text("public_key");
+    std::fs::write(shop.path("issuer.pub"), key).unwrap();
+    shop.must(&["evidence", "fetch", &delivery, "--out", "a.bundle"]);
+    let told = shop.plain(&["evidence", "verify", "a.bundle", "--issuer", "issuer.pub"]);
+    for said in [
+        "failed: no access (\"rang twice\")",
+        "failed: no access\n",
+        "forked: ",
+        "late: ",
+        "every check holds",
+    ] {
+        assert!(told.contains(said), "{said} in {told}");
+    }
 }
 
 #[test]

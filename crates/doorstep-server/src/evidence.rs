@@ -2,13 +2,13 @@
 //! bundle of everything that was claimed about one. Both are signed, and hold nothing of a code.
 
 use crate::context::Context;
-use crate::store::claims::{self, Verdict};
+use crate::store::claims;
 use crate::store::deliveries::{Delivery, State as DeliveryState};
 use crate::store::disputes::{self, Outcome};
-use crate::store::evidence::{self, Filed};
+use crate::store::evidence::{self, Filed, Proof};
 use crate::store::generations::{self, Generation, Mode};
 use crate::store::{StoreError, devices, meta};
-use doorstep::handover::bundle::{self, Bundle, Making, Stretch, Word};
+use doorstep::handover::bundle::{self, Bundle, CodeCheck, Making, Stretch, Word};
 use doorstep::handover::receipt::{Basis, Claimed, DeliveryReceipt, Holder};
 use doorstep::id::DeviceId;
 use doorstep::time::Timestamp;
@@ -28,11 +28,8 @@ pub(crate) fn receipt(
     if delivery.state != DeliveryState::Delivered {
         return Ok(None);
     }
-    let matched = evidence::of_delivery(connection, &delivery.id)?
-        .into_iter()
-        .find(|filed| filed.verdict == Some(Verdict::Match));
-    let (generation, at, basis) = match matched {
-        Some(filed) => claimed(connection, delivery, filed)?,
+    let (generation, at, basis) = match evidence::proof(connection, &delivery.id)? {
+        Some(proof) => claimed(connection, delivery, proof)?,
         None => without_claim(connection, delivery)?,
     };
     Ok(Some(DeliveryReceipt {
@@ -49,21 +46,21 @@ pub(crate) fn receipt(
 fn claimed(
     connection: &Connection,
     delivery: &Delivery,
-    filed: Filed,
+    proof: Proof,
 ) -> Result<(u32, Timestamp, Basis), StoreError> {
-    let generation = generations::find(connection, &delivery.id, filed.generation)?
+    let generation = generations::find(connection, &delivery.id, proof.generation)?
         .ok_or(StoreError::Corrupt { column: "claims.generation" })?;
-    let (slot, means) = filed.granted.ok_or(StoreError::Corrupt { column: "claims.verdict" })?;
-    let is_spare = slot.checked_add(1) == Some(generation.slots);
+    let is_spare = proof.slot.checked_add(1) == Some(generation.slots);
     let claimed = Claimed {
-        device: filed.device,
+        device: proof.device,
         holder: if is_spare { Holder::Spare } else { Holder::Recipient },
-        means,
-        not_before: filed.signed_time,
-        not_after: filed.received_at,
-        log: filed.log,
+        means: proof.means,
+        not_before: proof.signed_time,
+        not_after: proof.received_at,
+        epoch: meta::epoch(connection)?,
+        log: proof.log,
     };
-    Ok((filed.generation, filed.at, Basis::Claim(claimed)))
+    Ok((proof.generation, proof.at, Basis::Claim(claimed)))
 }
 
 /// The issuer's own check, else an operator's word.
@@ -102,6 +99,7 @@ pub(crate) fn bundle(
             by: resolution.by,
             at: resolution.at,
         });
+    let (generations, damaged) = makings(connection, delivery)?;
     Ok(Bundle {
         issuer: context.issuer(),
         epoch: meta::epoch(connection)?,
@@ -109,7 +107,8 @@ pub(crate) fn bundle(
         delivery: delivery.id,
         reference: delivery.reference.clone(),
         state: delivery.state.as_str().to_owned(),
-        generations: makings(connection, delivery)?,
+        generations,
+        damaged,
         welcomes: welcomes(context, connection, &filed)?,
         log: stretches(connection, &filed)?,
         claims: filed.into_iter().map(as_filed).collect(),
@@ -128,7 +127,11 @@ fn as_filed(filed: Filed) -> bundle::Filed {
     }
 }
 
-fn makings(connection: &Connection, delivery: &Delivery) -> Result<Vec<Making>, StoreError> {
+/// What was made, and the numbers of what cannot be read: that takes nothing from the rest.
+fn makings(
+    connection: &Connection,
+    delivery: &Delivery,
+) -> Result<(Vec<Making>, Vec<u32>), StoreError> {
     let making = |making: Generation| Making {
         generation: making.number,
         device: making.device,
@@ -136,8 +139,24 @@ fn makings(connection: &Connection, delivery: &Delivery) -> Result<Vec<Making>, 
         until: making.window.until(),
         created: making.created_at,
         state: making.state.as_str().to_owned(),
+        check: match making.check {
+            generations::CodeCheck::Split => CodeCheck::Split,
+            generations::CodeCheck::Full => CodeCheck::Full,
+        },
+        slots: making.slots,
     };
-    Ok(generations::of_delivery(connection, &delivery.id)?.into_iter().map(making).collect())
+    let (mut makings, mut damaged) = (Vec::new(), Vec::new());
+    for number in generations::numbers(connection, &delivery.id)? {
+        match generations::find(connection, &delivery.id, number) {
+            Ok(found) => makings.extend(found.map(making)),
+            Err(error) if error.is_damage() => {
+                tracing::error!(delivery = %delivery.id, number, %error, "a generation cannot be read");
+                damaged.push(number);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((makings, damaged))
 }
 
 /// The same document that each device was given when it enrolled: signatures of issuers do not vary.

@@ -183,6 +183,7 @@ impl World {
             generation: 1,
             window: Window::new(MORNING, MORNING.later(7200)).expect("not empty"),
             check: Checked::Split(Shape::DIGITS_8),
+            reference: "ORDER-1001".to_owned(),
             label: "Zoë Łukasz, 12 Harbour Street".to_owned(),
             slots: 2,
             device: self.fingerprint,

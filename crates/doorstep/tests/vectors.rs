@@ -9,6 +9,7 @@ use doorstep::cose::encrypt::Sealed;
 use doorstep::cose::keys::{IssuerKey, IssuerPublicKey, PublicKey, SoftwareKey};
 use doorstep::cose::sign1::Signed;
 use doorstep::handover::Subject;
+use doorstep::handover::bundle::Bundle;
 use doorstep::handover::check::{Check, CodeHash, Cost, Slot};
 use doorstep::handover::claim::{Acknowledgement, Claim, Evidence, Outcome, Upload};
 use doorstep::handover::device::Device;
@@ -17,6 +18,7 @@ use doorstep::handover::event::{Event, Identity, Record};
 use doorstep::handover::failure::{Note, Reason};
 use doorstep::handover::issue::code_mac;
 use doorstep::handover::judge::{Held, Verdict, judge};
+use doorstep::handover::receipt::{Basis, DeliveryReceipt};
 use doorstep::handover::route::{Route, RouteRequest, Withdrawn};
 use doorstep::handover::stop::{Presented, ScanText, Stop, Whose};
 use doorstep::handover::tag::{ScanSecret, Tag};
@@ -362,6 +364,7 @@ fn stop_of(stop: &Value) -> Stop {
         window: Window::new(time(stop, "from"), time(stop, "until")).unwrap(),
         budget: byte(stop, "budget"),
         shape: shape(stop),
+        reference: text(stop, "reference").to_owned(),
         label: text(stop, "label").to_owned(),
         check,
     }
@@ -469,6 +472,34 @@ fn read(case: &Value, document: &[u8]) -> Result<Value, Invalid> {
                 "received": read.received,
                 "time": read.time.seconds(),
                 "prove": read.prove,
+            })
+        }
+        "receipt" => {
+            let receipt = DeliveryReceipt::verify(document, issuer(case), signing)?;
+            let mut said = json!({
+                "delivery": receipt.delivery.as_str(),
+                "reference": receipt.reference,
+                "at": receipt.at.seconds(),
+            });
+            match &receipt.basis {
+                Basis::Claim(claimed) => {
+                    said["basis"] = json!("claim");
+                    said["epoch"] = json!(claimed.epoch);
+                    said["log"] = json!(claimed.log.seq);
+                }
+                Basis::Issuer => said["basis"] = json!("issuer"),
+                Basis::Operator => said["basis"] = json!("operator"),
+            }
+            said
+        }
+        "bundle" => {
+            let bundle = Bundle::verify(document, issuer(case), signing)?;
+            let checks = bundle.generations.iter().map(|made| (made.check.name(), made.slots));
+            json!({
+                "delivery": bundle.delivery.as_str(),
+                "epoch": bundle.epoch,
+                "checks": checks.collect::<Vec<_>>(),
+                "damaged": bundle.damaged,
             })
         }
         other => panic!("kind {other}"),

@@ -9,7 +9,8 @@ use crate::output::{Answer, BAD, BOLD, DIM, GOOD, WARN};
 use crate::refused::Refused;
 use crate::text::{base64url, from_base64url, rfc3339, safe};
 use doorstep::cose::keys::IssuerPublicKey;
-use doorstep::handover::bundle::{Bundle, Check, Examined, Filed, Finding};
+use doorstep::handover::bundle::{Bundle, Check, Examined, Filed, Finding, Making};
+use doorstep::handover::claim::{Claim, Outcome};
 use doorstep::id::IssuerId;
 use doorstep_files::private;
 use serde_json::{Value, json};
@@ -154,6 +155,8 @@ fn examined(bundle: &Bundle, examined: &[Examined]) -> Answer {
         "delivery": bundle.delivery.as_str(),
         "reference": bundle.reference,
         "state": bundle.state,
+        "generations": bundle.generations.iter().map(making_json).collect::<Vec<_>>(),
+        "damaged_generations": bundle.damaged,
         "claims": claims,
         "resolutions": bundle.resolutions.iter().map(|word| json!({
             "outcome": word.outcome, "note": word.note, "by": word.by, "at": rfc3339(word.at),
@@ -161,6 +164,19 @@ fn examined(bundle: &Bundle, examined: &[Examined]) -> Answer {
     });
     let text = told(bundle, examined, sound);
     if sound { Answer::new(json, text) } else { Answer::refused(json, text) }
+}
+
+fn making_json(making: &Making) -> Value {
+    json!({
+        "generation": making.generation,
+        "device": making.device.map(|device| device.to_string()),
+        "from": rfc3339(making.from),
+        "until": rfc3339(making.until),
+        "created_at": rfc3339(making.created),
+        "state": making.state,
+        "check": making.check.name(),
+        "slots": making.slots,
+    })
 }
 
 fn claim_json(filed: &Filed, found: &Examined) -> Value {
@@ -177,6 +193,19 @@ fn claim_json(filed: &Filed, found: &Examined) -> Value {
         "checks": Value::Object(checks.collect()),
     });
     if let Some(claim) = &found.claim {
+        let (outcome, slot, means, reason, note) = match &claim.outcome {
+            Outcome::Granted { slot, means, .. } => {
+                ("granted", Some(*slot), Some(means.as_str()), None, None)
+            }
+            Outcome::Failed { reason, note } => {
+                ("failed", None, None, Some(reason.as_str()), Some(note.as_str()))
+            }
+        };
+        json["outcome"] = json!(outcome);
+        json["slot"] = json!(slot);
+        json["means"] = json!(means);
+        json["reason"] = json!(reason);
+        json["note"] = json!(note);
         json["device"] = json!(claim.device.as_str());
         json["number"] = json!(claim.number);
         json["generation"] = json!(claim.generation);
@@ -203,6 +232,25 @@ fn told(bundle: &Bundle, examined: &[Examined], sound: bool) -> String {
         safe(&bundle.reference),
         safe(&bundle.state),
     );
+    for making in &bundle.generations {
+        let checks = match making.device {
+            Some(device) => format!("a {} check on {device}", making.check.name()),
+            None => "checked by the issuer".to_owned(),
+        };
+        text.push_str(&format!(
+            "generation {}: {checks}, {} slots, {} to {}, {}\n",
+            making.generation,
+            making.slots,
+            rfc3339(making.from),
+            rfc3339(making.until),
+            safe(&making.state).replace('_', " "),
+        ));
+    }
+    for number in &bundle.damaged {
+        text.push_str(&format!(
+            "generation {number}: {WARN}damaged{WARN:#}, the issuer cannot read it any more\n"
+        ));
+    }
     for (filed, found) in bundle.claims.iter().zip(examined) {
         let verdict = filed.verdict.as_deref().unwrap_or("not judged yet");
         let who = found.claim.as_ref().map_or_else(
@@ -215,6 +263,19 @@ fn told(bundle: &Bundle, examined: &[Examined], sound: bool) -> String {
             },
         );
         text.push_str(&format!("\n{BOLD}{who}{BOLD:#}: {WARN}{}{WARN:#}\n", safe(verdict)));
+        if let Some(claim) = &found.claim {
+            text.push_str(&format!("  {}\n", outcome_text(bundle, claim)));
+        }
+        if filed.forked {
+            text.push_str(&format!(
+                "  {WARN}forked{WARN:#}: it does not continue the device's other claims\n"
+            ));
+        }
+        if filed.late_possible {
+            text.push_str(&format!(
+                "  {WARN}late{WARN:#}: it came after the window; only the device's clock says that it was in time\n"
+            ));
+        }
         if let Some(claim) = &found.claim {
             text.push_str(&format!(
                 "  {DIM}by its clock {}; certainly between {} and {}{DIM:#}\n",
@@ -241,6 +302,30 @@ fn told(bundle: &Bundle, examined: &[Examined], sound: bool) -> String {
     let end = if sound { "\nevery check holds" } else { "\na check fails: see above" };
     text.push_str(end);
     text
+}
+
+/// What the device says came of it.
+fn outcome_text(bundle: &Bundle, claim: &Claim) -> String {
+    match &claim.outcome {
+        Outcome::Granted { slot, means, .. } => {
+            let making =
+                bundle.generations.iter().find(|making| making.generation == claim.generation);
+            let whose = match making {
+                Some(making) if slot.checked_add(1) == Some(making.slots) => ", the spare",
+                Some(_) => ", a recipient's",
+                None => "",
+            };
+            format!("granted: the code of slot {slot}{whose}, {}", means.as_str())
+        }
+        Outcome::Failed { reason, note } => {
+            let reason = reason.as_str().replace('_', " ");
+            if note.as_str().is_empty() {
+                format!("failed: {reason}")
+            } else {
+                format!("failed: {reason} (\"{}\")", safe(note.as_str()))
+            }
+        }
+    }
 }
 
 const fn meaning(check: Check) -> &'static str {

@@ -8,7 +8,6 @@ use crate::output::{Answer, BOLD, GOOD};
 use crate::refused::Refused;
 use crate::text::{from_base64url, rfc3339, safe};
 use doorstep::handover::receipt::{Basis, DeliveryReceipt, Holder};
-use doorstep::verifier::Means;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -93,9 +92,10 @@ fn to_json(receipt: &DeliveryReceipt) -> Value {
             json["claim"] = json!({
                 "device": claim.device.as_str(),
                 "holder": holder(claim.holder),
-                "means": means(claim.means),
+                "means": claim.means.as_str(),
                 "not_before": rfc3339(claim.not_before),
                 "not_after": rfc3339(claim.not_after),
+                "epoch": claim.epoch,
                 "log": claim.log.seq,
             });
         }
@@ -112,13 +112,6 @@ const fn holder(holder: Holder) -> &'static str {
     }
 }
 
-const fn means(means: Means) -> &'static str {
-    match means {
-        Means::Typed => "typed",
-        Means::Scanned => "scanned",
-    }
-}
-
 fn told(receipt: &DeliveryReceipt) -> String {
     let mut lines = vec![
         ("delivery", receipt.delivery.to_string()),
@@ -129,13 +122,16 @@ fn told(receipt: &DeliveryReceipt) -> String {
         Basis::Claim(claim) => {
             let spare = "whoever had the spare code";
             let who = if claim.holder == Holder::Spare { spare } else { "the recipient" };
-            lines.push(("code", format!("the right one, {} by {who}", means(claim.means))));
+            lines.push(("code", format!("the right one, {} by {who}", claim.means.as_str())));
             lines.push(("device", claim.device.to_string()));
             lines.push((
                 "certainly",
                 format!("between {} and {}", rfc3339(claim.not_before), rfc3339(claim.not_after)),
             ));
-            lines.push(("log", format!("claim {} of the issuer's log", claim.log.seq)));
+            lines.push((
+                "log",
+                format!("claim {} of the issuer's log, epoch {}", claim.log.seq, claim.epoch),
+            ));
         }
         Basis::Issuer => {
             lines.push(("code", "the right one, checked by the issuer itself".to_owned()))

@@ -125,6 +125,20 @@ impl Shop {
         reply
     }
 
+    /// What a command that succeeds says to people.
+    pub(crate) fn plain(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+        command.args(arguments);
+        self.surround(&mut command);
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     fn next_seed(&self) -> String {
         self.seed.set(self.seed.get() + 1);
         self.seed.get().to_string()

@@ -210,10 +210,9 @@ fn was_lost(connection: &Connection, open: &Open) -> Result<bool, StoreError> {
     {
         return Ok(false);
     }
-    let known = generations::of_delivery(connection, &open.delivery)?;
-    let newest =
-        known.iter().map(|known| known.number).filter(|number| u64::from(*number) <= epoch);
-    Ok(open.generation > newest.max().unwrap_or(0))
+    let known = generations::numbers(connection, &open.delivery)?;
+    let newest = known.into_iter().filter(|number| u64::from(*number) <= epoch).max();
+    Ok(open.generation > newest.unwrap_or(0))
 }
 
 /// Draws the delivery's state from everything that was claimed, so that the order in which claims

@@ -127,13 +127,13 @@ pub(crate) fn find(
     rows.next()?.map(read).transpose()
 }
 
-/// All generations of a delivery that are known, in order. A restoring leaves wide gaps in their numbers.
-pub(crate) fn of_delivery(
+/// The numbers of all generations of a delivery that are known, in order. A restoring leaves wide gaps.
+pub(crate) fn numbers(
     connection: &Connection,
     delivery: &DeliveryId,
-) -> Result<Vec<Generation>, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM generations WHERE delivery = ?1 ORDER BY generation");
-    all(connection, &sql, &[&delivery.as_str()], read)
+) -> Result<Vec<u32>, StoreError> {
+    let sql = "SELECT generation FROM generations WHERE delivery = ?1 ORDER BY generation";
+    all(connection, sql, &[&delivery.as_str()], |row| Ok(row.get(0)?))
 }
 
 fn read(row: &Row<'_>) -> Result<Generation, StoreError> {

@@ -45,17 +45,20 @@ pub struct Bundle {
     /// Each making of its codes, in order, without anything of the codes.
     #[n(6)]
     pub generations: Vec<Making>,
-    /// The [welcome](Welcome) of each device that claimed something: its key, as the issuer took it in.
+    /// Makings of which the issuer cannot read any more what it stored.
     #[n(7)]
+    pub damaged: Vec<u32>,
+    /// The [welcome](Welcome) of each device that claimed something: its key, as the issuer took it in.
+    #[n(8)]
     pub welcomes: Vec<ByteVec>,
     /// In the order of the issuer's log.
-    #[n(8)]
+    #[n(9)]
     pub claims: Vec<Filed>,
     /// The parts of the issuer's log in which the claims stand.
-    #[n(9)]
+    #[n(10)]
     pub log: Vec<Stretch>,
     /// What operators said, in order.
-    #[n(10)]
+    #[n(11)]
     pub resolutions: Vec<Word>,
 }
 
@@ -81,6 +84,35 @@ pub struct Making {
     /// What became of it, as the API names it.
     #[n(5)]
     pub state: String,
+    /// How much of a code the device checked.
+    #[n(6)]
+    pub check: CodeCheck,
+    /// How many slots it had: the recipients and the spare.
+    #[n(7)]
+    pub slots: u8,
+}
+
+/// How much of a code a device checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum CodeCheck {
+    /// A few bits: its owner may have searched it.
+    #[n(1)]
+    Split,
+    /// All of it: the device is managed.
+    #[n(2)]
+    Full,
+}
+
+impl CodeCheck {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Split => "split",
+            Self::Full => "full",
+        }
+    }
 }
 
 /// A claim as the issuer filed it.
@@ -326,15 +358,21 @@ impl Bundle {
 
     /// A claim on a generation that never was the device's is void, and no other is; one is superseded
     /// only where a newer generation was made, or the delivery was cancelled. What was made between a backup
-    /// and its restoring is known no more: claims on it are unchecked.
+    /// and its restoring is known no more: claims on it are unchecked. Of a damaged making nothing is known
+    /// that could contradict a verdict.
     fn verdict_fits(&self, filed: &Filed, claim: &Claim) -> bool {
+        if self.damaged.contains(&claim.generation) {
+            return true;
+        }
         let own = self.own_making(claim);
         match filed.verdict.as_deref() {
             None => true,
             Some("void") => own.is_none(),
             Some("superseded") => own.is_some_and(|making| {
                 let newer = |other: &Making| other.generation > making.generation;
-                self.generations.iter().any(newer) || making.state == "cancelled"
+                self.generations.iter().any(newer)
+                    || self.damaged.iter().any(|other| *other > making.generation)
+                    || making.state == "cancelled"
             }),
             Some("unchecked") => own.is_some() || self.may_be_lost(claim.generation),
             Some(_) => own.is_some(),

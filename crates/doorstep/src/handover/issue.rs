@@ -28,6 +28,8 @@ pub struct Order {
     pub window: Window,
     /// How much of them the device can check, and their shape.
     pub check: Checked,
+    /// The business's own name for the delivery.
+    pub reference: String,
     /// What the driver sees.
     pub label: String,
     /// How many slots: the recipients and one spare.
@@ -102,6 +104,7 @@ pub fn make(order: &Order, rng: &mut (impl CryptoRng + ?Sized)) -> Generation {
         window: order.window,
         budget: BUDGET,
         shape,
+        reference: order.reference.clone(),
         label: order.label.clone(),
         check,
     };
@@ -171,6 +174,7 @@ mod tests {
             generation,
             window: Window::new(Timestamp::from_seconds(1), Timestamp::from_seconds(2)).unwrap(),
             check: Checked::Split(Shape::DIGITS_8),
+            reference: String::from("A-17"),
             label: String::from("5 Long Lane"),
             slots: 3,
             device: [7; 16],

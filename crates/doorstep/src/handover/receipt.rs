@@ -57,8 +57,11 @@ pub struct Claimed {
     /// It was not after this: the issuer had the claim.
     #[n(4)]
     pub not_after: Timestamp,
-    /// The issuer's log right after the claim.
+    /// Of the issuer's database, raised when it was set back: in this one the log is as it says.
     #[n(5)]
+    pub epoch: u64,
+    /// The issuer's log right after the claim.
+    #[n(6)]
     pub log: Head,
 }
 
@@ -141,6 +144,7 @@ mod tests {
             means: Means::Scanned,
             not_before: Timestamp::from_seconds(1_799_999_000),
             not_after: Timestamp::from_seconds(1_800_000_800),
+            epoch: 1_700_000_000,
             log: Head::EMPTY.then(b"claim"),
         })
     }

@@ -17,6 +17,9 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 /// The longest label in bytes.
 pub const MAX_LABEL_LENGTH: usize = 200;
 
+/// The longest reference in bytes.
+pub const MAX_REFERENCE_LENGTH: usize = 256;
+
 /// What a device is handed for one generation of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
@@ -30,6 +33,9 @@ pub struct Stop {
     pub budget: u8,
     /// The shape of the codes.
     pub shape: Shape,
+    /// The business's own name for the delivery, as it stands on the parcel. At most
+    /// [`MAX_REFERENCE_LENGTH`] bytes.
+    pub reference: String,
     /// What the driver sees: whom and where. At most [`MAX_LABEL_LENGTH`] bytes.
     pub label: String,
     /// What its codes are checked with: 1 to [`MAX_SLOTS`] slots.
@@ -46,6 +52,7 @@ impl Stop {
     fn is_well_formed(&self) -> bool {
         let slots = self.check.scans();
         (1..=MAX_SLOTS).contains(&slots.len())
+            && self.reference.len() <= MAX_REFERENCE_LENGTH
             && self.label.len() <= MAX_LABEL_LENGTH
             && self.window.length() <= LONGEST_WINDOW
             && self.check.fits(self.shape)
@@ -228,14 +235,14 @@ impl<C> Encode<C> for Stop {
         e: &mut Encoder<W>,
         ctx: &mut C,
     ) -> Result<(), encode::Error<W::Error>> {
-        e.array(8)?
+        e.array(9)?
             .encode_with(self.delivery, ctx)?
             .u32(self.generation)?
             .u64(self.window.from().seconds())?
             .u64(self.window.until().seconds())?
             .u8(self.budget)?;
         self.check.encode_kind(self.shape, e)?;
-        e.str(&self.label)?;
+        e.str(&self.reference)?.str(&self.label)?;
         self.check.encode_slots(e)
     }
 }
@@ -243,7 +250,7 @@ impl<C> Encode<C> for Stop {
 impl<'b, C> Decode<'b, C> for Stop {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, decode::Error> {
         let wrong = |what| decode::Error::message(what);
-        if d.array()? != Some(8) {
+        if d.array()? != Some(9) {
             return Err(wrong("array length"));
         }
         let delivery = DeliveryId::decode(d, ctx)?;
@@ -258,9 +265,10 @@ impl<'b, C> Decode<'b, C> for Stop {
             _ => return Err(wrong("alphabet")),
         };
         let shape = Shape::new(alphabet, length).ok_or_else(|| wrong("code length"))?;
+        let reference = String::from(d.str()?);
         let label = String::from(d.str()?);
         let check = kind.decode_slots(d, MAX_SLOTS)?;
-        let stop = Self { delivery, generation, window, budget, shape, label, check };
+        let stop = Self { delivery, generation, window, budget, shape, reference, label, check };
         if stop.is_well_formed() { Ok(stop) } else { Err(wrong("stop")) }
     }
 }

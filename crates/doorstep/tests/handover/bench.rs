@@ -233,6 +233,7 @@ impl Issuer {
             generation,
             window: Window::new(at(MORNING), at(MORNING + 6 * HOUR)).unwrap(),
             check: Checked::Split(Shape::DIGITS_8),
+            reference: "ORDER-1001".into(),
             label: "Zoë Żuk, 5 Long Lane".into(),
             slots: 2,
             device: phone.fingerprint(),

@@ -9,7 +9,6 @@ use crate::text::{base64url, clock_face, rfc3339};
 use doorstep::handover::check::Check;
 use doorstep::handover::claim::{Claim, Outcome};
 use doorstep::handover::event::Event;
-use doorstep::verifier::Means;
 use serde_json::{Value, json};
 
 #[derive(Debug, clap::Subcommand)]
@@ -42,7 +41,7 @@ pub(super) fn list(at: &At) -> Result<Answer, CliError> {
         let state = state(known, now);
         rows.push(vec![
             number.to_string(),
-            stop.delivery.to_string(),
+            stop.reference.clone(),
             stop.label.clone(),
             format!("{} - {}", clock_face(window.0, now), clock_face(window.1, now)),
             match known.spent {
@@ -60,7 +59,7 @@ pub(super) fn list(at: &At) -> Result<Answer, CliError> {
         ]);
         json.push(json!({
             "number": number, "delivery": stop.delivery.as_str(), "generation": stop.generation,
-            "label": stop.label, "from": rfc3339(window.0), "until": rfc3339(window.1),
+            "reference": stop.reference, "label": stop.label, "from": rfc3339(window.0), "until": rfc3339(window.1),
             "attempts": known.attempts, "budget": stop.budget, "state": state,
             "check": check_name(&stop.check), "accepted_at": known.spent.map(rfc3339),
             "failed": known.failed.map(|(at, reason)| json!({ "at": rfc3339(at), "reason": reason.as_str() })),
@@ -172,7 +171,7 @@ fn record_json(event: &Event, claim: Option<&Claim>) -> Value {
         }
         Event::Attempted(attempted, _) => json!({
             "kind": "attempted", "delivery": attempted.delivery.as_str(),
-            "generation": attempted.generation, "means": means(attempted.means),
+            "generation": attempted.generation, "means": attempted.means.as_str(),
         }),
         Event::Claimed(..) => claim_json(claim),
         Event::Acknowledged(..) => json!({ "kind": "acknowledged" }),
@@ -183,8 +182,8 @@ fn record_json(event: &Event, claim: Option<&Claim>) -> Value {
 fn claim_json(claim: Option<&Claim>) -> Value {
     let Some(claim) = claim else { return json!({ "kind": "claimed" }) };
     let outcome = match &claim.outcome {
-        Outcome::Granted { slot, means: by, .. } => {
-            json!({ "outcome": "granted", "slot": slot, "means": means(*by) })
+        Outcome::Granted { slot, means, .. } => {
+            json!({ "outcome": "granted", "slot": slot, "means": means.as_str() })
         }
         Outcome::Failed { reason, .. } => json!({ "outcome": "failed", "reason": reason.as_str() }),
     };
@@ -193,11 +192,4 @@ fn claim_json(claim: Option<&Claim>) -> Value {
         "generation": claim.generation, "signed_time": rfc3339(claim.signed_time),
         "result": outcome,
     })
-}
-
-const fn means(means: Means) -> &'static str {
-    match means {
-        Means::Typed => "typed",
-        Means::Scanned => "scanned",
-    }
 }

@@ -75,6 +75,7 @@ pub(crate) fn order(
             CodeCheck::Split => Checked::Split(context.config.deliveries.code),
             CodeCheck::Full => Checked::Full(Cost::STANDARD),
         },
+        reference: delivery.reference.clone(),
         label: label(delivery),
         slots,
         device: fingerprint,

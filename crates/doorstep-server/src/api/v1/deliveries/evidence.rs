@@ -52,8 +52,9 @@ pub(crate) async fn handler(
 mod tests {
     use crate::http::base64url::read;
     use crate::test_server::{TestDevice, TestServer};
-    use doorstep::handover::bundle::{Bundle, Check, Finding};
+    use doorstep::handover::bundle::{Bundle, Check, CodeCheck, Finding};
     use doorstep::handover::claim::Upload;
+    use doorstep::handover::failure::Reason;
     use doorstep::handover::judge::EARLY;
     use doorstep::time::Timestamp;
     use serde_json::json;
@@ -193,9 +194,7 @@ mod tests {
     #[tokio::test]
     async fn evidence_of_late_early_and_failed_claims_is_sound() {
         let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
-        device
-            .fail(&delivery, doorstep::handover::failure::Reason::Absent, server.clock.now())
-            .unwrap();
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
         device.present(&delivery, &code, server.clock.now()).unwrap();
         server.clock.advance(24 * 3600);
         device.sync(&server).await;
@@ -256,7 +255,7 @@ mod tests {
     async fn a_copy_of_a_device_makes_none_of_its_claims_unsound() {
         let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
         let mut copy = device.clone();
-        let absent = doorstep::handover::failure::Reason::Absent;
+        let absent = Reason::Absent;
         device.fail(&delivery, absent, server.clock.now()).unwrap();
         copy.fail(&delivery, absent, server.clock.now().later(60)).unwrap();
         device.upload(&server).await;
@@ -304,6 +303,31 @@ mod tests {
         for private in [b"Ana".to_vec(), b"612345678".to_vec(), b"Quay".to_vec(), code, pepper] {
             assert!(!document.windows(private.len()).any(|window| window == private));
         }
+    }
+
+    /// What cannot be read of one making, or beside a claim, takes nothing from the rest.
+    #[tokio::test]
+    async fn damage_to_a_generation_leaves_a_bundle_of_what_is_whole() {
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        server.plan_at(&delivery, device.id(), "2027-01-15T10:30:00Z").await;
+        device.sync(&server).await;
+        server.run_jobs().await;
+        let newest = server.code(1);
+        assert_ne!(code, newest);
+        server.execute("UPDATE generations SET alphabet = 7 WHERE generation = 1");
+        device.present(&delivery, &newest, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        assert_eq!(sound(&server, &delivery).await, ["noted", "match"]);
+        let damaged = bundle(&server, &delivery).await;
+        assert_eq!((damaged.damaged.as_slice(), damaged.generations.len()), ([1].as_slice(), 1));
+        assert_eq!(
+            (damaged.generations[0].check, damaged.generations[0].slots),
+            (CodeCheck::Split, 2)
+        );
+        server.execute("UPDATE claims SET generation = -1 WHERE outcome = 'failed'");
+        assert_eq!(sound(&server, &delivery).await, ["noted", "match"], "the claim says it itself");
     }
 
     #[tokio::test]

@@ -10,7 +10,6 @@ use crate::utc::Utc;
 use axum::Json;
 use axum::extract::{Path, State};
 use doorstep::handover::receipt::{Basis, DeliveryReceipt, Holder};
-use doorstep::verifier::Means;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -47,6 +46,8 @@ pub(crate) struct ReceiptClaim {
     not_before: Utc,
     /// It was not after this: the claim was here.
     not_after: Utc,
+    /// Of the server's database, raised when it was set back: in this one the log is as it says.
+    epoch: u64,
     /// The claim's number in the issuer's log.
     log: u64,
 }
@@ -71,12 +72,10 @@ impl ReceiptView {
                     Holder::Recipient => "recipient",
                     Holder::Spare => "spare",
                 },
-                means: match claim.means {
-                    Means::Typed => "typed",
-                    Means::Scanned => "scanned",
-                },
+                means: claim.means.as_str(),
                 not_before: Utc(claim.not_before),
                 not_after: Utc(claim.not_after),
+                epoch: claim.epoch,
                 log: claim.log.seq,
             }),
         }
@@ -157,7 +156,7 @@ mod tests {
         );
         assert_eq!(
             shown["claim"],
-            json!({"device": device.id(), "holder": "recipient", "means": "typed", "log": 1,
+            json!({"device": device.id(), "holder": "recipient", "means": "typed", "epoch": 0, "log": 1,
                    "not_before": "2027-01-15T08:00:00Z", "not_after": "2027-01-15T10:10:00Z"})
         );
         assert!(!shown.to_string().contains("Ana"), "no name");
