@@ -76,8 +76,11 @@ fn killed_at_random_under_load_a_server_keeps_what_it_said() {
     shop.wait("all outcomes to be judged", || {
         Wreck::open(&data).count("SELECT count(*) FROM claims WHERE verdict IS NULL", &[]) == 0
     });
+    shop.wait("all messages that are due to be sent", || Wreck::open(&data).due() == 0);
     shop.stop();
     let wreck = Wreck::open(&data);
+    wreck.check_ends().unwrap();
+    wreck.check_messages(&wreck.provider()).unwrap();
     wreck.check(&facts.lock().unwrap()).unwrap();
     wreck.scan();
     let facts = facts.into_inner().unwrap();

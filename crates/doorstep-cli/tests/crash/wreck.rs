@@ -104,6 +104,59 @@ impl<'a> Wreck<'a> {
         Ok(())
     }
 
+    /// How many messages are due: their device has its route, or the server checks their code itself.
+    pub(crate) fn due(&self) -> u64 {
+        let now = std::fs::read_to_string(self.data.join("clock")).unwrap();
+        let now: i64 = now.trim().parse().unwrap();
+        let sql = "SELECT count(*) FROM messages AS m
+                   JOIN generations AS g ON g.delivery = m.delivery AND g.generation = m.generation
+                   WHERE m.state IN ('waiting', 'sending') AND m.phone IS NOT NULL AND m.next_at <= ?1
+                     AND g.window_until > ?1
+                     AND (g.state = 'handed_out' OR (g.state = 'planned' AND g.mode = 'online'))";
+        self.count(sql, &[&now])
+    }
+
+    /// No message got lost: each was sent, waits for its time or its device, was given up after a try that
+    /// says why, or ended because its code was needed no more.
+    pub(crate) fn check_ends(&self) -> Result<(), String> {
+        let due = self.due();
+        hold(due == 0, || format!("{due} messages are due, and nobody sends them"))?;
+        for (state, reason) in [
+            (
+                "failed",
+                "SELECT 1 FROM message_tries AS t WHERE t.message = m.id AND t.outcome IS NOT NULL",
+            ),
+            (
+                "superseded",
+                "SELECT 1 FROM generations AS g
+                 WHERE g.delivery = m.delivery AND g.generation > m.generation",
+            ),
+            (
+                "closed",
+                "SELECT 1 FROM generations AS g
+                 WHERE g.delivery = m.delivery AND g.generation = m.generation
+                   AND (g.spent_at IS NOT NULL
+                        OR EXISTS (SELECT 1 FROM claims AS c WHERE c.delivery = g.delivery
+                                     AND c.generation = g.generation AND c.outcome = 'granted'))",
+            ),
+        ] {
+            let sql = format!(
+                "SELECT count(*) FROM messages AS m WHERE m.state = ?1 AND NOT EXISTS ({reason})"
+            );
+            let without = self.count(&sql, &[&state]);
+            hold(without == 0, || format!("{without} messages are {state} without a reason"))?;
+        }
+        let known = "SELECT count(*) FROM messages WHERE state NOT IN
+                     ('waiting', 'spare', 'sent', 'delivered', 'failed', 'superseded', 'closed', 'expired')";
+        let other = self.count(known, &[]);
+        hold(other == 0, || format!("{other} messages are in a state that nothing here leads to"))?;
+        let planned =
+            "SELECT count(*) FROM generations AS g WHERE (SELECT count(*) FROM messages AS m
+                         WHERE m.delivery = g.delivery AND m.generation = g.generation) <> g.slots";
+        let lost = self.count(planned, &[]);
+        hold(lost == 0, || format!("{lost} plans do not have a message for each slot"))
+    }
+
     /// No code that any customer was sent is readable in what the server keeps.
     pub(crate) fn scan(&self) {
         let provider = self.data.join("messages.jsonl");
