@@ -42,7 +42,10 @@ impl Client {
             return Err(CliError::usage(format!("\"{server}\" is not the address of a server"))
                 .hint("write it as http://127.0.0.1:7070"));
         }
-        let key = read_secret(key_file, "API key")?;
+        refuse_exposed(key_file)?;
+        let key = read_secret(key_file, "API key").map_err(|error| {
+            error.hint("make a key on the server: doorstep key create --name me --out doorstep.key")
+        })?;
         Ok(Self { key: Some(key), ..Self::anonymous(server) })
     }
 
@@ -119,6 +122,23 @@ fn problem(value: &Value, status: u16) -> CliError {
     match text("hint") {
         Some(hint) => error.hint(hint),
         None => error,
+    }
+}
+
+/// Refuses an API key that other users of the machine may read.
+fn refuse_exposed(key_file: &Path) -> Result<(), CliError> {
+    use std::os::unix::fs::MetadataExt as _;
+    // Of a pipe, only its two ends read.
+    match std::fs::metadata(key_file) {
+        Ok(found) if found.is_file() && found.mode() & 0o077 != 0 => {
+            let (file, mode) = (key_file.display(), found.mode() & 0o777);
+            Err(CliError::new(format!(
+                "other users may read the API key in {file} (mode {mode:o})"
+            ))
+            .hint(format!("chmod 600 {file}; if anybody did, doorstep key rotate"))
+            .code("key_exposed"))
+        }
+        _ => Ok(()),
     }
 }
 

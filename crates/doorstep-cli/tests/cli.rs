@@ -14,6 +14,7 @@ use doorstep::time::Timestamp;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use support::{Shop, reply};
 
@@ -110,8 +111,15 @@ fn a_key_that_cannot_be_written_down_is_not_made() {
     assert_eq!(shop.run(&["key", "create", "--name", "", "--out", "b.key"]).status, 1);
     assert!(!shop.path("b.key").exists(), "and no empty file stays behind");
     assert_eq!(shop.run(&["key", "create", "--name", "b", "--out", "b.key"]).status, 0);
-    std::fs::write(shop.path("bad.key"), "ds_test_\u{7f}").unwrap();
-    let reply = shop.run(&["delivery", "list", "--key-file", "bad.key"]);
+    let exposed = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(shop.path("b.key"), exposed).unwrap();
+    let reply = shop.run(&["delivery", "list", "--key-file", "b.key"]);
+    assert_eq!((reply.status, reply.outcome()), (1, "key_exposed"), "{}", reply.json);
+    assert!(reply.stderr.contains("chmod 600 b.key"), "{}", reply.stderr);
+    std::fs::write(shop.path("b.key"), "ds_test_\u{7f}").unwrap();
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(shop.path("b.key"), private).unwrap();
+    let reply = shop.run(&["delivery", "list", "--key-file", "b.key"]);
     assert!(reply.stderr.contains("does not hold one API key"), "{}", reply.stderr);
     let reply = shop.run(&["delivery", "list", "--server", "nonsense"]);
     assert!(reply.stderr.contains("not the address of a server"), "{}", reply.stderr);

@@ -65,7 +65,7 @@ fn a_used_up_budget_takes_no_typing_and_still_a_scan() {
         (forged.as_str(), "wrong_code"),
         (&link.replace(":1:0:", ":2:0:"), "unknown"),
         ("https://shop.example/d#HO1:dlv_0:1:0:00000000000000000000000000", "unknown"),
-        ("HO1", "mistyped"),
+        ("HO1:", "mistyped"),
         (&link, "granted"),
         (&link, "already_used"),
     ] {

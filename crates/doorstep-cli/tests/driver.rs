@@ -104,6 +104,7 @@ fn a_picture_of_the_code_is_scanned() {
     picture("door.png", &link);
     picture("poster.png", "https://example.com/");
     picture("other.png", &link.replace(":1:0:", ":2:0:"));
+    fs::write(shop.path("noise"), [0, 159, 146, 150]).unwrap();
     let whole = fs::read(shop.path("door.png")).unwrap();
     fs::write(shop.path("cut.png"), &whole[..whole.len() / 2]).unwrap();
     let scan = |what: &str| shop.run(&["driver", "scan", what, "--dir", "ana"]);
@@ -111,14 +112,54 @@ fn a_picture_of_the_code_is_scanned() {
         ("poster.png", 3, "no_code"),
         ("other.png", 3, "unknown"),
         ("cut.png", 1, "bad_image"),
-        ("nowhere.png", 3, "mistyped"),
+        ("nowhere.png", 1, "no_such_file"),
+        ("ana", 1, "no_such_file"),
+        ("", 1, "no_such_file"),
+        ("noise", 3, "no_code"),
+        (&link[..link.len() - 1], 3, "mistyped"),
         ("door.png", 0, "granted"),
         ("door.png", 3, "already_used"),
         (&link, 3, "already_used"),
     ] {
         let reply = scan(what);
         assert_eq!((reply.status, reply.outcome()), (status, outcome), "{what}: {}", reply.json);
+        assert!(!reply.json.to_string().contains("type all of it"), "{what}: {}", reply.json);
     }
+}
+
+#[test]
+fn a_driver_names_a_delivery_as_its_label_does() {
+    let shop = Shop::open();
+    shop.driver("ana");
+    let delivery = shop.delivery("A-17");
+    let other = shop.delivery("1");
+    for (name, at) in [("A-17", "+30m"), ("1", "+40m")] {
+        let take = ["driver", "take", name, "--at", at, "--variance", "45m", "--dir", "ana"];
+        assert_eq!(shop.run(&take).status, 0);
+    }
+    let listed = shop.must(&["driver", "list", "--dir", "ana"]).json;
+    let references: Vec<&str> = listed["stops"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stop| stop["reference"].as_str().unwrap())
+        .collect();
+    assert_eq!(references, ["A-17", "1"]);
+    let list = shop.plain(&["driver", "list", "--dir", "ana"]);
+    assert!(list.contains("A-17") && !list.contains("dlv_"), "{list}");
+    let fail =
+        |name: &str| shop.run(&["driver", "fail", name, "--reason", "absent", "--dir", "ana"]);
+    assert_eq!(fail("1").status, 1, "the number of one and the reference of the other");
+    for name in [other.as_str(), "2", "A-17"] {
+        assert_eq!(fail(name).outcome(), "failed", "{name}");
+    }
+    for name in ["A-18", "3", "17 B"] {
+        let unknown = fail(name);
+        assert_eq!(unknown.status, 1, "{name} {}", unknown.json);
+        assert!(unknown.stderr.contains(name), "{}", unknown.stderr);
+    }
+    let code = code_in(&shop.message(&delivery, 1, 0));
+    assert_eq!(handover(&shop, &["A-17", &code]).outcome(), "granted");
 }
 
 /// A device under the PIN 4711, with one stop.
@@ -267,11 +308,38 @@ fn a_lost_device_gets_nothing_more_and_its_deliveries_are_planned_again() {
         (synced.status, synced.json["refused"]["error"]["code"].as_str()),
         (3, Some("device_lost"))
     );
-    assert_eq!(shop.run(&["driver", "lose", "ana"]).status, 1, "no enrolled device is hers now");
+    assert_eq!(
+        shop.run(&["driver", "lose", "ana"]).outcome(),
+        "driver_unknown",
+        "it is lost already"
+    );
     assert_eq!(shop.run(&["driver", "lose", "dev_0"]).outcome(), "device_not_found");
     let leo = shop.driver("leo");
     shop.plan(&delivery, &leo);
     assert_eq!(shop.sync("leo").json["stops"], 1);
+}
+
+#[test]
+fn a_device_is_lost_by_its_driver_s_name_in_whatever_state_it_is() {
+    let shop = Shop::open();
+    shop.one_stop("ana");
+    copy(&shop.path("ana"), &shop.path("copy"));
+    for dir in ["ana", "copy"] {
+        let fail = ["driver", "fail", "1", "--reason", "absent", "--note", dir, "--dir", dir];
+        assert_eq!(shop.run(&fail).status, 0);
+        shop.sync(dir);
+    }
+    assert_eq!(shop.sync("ana").json["refused"]["error"]["code"], "device_forked");
+    shop.must(&["driver", "lose", "ana"]);
+    assert_eq!(shop.sync("ana").json["refused"]["error"]["code"], "device_lost");
+    shop.must(&["driver", "invite", "leo"]);
+    shop.must(&["driver", "invite", "leo"]);
+    let several = shop.run(&["driver", "lose", "leo"]);
+    assert_eq!((several.status, several.outcome()), (1, "driver_ambiguous"));
+    let told = several.json["error"].to_string();
+    assert!(told.contains("(invited)") && told.contains("driver lose ID"), "{told}");
+    let nobody = shop.run(&["driver", "lose", "zoe"]);
+    assert_eq!((nobody.status, nobody.outcome()), (1, "driver_unknown"));
 }
 
 #[test]

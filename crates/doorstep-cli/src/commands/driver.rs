@@ -230,18 +230,31 @@ fn state(known: &Known, now: Timestamp) -> &'static str {
     }
 }
 
+/// The delivery that a driver names: by its id, its reference, or its number in the list.
 fn select(device: &Device, delivery: &str) -> Result<DeliveryId, CliError> {
-    if let Ok(number) = delivery.parse::<usize>() {
-        let known = number.checked_sub(1).and_then(|index| in_order(device).get(index).copied());
-        return known.map(|known| known.stop.delivery).ok_or_else(|| {
-            CliError::new(format!("there is no stop number {number}"))
-                .hint("doorstep driver list shows them")
-        });
+    let stops = in_order(device);
+    let id = DeliveryId::parse(delivery).ok();
+    if let Some(known) = stops.iter().find(|known| Some(known.stop.delivery) == id) {
+        return Ok(known.stop.delivery);
     }
-    DeliveryId::parse(delivery).map_err(|error| {
-        CliError::new(format!("not a delivery: {error}"))
-            .hint("give its id or its number in doorstep driver list")
-    })
+    let number = delivery.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let number = number.and_then(|index| stops.get(index)).map(|known| known.stop.delivery);
+    let named = stops.iter().find(|known| known.stop.reference == delivery);
+    match (named.map(|known| known.stop.delivery), number, id) {
+        (Some(named), Some(number), _) if named != number => {
+            let what =
+                format!("\"{delivery}\" is the number of one stop and the reference of another");
+            Err(CliError::new(what).hint("give the delivery's id: doorstep driver list --json"))
+        }
+        (Some(named), ..) => Ok(named),
+        (None, Some(number), _) => Ok(number),
+        // Perhaps an id that came by another way: the device says what it knows of it.
+        (None, None, Some(id)) if delivery.parse::<usize>().is_err() => Ok(id),
+        (None, None, _) => {
+            Err(CliError::new(format!("no stop has the number, reference or id \"{delivery}\""))
+                .hint("doorstep driver list shows them; sync while online"))
+        }
+    }
 }
 
 /// What the server does not have yet, for people.

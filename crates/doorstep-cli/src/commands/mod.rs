@@ -52,9 +52,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn open(&self) -> Result<Client, CliError> {
-        Client::with_key(&self.server, &self.key_file).map_err(|error| {
-            error.hint("make a key on the server: doorstep key create --name me --out doorstep.key")
-        })
+        Client::with_key(&self.server, &self.key_file)
     }
 }
 

@@ -19,7 +19,7 @@ use std::path::Path;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Handover {
-    /// The delivery: its id, or the number that `driver list` shows
+    /// The delivery: its reference, the number that `driver list` shows, or its id
     delivery: String,
     /// The code that the customer reads out
     code: String,
@@ -50,7 +50,7 @@ pub(crate) struct Scan {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fail {
-    /// The delivery: its id, or the number that `driver list` shows
+    /// The delivery: its reference, the number that `driver list` shows, or its id
     delivery: String,
     /// Why
     #[arg(long, value_name = "REASON")]
@@ -83,12 +83,39 @@ pub(super) fn scan(scan: &Scan) -> Result<Answer, Stop> {
 /// The text of a picture, of an argument or of standard input.
 fn scanned(source: &str) -> Result<String, Stop> {
     let path = Path::new(source);
-    if source != "-" && (source.contains("HO1:") || !path.is_file()) {
-        return Ok(source.to_owned());
+    if source != "-" {
+        if source.contains("HO1:") {
+            return match ScanText::parse(source) {
+                Ok(_) => Ok(source.to_owned()),
+                Err(mistyped) => Err(Refused::new(
+                    "mistyped",
+                    format!("this is not the whole text of a delivery's QR code: {mistyped}"),
+                    "copy it again, from HO1: to its end, or the whole link",
+                )
+                .into()),
+            };
+        }
+        if !path.is_file() {
+            let what = if path.exists() { "is not a file" } else { "is the name of no file here" };
+            let told = format!("\"{source}\" {what}, and no text of a delivery's QR code");
+            return Err(CliError::new(told)
+                .hint("name a picture of the code, or give its text, which begins with HO1: (in a link, after #)")
+                .code("no_such_file")
+                .into());
+        }
     }
     let content = read_file(path)?;
     if !is_image(&content) {
-        return Ok(String::from_utf8_lossy(&content).into_owned());
+        let text = String::from_utf8_lossy(&content).into_owned();
+        return match ScanText::parse(&text) {
+            Ok(_) => Ok(text),
+            Err(_) => Err(Refused::new(
+                "no_code",
+                "this is neither a picture (PNG or JPEG) nor the text of a delivery's QR code",
+                "take a picture of the code, or copy its text or the whole link",
+            )
+            .into()),
+        };
     }
     let codes = read_codes(&content)?;
     let texts = codes.iter().filter_map(|code| std::str::from_utf8(code).ok());
