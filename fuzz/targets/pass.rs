@@ -56,7 +56,7 @@ impl Lock {
         let (reader, head) = (self.reader.clone(), Head::EMPTY);
         match Presented::parse(bytes)? {
             Presented::Pass(pass) => {
-                let begun = reader.begin(&self.moment(), &self.state, pass, None, head);
+                let begun = reader.begin(&self.moment(), &self.state, &pass, None, head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).expect("its own").compare()?;
@@ -70,7 +70,7 @@ impl Lock {
                 Ok(Content::Pass(*spending.granted(receipt).expect("its own").found()))
             }
             Presented::Rider(rider) => {
-                let begun = reader.begin_rider(&self.moment(), &self.state, rider, None, head);
+                let begun = reader.begin_rider(&self.moment(), &self.state, &rider, None, head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).expect("its own").compare()?;

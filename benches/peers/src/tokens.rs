@@ -118,7 +118,7 @@ impl Lock<'_> {
     fn answer(mut self, token: &[u8]) -> Option<()> {
         let Presented::Pass(pass) = Presented::parse(token).ok()? else { return None };
         let reader = &self.0.reader;
-        let begun = reader.begin(&self.moment(), &self.2, pass, None, self.3);
+        let begun = reader.begin(&self.moment(), &self.2, &pass, None, self.3);
         let (attempt, tried) = begun.ok()?;
         let receipt = self.append(attempt.place(), &tried);
         let matched = attempt.counted(receipt).ok()?.compare().ok()?;

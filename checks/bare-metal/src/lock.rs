@@ -7,11 +7,9 @@ use doorstep::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
 use doorstep::keypad::record::{Event, Record};
 use doorstep::keypad::state::State;
 use doorstep::ledger::{Head, Place, Receipt};
-use doorstep::pass::claims::Pass;
 use doorstep::pass::presented::{Presented, PresentedPass, PresentedRider};
 use doorstep::pass::proof::Challenge;
 use doorstep::pass::reader::{Learned, Moment, Reader};
-use doorstep::pass::rider::Rider;
 use doorstep::pass::verification::Verification;
 use doorstep::pass::{key, record, state};
 use doorstep::refusal::Refusal;
@@ -139,8 +137,8 @@ impl Memory {
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
         match Presented::parse(presented)? {
-            Presented::Pass(pass) => self.open_by_pass(door, pass, challenge),
-            Presented::Rider(rider) => self.take(door, rider, challenge),
+            Presented::Pass(pass) => self.open_by_pass(door, &pass, challenge),
+            Presented::Rider(rider) => self.take(door, &rider, challenge),
         }
     }
 
@@ -152,7 +150,7 @@ impl Memory {
     fn open_by_pass(
         &mut self,
         door: &Door,
-        pass: PresentedPass<'_>,
+        pass: &PresentedPass<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
         let matched = self.count_pass(door, pass, challenge)?.compare()?;
@@ -164,9 +162,9 @@ impl Memory {
     fn count_pass<'a>(
         &mut self,
         door: &'a Door,
-        pass: PresentedPass<'a>,
+        pass: &'a PresentedPass<'a>,
         challenge: Option<Challenge>,
-    ) -> Result<Counted<Verification<'a, Pass>>, Refusal> {
+    ) -> Result<Counted<Verification<'a, PresentedPass<'a>>>, Refusal> {
         let reader = &door.reader;
         let begun = reader.begin(&self.moment(), &self.passes, pass, challenge, self.head);
         let (attempt, tried) = begun?;
@@ -178,7 +176,7 @@ impl Memory {
     fn learn<'m, 'a>(
         &mut self,
         door: &Door,
-        matched: &'m Matched<Verification<'a, Pass>>,
+        matched: &'m Matched<Verification<'a, PresentedPass<'a>>>,
     ) -> Result<Learned<'m, 'a>, Refusal> {
         let (learning, verified) = door.reader.verified(&self.moment(), matched, self.head);
         let receipt = self.append_pass(door, learning.place(), &verified);
@@ -197,7 +195,7 @@ impl Memory {
     fn take(
         &mut self,
         door: &Door,
-        rider: PresentedRider<'_>,
+        rider: &PresentedRider<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
         let matched = self.count_rider(door, rider, challenge)?.compare()?;
@@ -208,9 +206,9 @@ impl Memory {
     fn count_rider<'a>(
         &mut self,
         door: &'a Door,
-        rider: PresentedRider<'a>,
+        rider: &'a PresentedRider<'a>,
         challenge: Option<Challenge>,
-    ) -> Result<Counted<Verification<'a, Rider>>, Refusal> {
+    ) -> Result<Counted<Verification<'a, PresentedRider<'a>>>, Refusal> {
         let reader = &door.reader;
         let begun = reader.begin_rider(&self.moment(), &self.passes, rider, challenge, self.head);
         let (attempt, tried) = begun?;
@@ -222,7 +220,7 @@ impl Memory {
     fn spend_rider(
         &mut self,
         door: &Door,
-        matched: &Matched<Verification<'_, Rider>>,
+        matched: &Matched<Verification<'_, PresentedRider<'_>>>,
     ) -> Result<(), Refusal> {
         let spent = door.reader.spend_rider(&self.moment(), &self.passes, matched, self.head);
         let (spending, taken) = spent?;

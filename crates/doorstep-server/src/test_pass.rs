@@ -90,7 +90,7 @@ impl TestLock {
         match Presented::parse(bytes)? {
             Presented::Pass(pass) => {
                 let state = &self.state.passes;
-                let begun = reader.begin(&moment(self), state, pass, challenge, self.head);
+                let begun = reader.begin(&moment(self), state, &pass, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = appended(self, attempt.place(), tried.into());
                 let matched = attempt.counted(receipt).unwrap().compare()?;
@@ -104,7 +104,7 @@ impl TestLock {
             }
             Presented::Rider(rider) => {
                 let state = &self.state.passes;
-                let begun = reader.begin_rider(&moment(self), state, rider, challenge, self.head);
+                let begun = reader.begin_rider(&moment(self), state, &rider, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = appended(self, attempt.place(), tried.into());
                 let matched = attempt.counted(receipt).unwrap().compare()?;

@@ -126,7 +126,7 @@ impl Lock {
     /// Up to what is authentic, with the attempt's record named and taken as written.
     fn verifies(&self, bytes: &[u8]) -> bool {
         let Ok(Presented::Pass(pass)) = Presented::parse(bytes) else { return false };
-        let begun = self.reader.begin(&self.moment, &self.state, pass, None, Head::EMPTY);
+        let begun = self.reader.begin(&self.moment, &self.state, &pass, None, Head::EMPTY);
         let Ok((attempt, _)) = begun else { return false };
         let receipt = attempt.place().appended();
         attempt.counted(receipt).is_ok_and(|counted| counted.compare().is_ok())

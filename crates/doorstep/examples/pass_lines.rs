@@ -231,7 +231,7 @@ impl Lock {
         let (reader, moment) = (self.reader.clone(), self.moment());
         match presented {
             Presented::Pass(pass) => {
-                let begun = reader.begin(&moment, &self.state, pass, challenge, self.head);
+                let begun = reader.begin(&moment, &self.state, &pass, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?.compare()?;
@@ -245,7 +245,7 @@ impl Lock {
                 Ok(json!({ "opened": hex(grant.found().id.as_bytes()) }))
             }
             Presented::Rider(rider) => {
-                let begun = reader.begin_rider(&moment, &self.state, rider, challenge, self.head);
+                let begun = reader.begin_rider(&moment, &self.state, &rider, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).map_err(|_| Refusal::Unknown)?.compare()?;

@@ -67,15 +67,15 @@ impl Awake<'_> {
         let refused = |refusal: Refusal| Judged::Refused { refusal, found: None };
         match Presented::parse(bytes) {
             Err(malformed) => Ok(refused(malformed.into())),
-            Ok(Presented::Pass(pass)) => self.present_pass(reader, pass, challenges.proof),
-            Ok(Presented::Rider(rider)) => self.present_rider(reader, rider, challenges.time),
+            Ok(Presented::Pass(pass)) => self.present_pass(reader, &pass, challenges.proof),
+            Ok(Presented::Rider(rider)) => self.present_rider(reader, &rider, challenges.time),
         }
     }
 
     fn present_pass(
         &mut self,
         reader: &Reader,
-        presented: PresentedPass<'_>,
+        presented: &PresentedPass<'_>,
         challenge: Option<Challenge>,
     ) -> Result<Judged, CliError> {
         let no = |refusal, found| Ok(Judged::Refused { refusal, found });
@@ -106,7 +106,7 @@ impl Awake<'_> {
     fn present_rider(
         &mut self,
         reader: &Reader,
-        presented: PresentedRider<'_>,
+        presented: &PresentedRider<'_>,
         challenge: Option<Challenge>,
     ) -> Result<Judged, CliError> {
         let no = |refusal, found| Ok(Judged::Refused { refusal, found });

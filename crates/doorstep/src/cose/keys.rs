@@ -36,10 +36,19 @@ impl Signer {
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
+        self.verify_parts(&[message], signature)
+    }
+
+    /// The same of a message in parts.
+    pub(crate) fn verify_parts(
+        &self,
+        message: &[&[u8]],
+        signature: &[u8; 64],
+    ) -> Result<(), Invalid> {
         match self {
-            Self::Ed25519(key) => key.verify(message, signature),
+            Self::Ed25519(key) => key.verify_parts(message, signature),
             #[cfg(any(feature = "handover", feature = "esp256"))]
-            Self::P256(key) => key.verify(message, signature),
+            Self::P256(key) => key.verify_parts(message, signature),
         }
     }
 }

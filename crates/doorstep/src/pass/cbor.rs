@@ -7,7 +7,7 @@ use crate::bytes::Short;
 
 const UNSIGNED: u8 = 0x00;
 const NEGATIVE: u8 = 0x20;
-const BYTES: u8 = 0x40;
+pub(super) const BYTES: u8 = 0x40;
 const TEXT: u8 = 0x60;
 pub(super) const ARRAY: u8 = 0x80;
 pub(super) const MAP: u8 = 0xA0;

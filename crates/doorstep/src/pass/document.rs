@@ -1,6 +1,6 @@
 //! The envelope: COSE_Sign1, COSE_Mac0 or COSE_Encrypt0 (RFC 9052), and exactly one encoding.
 
-use super::cbor::{ARRAY, MAP, Reader, TAG, write};
+use super::cbor::{ARRAY, BYTES, MAP, Reader, TAG, Writer, write};
 use super::claims::Pass;
 use super::fields::{Fields, MAX_PAYLOAD};
 use super::key::{KeyName, MAC_LENGTH};
@@ -14,9 +14,6 @@ use sha2::{Digest as _, Sha256};
 
 /// The most bytes of a document.
 pub const MAX_LENGTH: usize = 320;
-
-/// The most bytes of what is signed.
-const MAX_SIGNED: usize = MAX_PAYLOAD + 48;
 
 const SIGN1: u64 = 18;
 const MAC0: u64 = 17;
@@ -33,8 +30,21 @@ pub(super) const SEAL_TAG: usize = 16;
 /// A document as it is carried.
 pub type Bytes = Short<MAX_LENGTH>;
 
-/// What is signed, or what is put under a MAC.
-pub(super) type Message = Short<MAX_SIGNED>;
+/// What stands before the claims in what is signed, or what is put under a MAC.
+pub(super) const MAX_BEFORE: usize = 40;
+
+/// What is signed, or what is put under a MAC. The claims stay where they are.
+pub(super) struct Message<'a> {
+    before: Short<MAX_BEFORE>,
+    claims: &'a [u8],
+}
+
+impl Message<'_> {
+    /// Its bytes, in two parts.
+    pub(super) fn parts(&self) -> [&[u8]; 2] {
+        [self.before.as_ref(), self.claims]
+    }
+}
 
 /// The part that is not as the format has it. For those who make documents: a lock says nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,7 +272,7 @@ impl<'a> Envelope<'a> {
     }
 
     /// The bytes that its signature or MAC is over.
-    pub(super) fn message(&self) -> Message {
+    pub(super) fn message(&self) -> Message<'a> {
         message(&self.header, self.protected, self.kind, self.payload)
     }
 
@@ -271,7 +281,11 @@ impl<'a> Envelope<'a> {
     pub(super) fn digest(&self) -> [u8; 32] {
         match self.header {
             Header::Encrypted { .. } => Sha256::digest(self.bytes).into(),
-            _ => Sha256::digest(self.message().as_ref()).into(),
+            _ => {
+                let message = self.message();
+                let [before, claims] = message.parts();
+                Sha256::new().chain_update(before).chain_update(claims).finalize().into()
+            }
         }
     }
 }
@@ -314,16 +328,25 @@ pub(super) fn whole(header: &Header, payload: &[u8], check: &Check<'_>) -> Optio
     })
 }
 
-/// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3). Claims of any document have their room.
-pub(super) fn message(header: &Header, protected: &[u8], kind: Kind, payload: &[u8]) -> Message {
+/// The Sig_structure or MAC_structure (RFC 9052, sections 4.4 and 6.3).
+pub(super) fn message<'a>(
+    header: &Header,
+    protected: &[u8],
+    kind: Kind,
+    claims: &'a [u8],
+) -> Message<'a> {
     let context = match header {
         Header::Mac { .. } => "MAC0",
         Header::Ed25519(_) | Header::Esp256(_) => "Signature1",
-        Header::Encrypted { .. } => return Message::EMPTY,
+        Header::Encrypted { .. } => return Message { before: Short::EMPTY, claims: &[] },
     };
-    structure(context, protected, kind.context().as_bytes(), payload).unwrap_or(Message::EMPTY)
+    let external = kind.context().as_bytes();
+    let before = write(|w| begin(w, context, protected, external, claims));
+    // Texts, headers and heads all have their room.
+    Message { before: before.unwrap_or(Short::EMPTY), claims }
 }
 
+/// The same in one piece.
 pub(super) fn structure<const N: usize>(
     context: &str,
     protected: &[u8],
@@ -331,6 +354,12 @@ pub(super) fn structure<const N: usize>(
     payload: &[u8],
 ) -> Option<Short<N>> {
     write(|w| {
-        w.array(4).text(context).bytes(protected).bytes(external).bytes(payload);
+        begin(w, context, protected, external, payload);
+        w.put(payload);
     })
+}
+
+fn begin(w: &mut Writer<'_>, context: &str, protected: &[u8], external: &[u8], payload: &[u8]) {
+    w.array(4).text(context).bytes(protected).bytes(external);
+    w.head(BYTES, u64::try_from(payload.len()).unwrap_or(u64::MAX));
 }

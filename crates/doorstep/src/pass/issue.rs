@@ -24,7 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use super::document::{Bytes, Check, Content, Header, Malformed, Message, message, whole};
+use super::document::{Bytes, Check, Content, Header, MAX_BEFORE, Malformed, message, whole};
 #[cfg(feature = "encrypt")]
 use super::encrypt::seal;
 use super::fields::{Fields, MAX_PAYLOAD};
@@ -40,7 +40,7 @@ use crate::cose::keys::Signer;
 pub struct Unsigned {
     header: Header,
     payload: Short<MAX_PAYLOAD>,
-    message: Message,
+    message: Short<{ MAX_BEFORE + MAX_PAYLOAD }>,
 }
 
 impl Unsigned {
@@ -63,8 +63,11 @@ impl Unsigned {
     fn with(content: &Content, header: Header) -> Result<Self, Malformed> {
         let payload = payload(content, &header).ok_or(Malformed("claims"))?;
         let protected = header.encode().ok_or(Malformed("length"))?;
+        let mut whole = Short::EMPTY;
         let message = message(&header, protected.as_ref(), content.kind(), payload.as_ref());
-        Ok(Self { header, payload, message })
+        let joined = message.parts().iter().try_for_each(|part| whole.push(part));
+        joined.ok_or(Malformed("length"))?;
+        Ok(Self { header, payload, message: whole })
     }
 
     /// The bytes that the key's holder signs.
@@ -87,7 +90,7 @@ impl Unsigned {
 /// [`Malformed`] when a lock would not take it. Rotations cannot be made under a lock's key.
 pub fn maced(content: &Content, epoch: u32, key: &PassKey) -> Result<Bytes, Malformed> {
     let unsigned = Unsigned::with(content, Header::Mac { epoch })?;
-    let mac = key.mac(unsigned.message.as_ref());
+    let mac = key.mac(&[unsigned.message.as_ref()]);
     let document = whole(&unsigned.header, unsigned.payload.as_ref(), &Check::Mac(&mac));
     document.ok_or(Malformed("length"))
 }

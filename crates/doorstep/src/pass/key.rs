@@ -170,16 +170,20 @@ pub const MAC_LENGTH: usize = 8;
 pub struct PassKey(pub(crate) Hmac<Sha256>);
 
 impl PassKey {
-    /// The first 8 bytes of the HMAC over a message.
-    pub(super) fn mac(&self, message: &[u8]) -> [u8; MAC_LENGTH] {
-        let hash: [u8; 32] = self.0.clone().chain_update(message).finalize().into_bytes().into();
+    fn over(&self, message: &[&[u8]]) -> Hmac<Sha256> {
+        message.iter().fold(self.0.clone(), |mac, part| mac.chain_update(part))
+    }
+
+    /// The first 8 bytes of the HMAC over a message, which may come in parts.
+    pub(super) fn mac(&self, message: &[&[u8]]) -> [u8; MAC_LENGTH] {
+        let hash: [u8; 32] = self.over(message).finalize().into_bytes().into();
         let [first, ..] = hash.as_chunks().0 else { return [0; MAC_LENGTH] };
         *first
     }
 
     /// Whether these are the bytes of [`PassKey::mac`], in time that does not depend on them.
-    pub(super) fn fits(&self, message: &[u8], mac: &[u8; MAC_LENGTH]) -> bool {
-        self.0.clone().chain_update(message).verify_truncated_left(mac).is_ok()
+    pub(super) fn fits(&self, message: &[&[u8]], mac: &[u8; MAC_LENGTH]) -> bool {
+        self.over(message).verify_truncated_left(mac).is_ok()
     }
 }
 
@@ -215,12 +219,12 @@ mod tests {
     /// The right MAC is made and taken, and none that differs from it by a bit.
     fn right(key: &PassKey, message: &[u8], tag: &[u8]) {
         let mac = *tag.first_chunk().unwrap();
-        assert_eq!(key.mac(message), mac);
-        assert!(key.fits(message, &mac));
+        assert_eq!(key.mac(&[message]), mac);
+        assert!(key.fits(&[message], &mac));
         for bit in 0..64 {
             let mut changed = mac;
             changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(!key.fits(message, &changed), "bit {bit}");
+            assert!(!key.fits(&[message], &changed), "bit {bit}");
         }
     }
 
@@ -241,7 +245,7 @@ mod tests {
                 if case["valid"].as_bool().unwrap() {
                     right(&key, &message, &tag);
                     valid += 1;
-                } else if key.fits(&message, tag.first_chunk().unwrap()) {
+                } else if key.fits(&[&message], tag.first_chunk().unwrap()) {
                     // Then it is behind the 8 bytes that it was changed.
                     let whole: [u8; 32] =
                         key.0.clone().chain_update(&message).finalize().into_bytes().into();

@@ -7,6 +7,8 @@
 use super::claims::{Audience, Pass};
 use super::document::{Header, Malformed};
 use super::fields::Fields;
+#[cfg(feature = "encrypt")]
+use super::key::EncryptionKey;
 use super::key::{PassKey, is_named, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
@@ -23,7 +25,6 @@ use crate::ledger::{Head, Place, Receipt};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::{Attempt, Compare, Ledgered, Matched, Means, Spending, WrongReceipt};
-use core::marker::PhantomData;
 
 /// By how many seconds the window of a pass may be missed, on either side.
 pub const GRACE: u64 = 15 * 60;
@@ -64,14 +65,14 @@ impl Groups {
 
 /// What a lock is called, alone and with others.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Names {
+struct Names {
     own: Audience,
     groups: Groups,
 }
 
 impl Names {
     /// Whether what is for this audience, or for nobody in particular, is for this lock.
-    pub(super) fn are_meant(&self, audience: Option<&Audience>) -> bool {
+    fn are_meant(&self, audience: Option<&Audience>) -> bool {
         let group = |meant| self.groups.iter().any(|group| group == meant);
         audience.is_none_or(|meant| *meant == self.own || group(meant))
     }
@@ -136,22 +137,20 @@ impl Reader {
     /// The refusal: throttled, or not for this lock under a key that it trusts, of which no more is said. The
     /// time of [`Refusal::Throttled`] is one of the trusted floor.
     pub fn begin<'a, const N: usize>(
-        &self,
+        &'a self,
         moment: &Moment,
         state: &State<N>,
-        presented: PresentedPass<'a>,
+        presented: &'a PresentedPass<'a>,
         challenge: Option<Challenge>,
         head: Head,
-    ) -> Result<(Attempt<Verification<'a, Pass>>, Record), Refusal> {
-        let PresentedPass { envelope, claims, proof } = presented;
+    ) -> Result<(Attempt<Verification<'a, PresentedPass<'a>>>, Record), Refusal> {
+        let PresentedPass { envelope, claims, .. } = presented;
         // Of what is encrypted nothing is known before it is decrypted, when the attempt is counted.
         let known = claims.as_ref();
-        let meant = self.names.are_meant(known.and_then(|claims| claims.audience.as_ref()));
+        let meant = self.is_meant(known.and_then(|claims| claims.audience.as_ref()));
         let issued_at = known.and_then(Fields::issued_at);
         let keys = self.issuers(moment, state, &envelope.header, issued_at);
-        let content = PhantomData;
-        let verification =
-            Verification { document: envelope, keys, claims, proof, challenge, content };
+        let verification = Verification { reader: self, presented, keys, challenge };
         attempt(moment, state, verification, meant, head)
     }
 
@@ -160,22 +159,20 @@ impl Reader {
     /// # Errors
     /// As [`Reader::begin`].
     pub fn begin_rider<'a, const N: usize>(
-        &self,
+        &'a self,
         moment: &Moment,
         state: &State<N>,
-        presented: PresentedRider<'a>,
+        presented: &'a PresentedRider<'a>,
         challenge: Option<Challenge>,
         head: Head,
-    ) -> Result<(Attempt<Verification<'a, Rider>>, Record), Refusal> {
+    ) -> Result<(Attempt<Verification<'a, PresentedRider<'a>>>, Record), Refusal> {
         let PresentedRider { envelope, claims } = presented;
-        let meant = self.names.are_meant(claims.audience.as_ref());
+        let meant = self.is_meant(claims.audience.as_ref());
         let keys = match envelope.kind {
             Kind::KeyRotation => self.root(&envelope.header),
             _ => self.issuers(moment, state, &envelope.header, claims.issued_at()),
         };
-        let (claims, proof, content) = (Some(claims), None, PhantomData);
-        let verification =
-            Verification { document: envelope, keys, claims, proof, challenge, content };
+        let verification = Verification { reader: self, presented, keys, challenge };
         attempt(moment, state, verification, meant, head)
     }
 
@@ -188,17 +185,32 @@ impl Reader {
         issued_at: Option<Timestamp>,
     ) -> Keys {
         match *header {
-            Header::Mac { epoch: 0 } if moment.epoch == 0 => Keys::Own(self.first.clone()),
-            Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(self.keys.passes(epoch)),
+            Header::Mac { epoch } if epoch == moment.epoch => Keys::Own(epoch),
             #[cfg(feature = "encrypt")]
-            Header::Encrypted { epoch } if epoch == moment.epoch => {
-                Keys::Encryption(self.keys.encryption(epoch), self.names)
-            }
+            Header::Encrypted { epoch } if epoch == moment.epoch => Keys::Own(epoch),
             Header::Mac { .. } | Header::Encrypted { .. } => Keys::None,
             Header::Ed25519(_) | Header::Esp256(_) => {
                 Keys::of(&state.keys, header, issued_at, moment.belief().floor())
             }
         }
+    }
+
+    /// Whether what is for this audience, or for nobody in particular, is for this lock.
+    pub(super) fn is_meant(&self, audience: Option<&Audience>) -> bool {
+        self.names.are_meant(audience)
+    }
+
+    /// Whether a message is under the lock's own key of an epoch.
+    pub(super) fn fits(&self, epoch: u32, message: &[&[u8]], mac: &[u8; 8]) -> bool {
+        match epoch {
+            0 => self.first.fits(message, mac),
+            _ => self.keys.passes(epoch).fits(message, mac),
+        }
+    }
+
+    #[cfg(feature = "encrypt")]
+    pub(super) fn encryption_key(&self, epoch: u32) -> EncryptionKey {
+        self.keys.encryption(epoch)
     }
 
     fn root(&self, header: &Header) -> Keys {
@@ -213,7 +225,7 @@ impl Reader {
     pub fn verified<'m, 'a>(
         &self,
         moment: &Moment,
-        matched: &'m Matched<Verification<'a, Pass>>,
+        matched: &'m Matched<Verification<'a, PresentedPass<'a>>>,
         head: Head,
     ) -> (Learning<'m, 'a>, Record) {
         let record = moment.record(Event::Verified { issued_at: matched.found().issued_at });
@@ -255,7 +267,7 @@ impl Reader {
         &self,
         moment: &Moment,
         state: &State<N>,
-        matched: &Matched<Verification<'_, Rider>>,
+        matched: &Matched<Verification<'_, PresentedRider<'_>>>,
         head: Head,
     ) -> Result<(Spending<Rider>, Record), Refusal> {
         let challenge = &matched.method().challenge;
@@ -286,15 +298,15 @@ impl Reader {
     }
 }
 
-fn attempt<'a, C, const N: usize>(
+fn attempt<'a, P, const N: usize>(
     moment: &Moment,
     state: &State<N>,
-    verification: Verification<'a, C>,
+    verification: Verification<'a, P>,
     meant: bool,
     head: Head,
-) -> Result<(Attempt<Verification<'a, C>>, Record), Refusal>
+) -> Result<(Attempt<Verification<'a, P>>, Record), Refusal>
 where
-    Verification<'a, C>: Compare<Found = C>,
+    Verification<'a, P>: Compare,
 {
     let (known, belief) = (!matches!(verification.keys, Keys::None), moment.belief());
     let standing = Attempts { state, floor: belief.floor(), taken: known && meant };
@@ -307,13 +319,13 @@ where
 #[derive(Debug)]
 #[must_use = "a pass is judged after the clock learned from it"]
 pub struct Learning<'m, 'a> {
-    matched: &'m Matched<Verification<'a, Pass>>,
+    matched: &'m Matched<Verification<'a, PresentedPass<'a>>>,
     place: Place,
 }
 
 /// An authentic pass from which the clock has learned, durably.
 #[derive(Debug)]
-pub struct Learned<'m, 'a>(&'m Matched<Verification<'a, Pass>>);
+pub struct Learned<'m, 'a>(&'m Matched<Verification<'a, PresentedPass<'a>>>);
 
 impl<'m, 'a> Learning<'m, 'a> {
     /// Where the record must be appended.
@@ -354,7 +366,7 @@ struct Passes<'a, 'b, const N: usize> {
     reader: &'a Reader,
     belief: Belief,
     state: &'a State<N>,
-    verification: &'a Verification<'b, Pass>,
+    verification: &'a Verification<'b, PresentedPass<'b>>,
     remembered: bool,
 }
 

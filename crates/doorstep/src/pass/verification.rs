@@ -4,20 +4,16 @@ use super::claims::{Audience, Pass};
 use super::document::{Check, Envelope, Header};
 #[cfg(feature = "encrypt")]
 use super::encrypt::open;
-use super::fields::Fields;
-#[cfg(feature = "encrypt")]
-use super::key::EncryptionKey;
-use super::key::{MAX_KEYS, PassKey, TrustedKey, TrustedKeys};
+use super::key::{MAX_KEYS, TrustedKey, TrustedKeys};
+use super::presented::{PresentedPass, PresentedRider};
 use super::proof::{Challenge, PROOF_LIFETIME, Proof, timely};
-#[cfg(feature = "encrypt")]
-use super::reader::Names;
+use super::reader::Reader;
 use super::rider::Rider;
 use crate::clock::Interval;
 use crate::cose::keys::Signer;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::Compare;
-use core::marker::PhantomData;
 
 /// All that is said of what could not be proven: nobody learns how far it came.
 pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
@@ -26,10 +22,8 @@ pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
 #[derive(Debug)]
 pub(super) enum Keys {
     None,
-    Own(PassKey),
-    /// What is encrypted is for whom, only the claims in it say.
-    #[cfg(feature = "encrypt")]
-    Encryption(EncryptionKey, Names),
+    /// The lock's own of this epoch. What is encrypted is for whom, only the claims in it say.
+    Own(u32),
     Issuers([Option<Signer>; MAX_KEYS]),
 }
 
@@ -50,66 +44,62 @@ impl Keys {
         let fitting = keys.signers(fits);
         if fitting.iter().any(Option::is_some) { Self::Issuers(fitting) } else { Self::None }
     }
+}
 
-    fn verify(&self, document: &Envelope<'_>) -> bool {
+/// Something that was presented to a reader, and the keys that may have made it.
+#[derive(Debug)]
+pub struct Verification<'a, P> {
+    pub(super) reader: &'a Reader,
+    pub(super) presented: &'a P,
+    pub(super) keys: Keys,
+    pub(super) challenge: Option<Challenge>,
+}
+
+impl<P> Verification<'_, P> {
+    fn fits(&self, document: &Envelope<'_>) -> bool {
         let message = document.message();
-        match (self, document.check) {
-            (Self::Own(key), Check::Mac(mac)) => key.fits(message.as_ref(), mac),
-            (Self::Issuers(keys), Check::Signature(signature)) => {
-                keys.iter().flatten().any(|key| key.verify(message.as_ref(), signature).is_ok())
+        let message = &message.parts();
+        match (&self.keys, document.check) {
+            (Keys::Own(epoch), Check::Mac(mac)) => self.reader.fits(*epoch, message, mac),
+            (Keys::Issuers(keys), Check::Signature(signature)) => {
+                let fits = |key: &Signer| key.verify_parts(message, signature).is_ok();
+                keys.iter().flatten().any(fits)
             }
             _ => false,
         }
     }
-
-    /// The pass in an encrypted document, if it is for this lock.
-    #[cfg_attr(not(feature = "encrypt"), expect(unused_variables, reason = "nothing is decrypted"))]
-    fn open(&self, document: &Envelope<'_>) -> Option<Pass> {
-        match self {
-            #[cfg(feature = "encrypt")]
-            Self::Encryption(key, names) => {
-                open(key, document).filter(|pass| names.are_meant(pass.audience.as_ref()))
-            }
-            _ => None,
-        }
-    }
 }
 
-/// Something that was presented, and the keys that may have made it.
-#[derive(Debug)]
-pub struct Verification<'a, C> {
-    pub(super) document: Envelope<'a>,
-    pub(super) keys: Keys,
-    /// What it says, of which nothing is proven; `None` until it is decrypted.
-    pub(super) claims: Option<Fields<'a>>,
-    pub(super) proof: Option<Proof<'a>>,
-    pub(super) challenge: Option<Challenge>,
-    pub(super) content: PhantomData<C>,
-}
-
-impl Compare for Verification<'_, Pass> {
+impl Compare for Verification<'_, PresentedPass<'_>> {
     type Found = Pass;
 
     fn compare(&self) -> Option<Pass> {
-        match &self.claims {
-            Some(claims) => self.keys.verify(&self.document).then(|| claims.pass())?,
-            None => self.keys.open(&self.document),
+        let PresentedPass { envelope, claims, .. } = self.presented;
+        match (claims, &self.keys) {
+            (Some(claims), _) => self.fits(envelope).then(|| claims.pass())?,
+            #[cfg(feature = "encrypt")]
+            (None, Keys::Own(epoch)) => {
+                let pass = open(&self.reader.encryption_key(*epoch), envelope)?;
+                self.reader.is_meant(pass.audience.as_ref()).then_some(pass)
+            }
+            (None, _) => None,
         }
     }
 }
 
-impl Compare for Verification<'_, Rider> {
+impl Compare for Verification<'_, PresentedRider<'_>> {
     type Found = Rider;
 
     fn compare(&self) -> Option<Rider> {
-        self.keys.verify(&self.document).then(|| self.claims.as_ref()?.rider())?
+        let PresentedRider { envelope, claims } = self.presented;
+        self.fits(envelope).then(|| claims.rider())?
     }
 }
 
-impl Verification<'_, Pass> {
+impl Verification<'_, PresentedPass<'_>> {
     /// The phone's time, if the holder of a pass proved by time to have the key.
     pub(super) fn proven_at(&self, pass: &Pass) -> Option<Timestamp> {
-        pass.holder.and(self.proof)?.time()
+        pass.holder.and(self.presented.proof)?.time()
     }
 
     /// Whether whoever presents a pass to the lock of this name has the key of its holder, if it has one.
@@ -122,14 +112,15 @@ impl Verification<'_, Pass> {
         last: Option<Timestamp>,
     ) -> Result<(), Refusal> {
         let Some(holder) = &pass.holder else { return Ok(()) };
-        let (message, signature) = match (self.proof, &self.challenge) {
+        let document = &self.presented.envelope;
+        let (message, signature) = match (self.presented.proof, &self.challenge) {
             (Some(Proof::Answer(signature)), Some(challenge))
                 if challenge.age() <= PROOF_LIFETIME =>
             {
-                (self.document.transcript(lock, challenge.nonce()), signature)
+                (document.transcript(lock, challenge.nonce()), signature)
             }
             (Some(Proof::Timed(time, signature)), _) => {
-                (self.document.timed_transcript(lock, time), signature)
+                (document.timed_transcript(lock, time), signature)
             }
             _ => return Err(UNPROVEN),
         };

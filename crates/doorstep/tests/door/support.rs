@@ -166,7 +166,7 @@ impl Installed {
         match Presented::parse(bytes)? {
             Presented::Pass(pass) => {
                 let begun =
-                    reader.begin(&moment(self), &self.state.passes, pass, challenge, self.head);
+                    reader.begin(&moment(self), &self.state.passes, &pass, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried.into());
                 let matched = attempt.counted(receipt).unwrap().compare()?;
@@ -180,7 +180,7 @@ impl Installed {
             }
             Presented::Rider(rider) => {
                 let state = &self.state.passes;
-                let begun = reader.begin_rider(&moment(self), state, rider, challenge, self.head);
+                let begun = reader.begin_rider(&moment(self), state, &rider, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried.into());
                 let matched = attempt.counted(receipt).unwrap().compare()?;

@@ -364,7 +364,7 @@ fn only_the_record_of_what_was_signed_lets_a_pass_be_judged() {
     let (reader, shown) = (lock.reader.clone(), issuer().pass(booking()));
     let Ok(Presented::Pass(pass)) = Presented::parse(&shown) else { panic!("a pass") };
     let (moment, state, head) = (lock.moment(), lock.state, lock.head);
-    let (attempt, tried) = reader.begin(&moment, &state, pass, None, head).unwrap();
+    let (attempt, tried) = reader.begin(&moment, &state, &pass, None, head).unwrap();
     let counted = lock.append(attempt.place(), &tried);
     let matched = attempt.counted(counted).unwrap().compare().unwrap();
     let (learning, _) = reader.verified(&lock.moment(), &matched, lock.head);

@@ -229,7 +229,7 @@ impl<const N: usize> Lock<N> {
         let (reader, moment) = (self.reader.clone(), self.moment());
         match Presented::parse(bytes)? {
             Presented::Pass(pass) => {
-                let begun = reader.begin(&moment, &self.state, pass, challenge, self.head);
+                let begun = reader.begin(&moment, &self.state, &pass, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).unwrap().compare()?;
@@ -243,7 +243,7 @@ impl<const N: usize> Lock<N> {
                 Ok(Content::Pass(*spending.granted(receipt).unwrap().found()))
             }
             Presented::Rider(rider) => {
-                let begun = reader.begin_rider(&moment, &self.state, rider, challenge, self.head);
+                let begun = reader.begin_rider(&moment, &self.state, &rider, challenge, self.head);
                 let (attempt, tried) = begun?;
                 let receipt = self.append(attempt.place(), &tried);
                 let matched = attempt.counted(receipt).unwrap().compare()?;

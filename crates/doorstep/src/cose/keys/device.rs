@@ -48,11 +48,20 @@ impl PublicKey {
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        use p256::ecdsa::signature::Verifier as _;
+        self.verify_parts(&[message], signature)
+    }
+
+    /// The same of a message in parts.
+    pub(crate) fn verify_parts(
+        &self,
+        message: &[&[u8]],
+        signature: &[u8; 64],
+    ) -> Result<(), Invalid> {
+        use p256::ecdsa::signature::MultipartVerifier as _;
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| Invalid::Key)?;
         let signature =
             p256::ecdsa::Signature::from_slice(signature).map_err(|_| Invalid::Signature)?;
-        key.verify(message, &signature).map_err(|_| Invalid::Signature)
+        key.multipart_verify(message, &signature).map_err(|_| Invalid::Signature)
     }
 }
 

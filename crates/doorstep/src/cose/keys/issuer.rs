@@ -3,7 +3,8 @@
 use crate::cose::Invalid;
 use crate::secret::Secret;
 use core::fmt;
-use ed25519_dalek::{Signer as _, Verifier as _, VerifyingKey};
+use ed25519_dalek::ed25519::signature::MultipartVerifier as _;
+use ed25519_dalek::{Signer as _, VerifyingKey};
 
 /// An issuer's Ed25519 signing key (RFC 8032).
 pub struct IssuerKey(ed25519_dalek::SigningKey);
@@ -65,6 +66,15 @@ impl IssuerPublicKey {
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
+        self.verify_parts(&[message], signature)
+    }
+
+    /// The same of a message in parts.
+    pub(crate) fn verify_parts(
+        &self,
+        message: &[&[u8]],
+        signature: &[u8; 64],
+    ) -> Result<(), Invalid> {
         let (r, _) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
         if is_of_small_order(r) {
             return Err(Invalid::Signature);
@@ -72,7 +82,7 @@ impl IssuerPublicKey {
         // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
         // is all that the strict check of the library has beyond this one, which does not unpack R.
         let signature = ed25519_dalek::Signature::from_bytes(signature);
-        self.unpack()?.verify(message, &signature).map_err(|_| Invalid::Signature)
+        self.unpack()?.multipart_verify(message, &signature).map_err(|_| Invalid::Signature)
     }
 }
 
@@ -112,6 +122,7 @@ mod tests {
     use super::*;
     use curve25519_dalek::constants::EIGHT_TORSION;
     use curve25519_dalek::{EdwardsPoint, Scalar};
+    use ed25519_dalek::Verifier as _;
     use sha2::{Digest as _, Sha512};
 
     #[test]
