@@ -136,9 +136,10 @@ impl Memory {
         presented: &[u8],
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
-        match Presented::parse(presented)? {
-            Presented::Pass(pass) => self.open_by_pass(door, &pass, challenge),
-            Presented::Rider(rider) => self.take(door, &rider, challenge),
+        match &Presented::parse(presented) {
+            Ok(Presented::Pass(pass)) => self.open_by_pass(door, pass, challenge),
+            Ok(Presented::Rider(rider)) => self.take(door, rider, challenge),
+            Err(malformed) => Err((*malformed).into()),
         }
     }
 
@@ -153,8 +154,8 @@ impl Memory {
         pass: &PresentedPass<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
-        let matched = self.count_pass(door, pass, challenge)?.compare()?;
-        let learned = self.learn(door, &matched)?;
+        let matched = self.count_pass(door, pass, challenge).and_then(Counted::compare);
+        let learned = self.learn(door, matched.as_ref().map_err(|refusal| *refusal)?)?;
         self.spend_pass(door, &learned)
     }
 
@@ -198,8 +199,8 @@ impl Memory {
         rider: &PresentedRider<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
-        let matched = self.count_rider(door, rider, challenge)?.compare()?;
-        self.spend_rider(door, &matched)
+        let matched = self.count_rider(door, rider, challenge).and_then(Counted::compare);
+        self.spend_rider(door, matched.as_ref().map_err(|refusal| *refusal)?)
     }
 
     #[inline(never)]

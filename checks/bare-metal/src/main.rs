@@ -10,6 +10,7 @@
 #![no_main]
 
 mod board;
+mod copy;
 mod lock;
 
 use doorstep::clock::{AfterPowerLoss, Clock, Oscillator};

@@ -31,7 +31,7 @@ pub(super) const SEAL_TAG: usize = 16;
 pub type Bytes = Short<MAX_LENGTH>;
 
 /// What stands before the claims in what is signed, or what is put under a MAC.
-pub(super) const MAX_BEFORE: usize = 40;
+pub(super) const MAX_BEFORE: usize = 32;
 
 /// What is signed, or what is put under a MAC. The claims stay where they are.
 pub(super) struct Message<'a> {

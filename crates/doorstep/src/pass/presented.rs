@@ -1,6 +1,7 @@
 //! What is held to a lock: a document, or a pass with its holder's proof.
 
 use super::cbor::{Reader, write};
+use super::claims::Pass;
 use super::document::{Envelope, MAX_LENGTH, Malformed};
 use super::fields::Fields;
 use super::proof::Proof;
@@ -24,16 +25,15 @@ pub enum Presented<'a> {
 #[derive(Clone, Copy)]
 pub struct PresentedPass<'a> {
     pub(super) envelope: Envelope<'a>,
-    /// `None` when only the lock can read it.
-    pub(super) claims: Option<Fields<'a>>,
+    /// What it says; `None` when only the lock can read it.
+    pub(super) pass: Option<Pass>,
     pub(super) proof: Option<Proof<'a>>,
 }
 
 impl fmt::Debug for PresentedPass<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pass = self.claims.and_then(|claims| claims.pass());
         let (header, proof) = (&self.envelope.header, self.proof.is_some());
-        write!(f, "PresentedPass({header:?}, {pass:?}, proof: {proof})")
+        write!(f, "PresentedPass({header:?}, {:?}, proof: {proof})", self.pass)
     }
 }
 
@@ -56,6 +56,8 @@ impl<'a> Presented<'a> {
     ///
     /// # Errors
     /// [`Malformed`] names the part, for those who make documents.
+    // Apart, so that its part of the stack is given back before a signature needs all of it.
+    #[inline(never)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         // Arrays of two and of three; documents begin with a tag.
         let (shown, rest) = match bytes {
@@ -71,7 +73,10 @@ impl<'a> Presented<'a> {
         };
         from.end(()).ok_or(Malformed("end"))?;
         match (envelope.kind, claims) {
-            (Kind::Pass, claims) => Ok(Self::Pass(PresentedPass { envelope, claims, proof })),
+            (Kind::Pass, claims) => {
+                let pass = claims.and_then(|claims| claims.pass());
+                Ok(Self::Pass(PresentedPass { envelope, pass, proof }))
+            }
             (_, Some(claims)) if proof.is_none() => {
                 Ok(Self::Rider(PresentedRider { envelope, claims }))
             }

@@ -6,7 +6,6 @@
 
 use super::claims::{Audience, Pass};
 use super::document::{Header, Malformed};
-use super::fields::Fields;
 #[cfg(feature = "encrypt")]
 use super::key::EncryptionKey;
 use super::key::{PassKey, is_named, name_of};
@@ -144,11 +143,10 @@ impl Reader {
         challenge: Option<Challenge>,
         head: Head,
     ) -> Result<(Attempt<Verification<'a, PresentedPass<'a>>>, Record), Refusal> {
-        let PresentedPass { envelope, claims, .. } = presented;
+        let PresentedPass { envelope, pass, .. } = presented;
         // Of what is encrypted nothing is known before it is decrypted, when the attempt is counted.
-        let known = claims.as_ref();
-        let meant = self.is_meant(known.and_then(|claims| claims.audience.as_ref()));
-        let issued_at = known.and_then(Fields::issued_at);
+        let meant = self.is_meant(pass.as_ref().and_then(|pass| pass.audience.as_ref()));
+        let issued_at = pass.as_ref().and_then(|pass| pass.issued_at);
         let keys = self.issuers(moment, state, &envelope.header, issued_at);
         let verification = Verification { reader: self, presented, keys, challenge };
         attempt(moment, state, verification, meant, head)

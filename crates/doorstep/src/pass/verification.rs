@@ -74,15 +74,15 @@ impl Compare for Verification<'_, PresentedPass<'_>> {
     type Found = Pass;
 
     fn compare(&self) -> Option<Pass> {
-        let PresentedPass { envelope, claims, .. } = self.presented;
-        match (claims, &self.keys) {
-            (Some(claims), _) => self.fits(envelope).then(|| claims.pass())?,
+        let PresentedPass { envelope, pass, .. } = self.presented;
+        match (pass, &self.keys) {
+            (Some(pass), _) if self.fits(envelope) => Some(*pass),
             #[cfg(feature = "encrypt")]
             (None, Keys::Own(epoch)) => {
                 let pass = open(&self.reader.encryption_key(*epoch), envelope)?;
                 self.reader.is_meant(pass.audience.as_ref()).then_some(pass)
             }
-            (None, _) => None,
+            _ => None,
         }
     }
 }
