@@ -18,7 +18,7 @@ pub(crate) const LEAST_ROOM: u64 = 64 * 1024 * 1024;
 /// Jobs that did not come round for so long are stuck.
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 
-/// When the jobs came round last.
+/// When jobs came round last.
 #[derive(Default)]
 pub(crate) struct Heartbeat(Mutex<Option<Instant>>);
 
@@ -63,7 +63,7 @@ pub(crate) async fn handler(State(context): State<Arc<Context>>) -> Json<Health>
     ok(&context)
 }
 
-/// Says whether the server can work: its database stores, the disk has room, and its jobs come round.
+/// Says whether the server can work: its database stores, the disk has room, its jobs come round, and so does its outbox.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "ready",
     responses((status = 200, description = "it can work", body = Health),
         (status = 503, description = "it cannot, and why", body = ProblemBody, content_type = "application/problem+json")))]
@@ -71,7 +71,8 @@ pub(crate) async fn ready(State(context): State<Arc<Context>>) -> Result<Json<He
     // An empty job: it answers only if the writer still commits.
     context.store.write(|_| Ok::<_, StoreError>(())).await?;
     has_room(room(&context.config.data_dir))?;
-    come_round(context.heartbeat.age())?;
+    come_round("the jobs", context.heartbeat.age())?;
+    come_round("the outbox", context.outbox.heartbeat.age())?;
     Ok(ok(&context))
 }
 
@@ -87,18 +88,22 @@ fn has_room(room: io::Result<u64>) -> Result<(), Problem> {
     }
 }
 
-/// Whether jobs that came round so long ago still do.
-fn come_round(age: Option<Duration>) -> Result<(), Problem> {
+/// Whether those who came round so long ago still do.
+fn come_round(who: &str, age: Option<Duration>) -> Result<(), Problem> {
     match age {
         Some(age) if age < STUCK_AFTER => Ok(()),
-        Some(_) => Err(not_ready("the jobs are stuck", "look in the log for what they wait for")),
-        None => Err(not_ready("the jobs did not come round yet", "ask again in a second")),
+        Some(_) => Err(not_ready(
+            &format!("{who} did not come round for two minutes"),
+            "look in the log for what keeps them up",
+        )),
+        None => Err(not_ready(&format!("{who} did not come round yet"), "ask again in a second")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::outbox;
     use crate::test_server::TestServer;
     use serde_json::json;
 
@@ -111,6 +116,8 @@ mod tests {
         };
         assert_eq!(asked().await, (503, "not ready: the jobs did not come round yet".to_owned()));
         server.context.heartbeat.beat();
+        assert_eq!(asked().await, (503, "not ready: the outbox did not come round yet".to_owned()));
+        outbox::run(&server.context, || true).await.unwrap();
         assert_eq!(asked().await.0, 200);
         // A commit that fails stops the store for good.
         let doom = server.context.store.write(|connection| {
@@ -128,8 +135,8 @@ mod tests {
         assert!(has_room(Ok(LEAST_ROOM)).is_ok());
         assert!(has_room(Ok(LEAST_ROOM - 1)).is_err());
         assert!(has_room(Err(io::ErrorKind::Other.into())).is_err());
-        assert!(come_round(Some(STUCK_AFTER - Duration::from_nanos(1))).is_ok());
-        assert!(come_round(Some(STUCK_AFTER)).is_err());
-        assert!(come_round(None).is_err());
+        assert!(come_round("it", Some(STUCK_AFTER - Duration::from_nanos(1))).is_ok());
+        assert!(come_round("it", Some(STUCK_AFTER)).is_err());
+        assert!(come_round("it", None).is_err());
     }
 }

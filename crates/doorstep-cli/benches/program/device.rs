@@ -77,6 +77,11 @@ impl Phone {
         }
     }
 
+    /// How many stops it has.
+    pub(crate) fn stops(&self) -> usize {
+        self.device.stops().count()
+    }
+
     /// Hands over everything that was handed out.
     pub(crate) fn deliver(&mut self, codes: &BTreeMap<String, String>) {
         let stops: Vec<DeliveryId> = self.device.stops().map(|known| known.stop.delivery).collect();

@@ -5,6 +5,10 @@ mod accounts;
 mod claims;
 mod device;
 mod door;
+mod figures;
+mod lists;
+mod morning;
+mod outbox;
 mod shop;
 
 use criterion::Criterion;
@@ -13,6 +17,9 @@ fn main() {
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     accounts::run(&mut criterion);
     claims::run(&mut criterion);
+    morning::run(&mut criterion);
+    outbox::run(&mut criterion);
+    lists::run(&mut criterion);
     door::run(&mut criterion);
     criterion.final_summary();
 }

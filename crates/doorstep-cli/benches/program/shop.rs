@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// When everything happens; the simulated clock does not tick.
 const NOON: &str = "2026-03-02T12:00:00Z";
 /// Planned in this way, a delivery's message is due at once.
-const EXPECTED: &str = "2026-03-02T12:30:00Z";
+pub(crate) const EXPECTED: &str = "2026-03-02T12:30:00Z";
 /// Requests under way at once while a shop is prepared.
 const PLANNERS: usize = 32;
 
@@ -62,6 +62,22 @@ impl Shop {
         Self::start(dir)
     }
 
+    /// A new issuer that goes by the real clock, with settings that may name the secret of its messages.
+    pub(crate) fn open_now(settings: impl FnOnce(&Path) -> String) -> Self {
+        let dir = scratch();
+        must(command(dir.path(), &["init"]));
+        must(command(dir.path(), &["key", "create", "--name", "bench", "--out", "api.key"]));
+        must(command(dir.path(), &["message", "secret", "--out", "messages.secret"]));
+        let settings = settings(&dir.path().join("messages.secret"));
+        fs::write(dir.path().join("data/doorstep.toml"), settings).expect("a file");
+        Self::start(dir)
+    }
+
+    /// The server of a closed shop.
+    pub(crate) fn start_again(dir: TempDir) -> Self {
+        Self::start(dir)
+    }
+
     /// The server of a copy of a closed shop.
     pub(crate) fn reopen(template: &Path) -> Self {
         let dir = scratch();
@@ -78,7 +94,7 @@ impl Shop {
         let mut line = String::new();
         let out = server.stdout.take().expect("its output is piped");
         BufReader::new(out).read_line(&mut line).expect("it says where it listens");
-        let said: Value = serde_json::from_str(&line).expect("JSON");
+        let said: Value = serde_json::from_str(&line).expect("it starts");
         Self { server: Server(server), url: text(&said, "listening"), dir }
     }
 

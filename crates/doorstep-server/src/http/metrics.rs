@@ -152,6 +152,10 @@ pub(crate) async fn handler(State(context): State<Arc<Context>>) -> Result<Respo
         let help = "How long ago the jobs came round.";
         text.gauge("doorstep_jobs_age_seconds", help, age.as_secs_f64());
     }
+    if let Some(age) = context.outbox.heartbeat.age() {
+        let help = "How long ago the outbox looked for messages that are due.";
+        text.gauge("doorstep_outbox_age_seconds", help, age.as_secs_f64());
+    }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text.0).into_response())
 }
 

@@ -18,34 +18,59 @@ use doorstep::handover::judge::{self, Held, Span};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
+use std::num::NonZero;
 use std::sync::Arc;
 
-const BATCH: u32 = 200;
+const BATCH: u32 = 500;
 /// Generations of one delivery whose codes are compared for one driver.
 const MAX_COMPARED: usize = 2;
 
 /// Judges all claims that wait.
 pub(crate) async fn run(context: &Arc<Context>) -> Result<(), Problem> {
+    let (mut examined, mut last) = (Vec::new(), 0);
     loop {
-        let files = context.store.read(open_files).await?;
-        if files.is_empty() {
-            return Ok(());
-        }
-        let inner = Arc::clone(context);
-        // Key agreements by the hundred keep a processor busy; the writer is not the one to do
-        // them.
-        let examined = tokio::task::spawn_blocking(move || -> Result<Vec<_>, StoreError> {
-            files.into_iter().map(|file| examine(&inner, file)).collect()
-        });
-        let examined = examined.await.map_err(|error| Problem::internal(&error))??;
-        let now = context.now();
-        context
-            .store
-            .write(move |connection| {
-                examined.iter().try_for_each(|claim| conclude(connection, claim, now))
-            })
-            .await?;
+        // While the writer concludes what was examined, what follows is examined.
+        let (next, ()) =
+            tokio::try_join!(examine_after(context, last), conclude_all(context, examined))?;
+        let Some(newest) = next.last() else { return Ok(()) };
+        last = match newest {
+            Ok(examined) => examined.open.log_seq,
+            Err(damaged) => damaged.log_seq,
+        };
+        examined = next;
     }
+}
+
+/// Looks at the next claims that wait, of those after one. Key agreements by the hundred keep a processor
+/// busy: the writer is not the one to do them, and each processor has its share.
+async fn examine_after(context: &Arc<Context>, last: u64) -> Result<Vec<Looked>, Problem> {
+    let files = context.store.read(move |connection| open_files(connection, last)).await?;
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = files.len().div_ceil(processors);
+    let mut files = files.into_iter().peekable();
+    let mut shares = Vec::with_capacity(processors);
+    while files.peek().is_some() {
+        let (inner, files) = (Arc::clone(context), files.by_ref().take(share).collect::<Vec<_>>());
+        shares.push(tokio::task::spawn_blocking(move || {
+            files.into_iter().map(|file| examine(&inner, file)).collect::<Result<Vec<_>, _>>()
+        }));
+    }
+    let mut examined = Vec::new();
+    for share in shares {
+        examined.extend(share.await.map_err(|error| Problem::internal(&error))??);
+    }
+    Ok(examined)
+}
+
+async fn conclude_all(context: &Arc<Context>, examined: Vec<Looked>) -> Result<(), Problem> {
+    if examined.is_empty() {
+        return Ok(());
+    }
+    let now = context.now();
+    let concluding = context.store.write(move |connection| {
+        examined.iter().try_for_each(|claim| conclude(connection, claim, now))
+    });
+    Ok(concluding.await?)
 }
 
 /// A claim with what it is looked at with. None of it ever changes.
@@ -56,8 +81,11 @@ struct File {
     codes: Option<(Shape, Vec<HeldCode>)>,
 }
 
-fn open_files(connection: &Connection) -> Result<Vec<Result<File, Damaged>>, StoreError> {
-    claims::open(connection, BATCH)?
+fn open_files(
+    connection: &Connection,
+    last: u64,
+) -> Result<Vec<Result<File, Damaged>>, StoreError> {
+    claims::open(connection, last, BATCH)?
         .into_iter()
         .map(|open| match open {
             Ok(open) => {
@@ -96,10 +124,9 @@ struct Examined {
     comparison: Verdict,
 }
 
-fn examine(
-    context: &Context,
-    file: Result<File, Damaged>,
-) -> Result<Result<Examined, Damaged>, StoreError> {
+type Looked = Result<Examined, Damaged>;
+
+fn examine(context: &Context, file: Result<File, Damaged>) -> Result<Looked, StoreError> {
     let File { open, key, codes } = match file {
         Ok(file) => file,
         Err(damaged) => return Ok(Err(damaged)),
@@ -153,11 +180,7 @@ fn compare(
 }
 
 /// Gives a claim its verdict, on what is known at this moment, and draws the consequences.
-fn conclude(
-    connection: &Connection,
-    examined: &Result<Examined, Damaged>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+fn conclude(connection: &Connection, examined: &Looked, now: Timestamp) -> Result<(), StoreError> {
     let examined = match examined {
         Ok(examined) => examined,
         Err(damaged) => {

@@ -5,6 +5,7 @@
 //! twice without a record that says so.
 
 use crate::context::Context;
+use crate::health::Heartbeat;
 use crate::http::problem::Problem;
 use crate::messages::{About, Content, Kind, Outcome, Outgoing, Says};
 use crate::seal::Place;
@@ -31,6 +32,8 @@ const MOST: usize = 1000;
 pub(crate) struct Outbox {
     ids: Mutex<HashSet<String>>,
     left: Notify,
+    /// It looked for what is due.
+    pub(crate) heartbeat: Heartbeat,
 }
 
 impl Outbox {
@@ -102,6 +105,7 @@ pub(crate) async fn run(
     let mut sending = JoinSet::new();
     let mut result = Ok(());
     loop {
+        context.outbox.heartbeat.beat();
         let free = messenger.parallel.saturating_sub(sending.len());
         if result.is_ok() && free > 0 && goes_on() {
             match take_due(context, free.saturating_mul(batch).min(MOST)).await {

@@ -157,17 +157,18 @@ pub(crate) struct Damaged {
     pub(crate) delivery: Option<DeliveryId>,
 }
 
-/// Claims without a verdict, oldest first.
+/// Claims without a verdict after one in the log, oldest first.
 pub(crate) fn open(
     connection: &Connection,
+    after: u64,
     limit: u32,
 ) -> Result<Vec<Result<Open, Damaged>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT log_seq, device, delivery, generation, document, signed_time, received_at, forked
          FROM claims
-         WHERE verdict IS NULL ORDER BY log_seq LIMIT ?1",
+         WHERE verdict IS NULL AND log_seq > ?1 ORDER BY log_seq LIMIT ?2",
     )?;
-    let mut rows = statement.query([limit])?;
+    let mut rows = statement.query(params![Count(after), limit])?;
     let mut open = Vec::new();
     while let Some(row) = rows.next()? {
         let log_seq = row.get::<_, Count>(0)?.0;

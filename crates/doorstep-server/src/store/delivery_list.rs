@@ -1,18 +1,27 @@
 //! Finds deliveries: by what they are, and by the words in them.
 //!
 //! One index leads through the deliveries and every other condition is looked at row by row, so a page
-//! costs no more than [`LOOK`] rows whatever is asked; it may be short, and says where to go on.
+//! costs no more than [`BOUNDS`] whatever is asked; it may be short, and says where to go on.
 
 use super::StoreError;
 use super::deliveries::{self, Delivery, State};
 use super::value::{At, parsed};
+use super::word_walk::{Place, Walk};
+use super::words::Question;
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-/// Rows that are looked at for one page.
-const LOOK: usize = 2000;
+/// What a page costs at most.
+struct Bounds {
+    /// Rows that are looked at.
+    rows: usize,
+    /// Places in the index of words.
+    places: usize,
+}
+
+const BOUNDS: Bounds = Bounds { rows: 2000, places: 20_000 };
 
 /// Which deliveries.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +39,7 @@ pub(crate) struct Filter {
     pub(crate) reference: Option<String>,
     pub(crate) reference_prefix: Option<String>,
     /// Words, as the index of words is asked for them.
-    pub(crate) words: Option<String>,
+    pub(crate) words: Option<Question>,
 }
 
 /// Where a page ended, in the order that its filter makes.
@@ -123,6 +132,16 @@ pub(crate) fn page(
     after: Option<&After>,
     limit: usize,
 ) -> Result<(Vec<Delivery>, Option<After>), StoreError> {
+    page_within(connection, filter, after, limit, &BOUNDS)
+}
+
+fn page_within(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<&After>,
+    limit: usize,
+    bounds: &Bounds,
+) -> Result<(Vec<Delivery>, Option<After>), StoreError> {
     let order = filter.order();
     let devices = devices(connection, filter)?;
     let named = match &filter.named {
@@ -134,11 +153,12 @@ pub(crate) fn page(
     };
     let (mut found, mut looked, mut last) = (Vec::new(), 0_usize, None);
     let mut next = None;
-    candidates(connection, filter, named, devices.as_deref(), after, |candidate| {
+    let search = Search { filter, named, devices: devices.as_deref(), after };
+    let stopped = candidates(connection, &search, bounds, |candidate| {
         looked = looked.saturating_add(1);
         // In order of references, those with one beginning stand together.
         let passed = order == Order::Reference && !candidate.fits_prefix(filter);
-        if passed {
+        if passed || named.is_some_and(|named| named != candidate.seq) {
             return false;
         }
         if candidate.fits(filter, devices.as_deref()) {
@@ -149,11 +169,12 @@ pub(crate) fn page(
             found.push(candidate.id.clone());
         }
         last = Some(candidate.place(order));
-        if looked == LOOK {
+        if looked == bounds.rows {
             next = last.take();
         }
-        looked < LOOK
+        looked < bounds.rows
     })?;
+    let next = next.or(stopped);
     let mut page = Vec::with_capacity(found.len());
     for id in found {
         let id = parsed("deliveries.id", &id, DeliveryId::parse)?;
@@ -182,19 +203,32 @@ fn devices(connection: &Connection, filter: &Filter) -> Result<Option<Vec<String
     Ok(Some(devices))
 }
 
-/// Goes through the deliveries along one index, from `after` on, for as long as `look` says.
+/// What is looked for, and from where on.
+struct Search<'a> {
+    filter: &'a Filter,
+    /// The delivery that the filter names.
+    named: Option<i64>,
+    /// The devices that it is about.
+    devices: Option<&'a [String]>,
+    after: Option<&'a After>,
+}
+
+/// Goes through the deliveries along one index, from `after` on, for as long as `look` says. What comes
+/// back is where it stopped by itself, if there may be more.
 fn candidates(
     connection: &Connection,
-    filter: &Filter,
-    named: Option<i64>,
-    devices: Option<&[String]>,
-    after: Option<&After>,
+    search: &Search<'_>,
+    bounds: &Bounds,
     mut look: impl FnMut(&Candidate) -> bool,
-) -> Result<(), StoreError> {
+) -> Result<Option<After>, StoreError> {
+    let Search { filter, named, devices, after } = *search;
     let seq = if let Some(After::Created(seq)) = after { *seq } else { 0 };
+    if let Some(words) = &filter.words {
+        let seq = named.map_or(seq, |named| seq.max(named.saturating_sub(1)));
+        return through_words(connection, words, seq, bounds, look);
+    }
     let mut through = |rest: &str, values: &[&dyn ToSql]| -> Result<(), StoreError> {
-        let mut statement =
-            connection.prepare_cached(&format!("SELECT {COLUMNS} FROM deliveries AS d {rest}"))?;
+        let mut statement = connection.prepare_cached(&select(rest))?;
         let mut rows = statement.query(values)?;
         while let Some(row) = rows.next()? {
             if !look(&Candidate::read(row)?) {
@@ -204,10 +238,12 @@ fn candidates(
         Ok(())
     };
     if let Some(named) = &named {
-        return through("WHERE seq = ?1 AND seq > ?2", &[named, &seq]);
+        through("WHERE seq = ?1 AND seq > ?2", &[named, &seq])?;
+        return Ok(None);
     }
     if let Some(reference) = &filter.reference {
-        return through("WHERE reference = ?1 AND seq > ?2", &[reference, &seq]);
+        through("WHERE reference = ?1 AND seq > ?2", &[reference, &seq])?;
+        return Ok(None);
     }
     match filter.order() {
         Order::Expected => {
@@ -223,54 +259,89 @@ fn candidates(
                  WHERE (d.expected_at, d.seq) > (?1, ?2) AND (?3 IS NULL OR d.expected_at < ?3)
                  ORDER BY d.expected_at, d.seq",
                 &[&at, &seq, &until],
-            )
+            )?;
         }
         Order::Reference => {
             let prefix = filter.reference_prefix.as_deref().unwrap_or_default();
             match after {
                 Some(After::Reference(after)) => {
-                    through("WHERE d.reference > ?1 ORDER BY d.reference", &[after])
+                    through("WHERE d.reference > ?1 ORDER BY d.reference", &[after])?;
                 }
-                _ => through("WHERE d.reference >= ?1 ORDER BY d.reference", &[&prefix]),
+                _ => through("WHERE d.reference >= ?1 ORDER BY d.reference", &[&prefix])?,
             }
         }
-        Order::Created => match (&filter.words, devices, filter.state) {
-            // The words lead: `CROSS` keeps the order of the tables.
-            (Some(words), _, _) => through_words(connection, words, seq, look),
-            (None, Some([]), _) => Ok(()),
-            (None, Some([device]), _) => through(
-                "INDEXED BY deliveries_by_device WHERE d.device = ?1 AND d.seq > ?2 ORDER BY d.seq",
-                &[device, &seq],
-            ),
-            (None, Some(_), _) => through(
-                "WHERE d.device IN (SELECT id FROM devices WHERE driver = ?1) AND d.seq > ?2
-                 ORDER BY d.seq",
-                &[&filter.driver, &seq],
-            ),
-            (None, None, Some(state)) => through(
+        Order::Created => match (devices, filter.state) {
+            (Some(devices), _) => through_devices(connection, devices, seq, look)?,
+            (None, Some(state)) => through(
                 "INDEXED BY deliveries_by_state WHERE d.state = ?1 AND d.seq > ?2 ORDER BY d.seq",
                 &[&state.as_str(), &seq],
-            ),
-            (None, None, None) => through("WHERE d.seq > ?1 ORDER BY d.seq", &[&seq]),
+            )?,
+            (None, None) => through("WHERE d.seq > ?1 ORDER BY d.seq", &[&seq])?,
         },
     }
+    Ok(None)
 }
 
-fn through_words(
+fn select(rest: &str) -> String {
+    format!("SELECT {COLUMNS} FROM deliveries AS d {rest}")
+}
+
+/// Goes through what is planned for any of these devices. A row of each is held, and the earliest is
+/// next: one statement over all of them would sort everything that they ever had.
+fn through_devices(
     connection: &Connection,
-    words: &str,
+    devices: &[String],
     seq: i64,
     mut look: impl FnMut(&Candidate) -> bool,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM delivery_words AS w CROSS JOIN deliveries AS d ON d.seq = w.rowid
-         WHERE delivery_words MATCH ?1 AND w.rowid > ?2 ORDER BY w.rowid"
-    ))?;
-    let mut rows = statement.query(rusqlite::params![words, seq])?;
-    while let Some(row) = rows.next()? {
-        if !look(&Candidate::read(row)?) {
+    let sql =
+        select("INDEXED BY deliveries_by_device WHERE d.device = ?1 AND d.seq > ?2 ORDER BY d.seq");
+    let prepared = devices.iter().map(|_| connection.prepare_cached(&sql));
+    let mut statements = prepared.collect::<Result<Vec<_>, _>>()?;
+    let mut lists = Vec::with_capacity(devices.len());
+    for (statement, device) in statements.iter_mut().zip(devices) {
+        let mut rows = statement.query(params![device, seq])?;
+        let first = rows.next()?.map(Candidate::read).transpose()?;
+        lists.extend(first.map(|first| (first, rows)));
+    }
+    while let Some(place) =
+        (0..lists.len()).min_by_key(|place| lists.get(*place).map(|(c, _)| c.seq))
+        && let Some((candidate, rows)) = lists.get_mut(place)
+    {
+        if !look(candidate) {
             break;
+        }
+        match rows.next()? {
+            Some(row) => *candidate = Candidate::read(row)?,
+            None => drop(lists.remove(place)),
         }
     }
     Ok(())
 }
+
+/// Goes through what has these words.
+fn through_words(
+    connection: &Connection,
+    words: &Question,
+    seq: i64,
+    bounds: &Bounds,
+    mut look: impl FnMut(&Candidate) -> bool,
+) -> Result<Option<After>, StoreError> {
+    let mut statement = connection.prepare_cached(&select("WHERE d.seq = ?1"))?;
+    let mut walk = Walk::new(connection, words, seq.saturating_add(1), bounds.places);
+    loop {
+        match walk.next()? {
+            Place::Fits(seq) => {
+                let candidate = statement.query_row([seq], Candidate::read).optional()?;
+                if candidate.is_some_and(|candidate| !look(&candidate)) {
+                    return Ok(None);
+                }
+            }
+            Place::Unknown(seq) => return Ok(Some(After::Created(seq.saturating_sub(1)))),
+            Place::End => return Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

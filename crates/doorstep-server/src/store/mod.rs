@@ -44,6 +44,7 @@ pub(crate) mod set_times;
 pub(crate) mod sites;
 pub(crate) mod value;
 pub(crate) mod webhooks;
+mod word_walk;
 pub(crate) mod words;
 mod writer;
 

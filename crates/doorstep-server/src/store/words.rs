@@ -9,43 +9,55 @@ const SHORTEST_BEGINNING: usize = 3;
 /// Digits that may be a part of a phone number.
 const SHORTEST_NUMBER: usize = 5;
 
-/// The question for deliveries with all of these words, or beginnings of them; `None` if there are none.
-/// Digits with what stands between those of a phone number are looked for as one as well, with the
-/// country code of `region` and without.
-pub(crate) fn question(text: &str, region: Option<Region>) -> Option<String> {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let words: Vec<String> = words.take(MOST).map(beginning).collect();
-    if words.is_empty() {
-        return None;
+/// Words that are longer are looked for by as many letters: the index knows no longer beginnings.
+const LONGEST: usize = 33;
+
+/// What the index of words is asked: for deliveries with all words of any of these lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question(Vec<Vec<String>>);
+
+impl Question {
+    /// The question for deliveries with all of these words, or beginnings of them; `None` if there are
+    /// none. Digits with what stands between those of a phone number are looked for as one as well, with
+    /// the country code of `region` and without.
+    pub(crate) fn new(text: &str, region: Option<Region>) -> Option<Self> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words: Vec<String> = words.take(MOST).map(beginning).collect();
+        if words.is_empty() {
+            return None;
+        }
+        let numbers = numbers(text, region).into_iter().map(|number| vec![number]);
+        Some(Self(std::iter::once(words).chain(numbers).collect()))
     }
-    // A space between words means all of them.
-    let words = words.join(" ");
-    Some(match numbers(text, region) {
-        Some(numbers) => format!("({words}) OR {numbers}"),
-        None => words,
-    })
+
+    /// The lists.
+    pub(super) fn any(&self) -> &[Vec<String>] {
+        &self.0
+    }
 }
 
 fn beginning(word: &str) -> String {
+    // Marks on letters are none in the index.
+    let letters = word.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count();
+    let word: String = word.chars().take(LONGEST).collect();
     // Nothing in a word of letters and digits can end the quotation.
-    let star = if word.chars().count() >= SHORTEST_BEGINNING { "*" } else { "" };
+    let star = if letters >= SHORTEST_BEGINNING { "*" } else { "" };
     format!("\"{word}\"{star}")
 }
 
-fn numbers(text: &str, region: Option<Region>) -> Option<String> {
+fn numbers(text: &str, region: Option<Region>) -> Vec<String> {
     let between = |c: char| c.is_ascii_digit() || c.is_whitespace() || "+-./()".contains(c);
     if !text.chars().all(between) {
-        return None;
+        return Vec::new();
     }
     let digits: String = text.replacen("(0)", "", 1).chars().filter(char::is_ascii_digit).collect();
     if digits.len() < SHORTEST_NUMBER {
-        return None;
+        return Vec::new();
     }
     let abroad = digits.trim_start_matches('0');
     let national = region.and_then(Region::calling_code).map(|code| format!("{code}{abroad}"));
     let numbers = [Some(abroad.to_owned()), national];
-    let numbers: Vec<String> = numbers.iter().flatten().map(|number| beginning(number)).collect();
-    Some(numbers.join(" OR "))
+    numbers.iter().flatten().map(|number| beginning(number)).collect()
 }
 
 #[cfg(test)]
@@ -56,25 +68,36 @@ mod tests {
     fn words_are_asked_for_by_their_beginnings_and_short_ones_whole() {
         let spain = "ES".parse().ok();
         for (text, asked) in [
-            ("zoë high", "\"zoë\"* \"high\"*"),
-            (" Bo  O’Neill ", "\"Bo\" \"O\" \"Neill\"*"),
-            ("ORDER-1001", "\"ORDER\"* \"1001\"*"),
-            ("0042", "\"0042\"*"),
-            ("612 34", "(\"612\"* \"34\") OR \"61234\"* OR \"3461234\"*"),
-            ("+34 (0)612", "(\"34\" \"0\" \"612\"*) OR \"34612\"* OR \"3434612\"*"),
+            ("zoë high", &["\"zoë\"* \"high\"*"][..]),
+            (" Bo  O’Neill ", &["\"Bo\" \"O\" \"Neill\"*"]),
+            ("ORDER-1001", &["\"ORDER\"* \"1001\"*"]),
+            ("0042", &["\"0042\"*"]),
+            ("612 34", &["\"612\"* \"34\"", "\"61234\"*", "\"3461234\"*"]),
+            ("+34 (0)612", &["\"34\" \"0\" \"612\"*", "\"34612\"*", "\"3434612\"*"]),
         ] {
-            assert_eq!(question(text, spain).as_deref(), Some(asked), "{text}");
+            let question = Question::new(text, spain).unwrap();
+            let lists: Vec<String> = question.any().iter().map(|words| words.join(" ")).collect();
+            assert_eq!(lists, asked, "{text}");
         }
-        assert_eq!(question("a b c d e f g h i j", None).unwrap().matches('"').count(), 16);
+        assert_eq!(Question::new("a b c d e f g h i j", None).unwrap().any()[0].len(), 8);
+    }
+
+    #[test]
+    fn marks_on_letters_make_no_word_longer_and_long_words_are_cut() {
+        let asked = |text: &str| Question::new(text, None).unwrap().any()[0].clone();
+        // U+0345 is a mark on a letter, and a letter itself.
+        assert_eq!(asked("e\u{345}\u{345}"), ["\"e\u{345}\u{345}\""]);
+        assert_eq!(asked(&"ab".repeat(20)), [format!("\"{}a\"*", "ab".repeat(16))]);
     }
 
     #[test]
     fn nothing_that_is_typed_is_part_of_the_question_itself() {
         for text in ["", " ", "\"", "***", "()", "\u{0}", "- -"] {
-            assert_eq!(question(text, None), None, "{text:?}");
+            assert_eq!(Question::new(text, None), None, "{text:?}");
         }
         for text in ["a\" OR \"b", "NOT zoe", "text:zoe", "zoe*", "^zoe", "NEAR(a b)"] {
-            let asked = question(text, None).unwrap();
+            let question = Question::new(text, None).unwrap();
+            let asked = question.any().concat().join(" ");
             let outside: String =
                 asked.split('"').step_by(2).filter(|part| !part.is_empty()).collect();
             assert!(outside.chars().all(|c| c == ' ' || c == '*'), "{asked}");

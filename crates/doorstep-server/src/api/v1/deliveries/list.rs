@@ -7,7 +7,7 @@ use crate::http::extract::ApiQuery;
 use crate::http::problem::{Code, Problem, ProblemBody};
 use crate::store::deliveries::{Delivery, State as DeliveryState};
 use crate::store::delivery_list::{self, After, Filter, Order};
-use crate::store::words;
+use crate::store::words::Question;
 use crate::store::{StoreError, devices};
 use crate::utc::{self, Utc};
 use axum::Json;
@@ -129,7 +129,7 @@ fn filter(context: &Context, query: &ListDeliveries) -> Result<Filter, Problem> 
             return Err(Problem::new(Code::InvalidQuery, "q: has more than 100 characters"));
         }
         Some(text) => {
-            let question = words::question(text, context.config.deliveries.default_region);
+            let question = Question::new(text, context.config.deliveries.default_region);
             Some(question.ok_or_else(|| {
                 Problem::new(Code::InvalidQuery, "q: has neither letters nor digits")
                     .hint("look for the beginning of a reference, name, street or phone number")
