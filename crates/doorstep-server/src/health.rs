@@ -63,7 +63,7 @@ pub(crate) async fn handler(State(context): State<Arc<Context>>) -> Json<Health>
     ok(&context)
 }
 
-/// Says whether the server can work: its database stores, the disk has room, its jobs come round, and so does its outbox.
+/// Says whether the server can work: it stores, the disk has room, its jobs and its outbox come round.
 #[utoipa::path(get, path = "/readyz", tag = "service", operation_id = "ready",
     responses((status = 200, description = "it can work", body = Health),
         (status = 503, description = "it cannot, and why", body = ProblemBody, content_type = "application/problem+json")))]

@@ -125,6 +125,7 @@ fn by_hand(all: &[Known], filter: &Filter, words: &[&str]) -> Vec<String> {
                 && filter.driver.as_ref().is_none_or(|driver| driver == drivers(known.device))
                 && filter.expected_from.is_none_or(|from| known.expected_at >= from.seconds())
                 && filter.expected_until.is_none_or(|until| known.expected_at < until.seconds())
+                && filter.named.as_ref().is_none_or(|name| *name == known.reference)
                 && filter.reference.as_ref().is_none_or(|reference| *reference == known.reference)
                 && filter
                     .reference_prefix
@@ -166,7 +167,7 @@ fn pages_are_what_a_list_filtered_by_hand_is_without_gaps_or_doubles() {
                 .then(|| draw.of(&["R01", "R", "R039", "S"]).to_owned()),
             words: Question::new(&words.join(" "), None),
         };
-        let bounds = Bounds { rows: 1 + draw.below(40), places: draw.below(400) };
+        let bounds = Bounds { rows: 2 + draw.below(40), places: draw.below(400) };
         let expected = by_hand(&all, &filter, &words);
         let limit = 1 + draw.below(20);
         assert_eq!(listed(&connection, &filter, limit, &bounds), expected, "{filter:?}");
