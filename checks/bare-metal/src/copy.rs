@@ -1,5 +1,5 @@
-//! How bytes are copied and cleared here, in 90 bytes of flash and no stack: what the compiler brings is faster with
-//! long copies, and takes 1,100 and 70.
+//! How bytes are copied and cleared here, in 100 bytes of flash and without a stack. What the compiler brings is
+//! faster with long copies, takes 0.5 KB more, and 56 bytes of stack.
 
 use core::arch::global_asm;
 

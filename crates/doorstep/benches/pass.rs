@@ -15,6 +15,9 @@ use doorstep::pass::reader::{Groups, Moment, Reader};
 use doorstep::pass::state::State;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
+use ed25519_dalek::{Verifier as _, VerifyingKey};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -55,6 +58,7 @@ fn main() {
         group.bench_function(*name, |b| b.iter(|| lock.verifies(black_box(document.as_ref()))));
     }
     group.finish();
+    floors(&mut criterion, &issuer);
 
     let mut group = self::group(&mut criterion, "a pass issued");
     group
@@ -65,6 +69,34 @@ fn main() {
     });
     group.finish();
     criterion.final_summary();
+}
+
+/// What verification cannot do without: the libraries alone, with their keys ready.
+fn floors(criterion: &mut Criterion, issuer: &IssuerKey) {
+    let unsigned = Unsigned::new(&Content::Pass(bearer()), &Signer::Ed25519(issuer.public()));
+    let unsigned = unsigned.expect("a pass");
+    let message = unsigned.to_be_signed();
+    let (bytes, signature) = (issuer.public().to_bytes(), issuer.sign(message).into());
+    let key = VerifyingKey::from_bytes(&bytes).expect("a key");
+    let mac = Hmac::<Sha256>::new(&[7; 64].into());
+    let mut group = group(criterion, "the libraries alone");
+    group.bench_function("Ed25519, its key unpacked before", |b| {
+        b.iter(|| key.verify(black_box(message), &signature).is_ok());
+    });
+    group.bench_function("Ed25519, its key unpacked as well", |b| {
+        b.iter(|| {
+            let key = VerifyingKey::from_bytes(black_box(&bytes));
+            key.is_ok_and(|key| key.verify(black_box(message), &signature).is_ok())
+        });
+    });
+    // The HMAC over what is under a MAC, three blocks, and the chain's hash over the attempt, two.
+    group.bench_function("HMAC, and the hash of one record", |b| {
+        b.iter(|| {
+            let mac = mac.clone().chain_update(black_box([1; 60])).finalize().into_bytes();
+            (mac, Sha256::digest(black_box([2; 63])))
+        });
+    });
+    group.finish();
 }
 
 fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
