@@ -2,12 +2,13 @@
 
 use super::answers::{Answers, command};
 use super::needs::{
-    Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Phone, Places, Revocation, Scan,
-    Tries, Trust, Uses, Verifier,
+    Bound, CheckFor, Concession, Contact, Entry, Needs, Opened, Oscillator, Phone, Places,
+    Revocation, Scan, Tries, Trust, Uses, Verifier,
 };
 use super::tables::modest;
 use super::{Advice, Aspect, Fit, Grade, Method, advise};
 use clap::{Parser as _, ValueEnum};
+use doorstep::keypad::odds::BEARABLE;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -24,6 +25,14 @@ fn order(advice: &Advice) -> Vec<Method> {
 fn number(fit: &Fit, name: &str) -> f64 {
     let found = fit.details.numbers.iter().find(|number| number.name == name);
     found.unwrap_or_else(|| panic!("no {name} for {:?}", fit.method)).to_json().as_f64().unwrap()
+}
+
+/// Whether nobody who may try has more than a chance that is bearable.
+fn bearable(fit: &Fit, needs: &Needs) -> bool {
+    let worst = if needs.tries == Tries::PasserBy { "guess_passer_by" } else { "guess_year" };
+    let numbers = fit.details.numbers.iter();
+    let mut worst = numbers.filter(|number| [worst, "guess_all_attempts"].contains(&number.name));
+    worst.all(|number| number.to_json().as_f64().unwrap() < BEARABLE)
 }
 
 fn why(advice: &Advice, method: Method) -> String {
@@ -109,6 +118,17 @@ fn wishes_that_clash_are_told_what_has_to_give() {
     assert_eq!((ways[0].gives.len(), ways[0].method), (1, Method::SignedPass));
     assert_eq!(ways[0].gives[0].0.option(), ("entry", "scanned".to_owned()));
 
+    // A host that is asked alone can remove an account at once: that wish need not give as well.
+    let hosts = Needs {
+        contact: Contact::Between,
+        phone: Phone::None,
+        places: Places::Several,
+        revocation: Revocation::AtOnce,
+        ..modest(Verifier::Login)
+    };
+    let gives: Vec<_> = advise(hosts).ways_out()[0].gives.iter().map(|(gives, _)| *gives).collect();
+    assert_eq!(gives, [Concession::Places(Places::One)]);
+
     // No wish helps where facts rule everything out.
     let deaf = Needs { contact: Contact::Never, ..modest(Verifier::Device) };
     assert!(advise(deaf).fits.is_empty() && advise(deaf).ways_out().is_empty());
@@ -140,7 +160,9 @@ fn every_method_is_the_best_for_somebody_and_ruled_out_for_somebody() {
         (Method::Hotp, Needs { phone: Phone::None, ..login }),
         (Method::Ocra, Needs { bound: Bound::Challenge, ..login }),
     ] {
-        assert_eq!(order(&advise(needs)).first(), Some(&method));
+        let advice = advise(needs);
+        assert_eq!(order(&advice).first(), Some(&method));
+        assert!(bearable(&advice.fits[0], &needs), "{method:?}");
         let elsewhere =
             [device, lock, login].into_iter().filter(|other| other.verifier != needs.verifier);
         for other in elsewhere {
@@ -224,6 +246,7 @@ proptest! {
             prop_assert_eq!(fit.properties.len(), 8);
             prop_assert!(!fit.details.commands.is_empty() && !fit.details.numbers.is_empty());
             prop_assert!(!fit.details.not_protected.is_empty() && !fit.details.parameters.is_empty());
+            prop_assert!(bearable(fit, &needs), "{:?}: {:?}", fit.method, needs);
         }
     }
 
