@@ -1,4 +1,4 @@
-//! The commands to begin with, for each method: on test data, whose clock moves when you say so. A test reads
+//! The commands to begin with, for each method; a server begins with test data. A test reads
 //! every one of them with the program's own parser.
 
 use super::methods::pass::Proof;

@@ -137,7 +137,7 @@ fn in_full(word: &str, fit: &Fit) -> String {
     for line in &details.not_protected {
         text.push_str(&format!("  {line}\n"));
     }
-    heading(&mut text, "to begin, on test data");
+    heading(&mut text, "to begin");
     for command in &details.commands {
         text.push_str(&format!("  {command}\n"));
     }
