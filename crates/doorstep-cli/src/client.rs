@@ -1,6 +1,7 @@
 //! Requests to a doorstep server, and its problems as errors with hints.
 
 use crate::error::{CliError, Detail};
+use doorstep_files::{FileError, private};
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
@@ -127,19 +128,14 @@ fn problem(value: &Value, status: u16) -> CliError {
 
 /// Refuses an API key that other users of the machine may read.
 fn refuse_exposed(key_file: &Path) -> Result<(), CliError> {
-    use std::os::unix::fs::MetadataExt as _;
-    // Of a pipe, only its two ends read.
-    match std::fs::metadata(key_file) {
-        Ok(found) if found.is_file() && found.mode() & 0o077 != 0 => {
-            let (file, mode) = (key_file.display(), found.mode() & 0o777);
-            Err(CliError::new(format!(
-                "other users may read the API key in {file} (mode {mode:o})"
-            ))
-            .hint(format!("chmod 600 {file}; if anybody did, doorstep key rotate"))
-            .code("key_exposed"))
-        }
-        _ => Ok(()),
-    }
+    // What cannot be looked at cannot be read either, which then says why.
+    let Err(FileError::Exposed { mode, .. }) = private::refuse_exposed(key_file) else {
+        return Ok(());
+    };
+    let (file, mode) = (key_file.display(), mode & 0o777);
+    Err(CliError::new(format!("other users may read the API key in {file} (mode {mode:o})"))
+        .hint(format!("chmod 600 {file}; if anybody did, doorstep key rotate"))
+        .code("key_exposed"))
 }
 
 /// Reads a secret of one line from a file, or from standard input for `-`.

@@ -153,7 +153,7 @@ fn a_driver_names_a_delivery_as_its_label_does() {
     for name in [other.as_str(), "2", "A-17"] {
         assert_eq!(fail(name).outcome(), "failed", "{name}");
     }
-    for name in ["A-18", "3", "17 B"] {
+    for name in ["A-18", "3", "17 B", "01", "+2", "0"] {
         let unknown = fail(name);
         assert_eq!(unknown.status, 1, "{name} {}", unknown.json);
         assert!(unknown.stderr.contains(name), "{}", unknown.stderr);

@@ -91,6 +91,16 @@ fn a_key_may_what_its_scopes_say_until_it_is_rotated_or_revoked() {
 }
 
 #[test]
+fn a_key_that_may_only_write_acts_on_ids() {
+    let shop = Shop::open();
+    let delivery = shop.delivery("A-17");
+    shop.must(&["key", "create", "--name", "w", "--scopes", "deliveries:write", "--out", "w.key"]);
+    let cancel = |name: &str| shop.run(&["delivery", "cancel", name, "--key-file", "w.key"]);
+    assert_eq!(cancel("A-17").status, 1, "it cannot look for the reference");
+    assert_eq!(cancel(&delivery).status, 0);
+}
+
+#[test]
 fn doctor_finds_a_running_server_healthy_and_says_what_is_not() {
     let dir = tempfile::tempdir().unwrap();
     let shop = Shop::live(dir.path());

@@ -61,6 +61,20 @@ fn read_secret_beside(
     Ok(Zeroizing::new(line.to_owned()))
 }
 
+/// Refuses a secret that other users may read. Of a pipe, only its two ends read.
+///
+/// # Errors
+/// [`FileError::Exposed`]; [`FileError::Io`] when it cannot be looked at.
+pub fn refuse_exposed(path: &Path) -> Result<(), FileError> {
+    let metadata = fs::metadata(path).map_err(FileError::io("look at", path))?;
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let given = |directory| is_credential(path, &metadata, Path::new(directory));
+    if !metadata.is_file() || credentials.as_deref().is_some_and(given) {
+        return Ok(());
+    }
+    refuse_others(path, &metadata, OTHERS)
+}
+
 /// Reads a file that is no secret but decides who is let in: others may read it, and not write it.
 ///
 /// # Errors

@@ -237,8 +237,9 @@ fn select(device: &Device, delivery: &str) -> Result<DeliveryId, CliError> {
     if let Some(known) = stops.iter().find(|known| Some(known.stop.delivery) == id) {
         return Ok(known.stop.delivery);
     }
-    let number = delivery.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-    let number = number.and_then(|index| stops.get(index)).map(|known| known.stop.delivery);
+    // As the list writes it: "01" is a label of some other parcel.
+    let numbered = (1..).zip(&stops).find(|(number, _)| usize::to_string(number) == delivery);
+    let number = numbered.map(|(_, known)| known.stop.delivery);
     let named = stops.iter().find(|known| known.stop.reference == delivery);
     match (named.map(|known| known.stop.delivery), number, id) {
         (Some(named), Some(number), _) if named != number => {
