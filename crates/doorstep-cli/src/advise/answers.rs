@@ -64,9 +64,31 @@ pub(crate) struct Answers {
     /// What a code is bound to [nothing]
     #[arg(long, value_enum)]
     pub(crate) bound: Option<Bound>,
-    /// The most digits or letters that people may be asked to type [any]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+    /// The most digits or letters that people may be asked to type; 0: any [any]
+    #[arg(long, value_name = "N")]
     pub(crate) digits: Option<u8>,
+}
+
+/// More symbols than anybody types.
+const MOST_SYMBOLS: u8 = 32;
+
+/// For how long it has to work, in seconds.
+pub(super) fn lifetime(text: &str) -> Result<u64, CliError> {
+    match parse_span(text)? {
+        0 => Err(CliError::usage("a code that works for no time opens nothing")
+            .hint("a lifetime is written as 15m, 2h or 365d")),
+        seconds => Ok(seconds),
+    }
+}
+
+/// The most symbols that people are asked to type; zero is any number of them.
+pub(super) fn symbols(most: u8) -> Result<Option<u8>, CliError> {
+    match most {
+        0 => Ok(None),
+        most if most <= MOST_SYMBOLS => Ok(Some(most)),
+        most => Err(CliError::usage(format!("{most} digits are more than anybody types"))
+            .hint(format!("digits are 1 to {MOST_SYMBOLS}, or 0 for any number of them"))),
+    }
 }
 
 /// Two answers of which the first counts.
@@ -153,12 +175,8 @@ impl Answers {
     pub(crate) fn needs(&self) -> Result<Needs, CliError> {
         let verifier = self.verifier.ok_or_else(|| self.incomplete())?;
         let all = self.clone().over(Self::assumed(verifier));
-        let text = all.lifetime.as_deref().ok_or_else(|| self.incomplete())?;
-        let lifetime = parse_span(text)?;
-        if lifetime == 0 {
-            return Err(CliError::usage("a code that works for no time opens nothing")
-                .hint("write --lifetime 15m, 2h or 365d"));
-        }
+        let lifetime = lifetime(all.lifetime.as_deref().ok_or_else(|| self.incomplete())?)?;
+        let digits = all.digits.map_or(Ok(None), symbols)?;
         let needs = || {
             Some(Needs {
                 verifier,
@@ -177,7 +195,7 @@ impl Answers {
                 opened: all.opened?,
                 scan: all.scan?,
                 bound: all.bound?,
-                digits: all.digits,
+                digits,
             })
         };
         needs().ok_or_else(|| self.incomplete())

@@ -1,11 +1,12 @@
 //! The dialogue: the questions that matter for this verifier, one after the other.
 
-use super::answers::{Answers, choices};
+use super::answers::{Answers, choices, lifetime, symbols};
 use super::needs::{Verifier, Word};
 use crate::error::CliError;
 use crate::output::{BOLD, DIM, WARN};
 use clap::ValueEnum;
 use std::io::{BufRead, Write};
+use std::num::NonZeroU32;
 
 /// What can be answered.
 enum Kind {
@@ -15,15 +16,20 @@ enum Kind {
     Symbols,
 }
 
-/// One question: the option it stands for, its words, and what most people answer.
+/// One question: the option it stands for, its words, and what most people answer for a device, a lock and a
+/// login.
 struct Question {
     option: &'static str,
     text: &'static str,
     kind: Kind,
-    usual: &'static str,
+    usual: [&'static str; 3],
 }
 
-fn choice<T: ValueEnum>(option: &'static str, text: &'static str, usual: &'static str) -> Question {
+fn choice<T: ValueEnum>(
+    option: &'static str,
+    text: &'static str,
+    usual: [&'static str; 3],
+) -> Question {
     Question { option, text, kind: Kind::Choice(choices::<T>()), usual }
 }
 
@@ -31,41 +37,49 @@ fn choice<T: ValueEnum>(option: &'static str, text: &'static str, usual: &'stati
 fn questions() -> Vec<Question> {
     use super::needs as n;
     vec![
-        choice::<Verifier>("verifier", "Who checks the codes?", "lock"),
-        choice::<n::Contact>("contact", "Who has a network?", "never"),
-        choice::<n::Oscillator>("oscillator", "What counts the lock's seconds?", "crystal"),
-        choice::<n::Trust>("trust", "Who has the device in his hands?", "others"),
-        choice::<n::CheckFor>("check-for", "Who wants to know?", "issuer"),
-        choice::<n::Phone>("phone", "What do those have who come with a code?", "messages"),
-        choice::<n::Entry>("entry", "How does a code come in?", "typed"),
+        choice::<Verifier>("verifier", "Who checks the codes?", ["lock"; 3]),
+        choice::<n::Contact>("contact", "Who has a network?", ["between", "never", "always"]),
+        choice::<n::Oscillator>("oscillator", "What counts the lock's seconds?", ["crystal"; 3]),
+        choice::<n::Trust>("trust", "Who has the device in his hands?", ["others"; 3]),
+        choice::<n::CheckFor>("check-for", "Who wants to know?", ["issuer"; 3]),
+        choice::<n::Phone>(
+            "phone",
+            "What do those have who come with a code?",
+            ["messages", "messages", "app"],
+        ),
+        choice::<n::Entry>("entry", "How does a code come in?", ["typed"; 3]),
         Question {
             option: "lifetime",
             text: "For how long does it have to work?",
             kind: Kind::Span,
-            usual: "2h",
+            usual: ["4h", "2h", "365d"],
         },
-        choice::<n::Uses>("uses", "How often?", "many"),
+        choice::<n::Uses>("uses", "How often?", ["once", "many", "many"]),
         Question {
             option: "active",
             text: "How many have a working code at a time (people for one door, stops of one driver, accounts)?",
             kind: Kind::Count,
-            usual: "2",
+            usual: ["100", "2", "10"],
         },
-        choice::<n::Places>("places", "Where does one code work?", "one"),
-        choice::<n::Tries>("tries", "Who may try codes that he does not have?", "robot"),
-        choice::<n::Revocation>("revocation", "What has to end a code?", "later"),
+        choice::<n::Places>("places", "Where does one code work?", ["one"; 3]),
+        choice::<n::Tries>("tries", "Who may try codes that he does not have?", ["robot"; 3]),
+        choice::<n::Revocation>(
+            "revocation",
+            "What has to end a code?",
+            ["later", "later", "at-once"],
+        ),
         choice::<n::Opened>(
             "opened",
             "What may somebody gain who opens the verifier and reads it?",
-            "itself",
+            ["nothing", "itself", "itself"],
         ),
-        choice::<n::Scan>("scan", "Is there something about a code that is scanned?", "plain"),
-        choice::<n::Bound>("bound", "What is a code bound to?", "nothing"),
+        choice::<n::Scan>("scan", "Is there something about a code that is scanned?", ["plain"; 3]),
+        choice::<n::Bound>("bound", "What is a code bound to?", ["nothing"; 3]),
         Question {
             option: "digits",
             text: "How many digits or letters may people be asked to type at most (zero: any)?",
             kind: Kind::Symbols,
-            usual: "0",
+            usual: ["0"; 3],
         },
     ]
 }
@@ -77,9 +91,9 @@ fn matters(option: &str, answers: &Answers) -> bool {
     let scanned =
         verifier == Verifier::Lock && answers.entry.is_some_and(|entry| entry.word() != "typed");
     match option {
-        "scan" => scanned,
-        "bound" => verifier == Verifier::Login,
-        "digits" => typed,
+        "scan" => scanned && answers.scan.is_none(),
+        "bound" => verifier == Verifier::Login && answers.bound.is_none(),
+        "digits" => typed && answers.digits.is_none(),
         _ => answers.missing().contains(&option),
     }
 }
@@ -91,6 +105,9 @@ pub(crate) fn ask(
     to: &mut impl Write,
 ) -> Result<Answers, CliError> {
     let told = |error: std::io::Error| CliError::new(format!("cannot ask: {error}"));
+    // What options say wrongly is told before the first question.
+    answers.lifetime.as_deref().map(lifetime).transpose()?;
+    answers.digits.map(symbols).transpose()?;
     for question in questions() {
         if !matters(question.option, &answers) {
             continue;
@@ -101,13 +118,16 @@ pub(crate) fn ask(
                 writeln!(to, "  {number} {word:<12}{DIM}{meaning}{DIM:#}").map_err(told)?;
             }
         }
+        let usual = question.usual(answers.verifier.unwrap_or(Verifier::Lock));
         loop {
-            write!(to, "[{}] ", question.usual).and_then(|()| to.flush()).map_err(told)?;
+            write!(to, "[{usual}] ").and_then(|()| to.flush()).map_err(told)?;
             let mut line = String::new();
             if from.read_line(&mut line).map_err(told)? == 0 {
+                // What is told next begins a line of its own.
+                writeln!(to).map_err(told)?;
                 return Err(answers.incomplete());
             }
-            match question.answer(line.trim()) {
+            match question.answer(line.trim(), usual) {
                 Ok(more) => {
                     answers = answers.over(more);
                     break;
@@ -121,9 +141,20 @@ pub(crate) fn ask(
 }
 
 impl Question {
-    /// An answer, by its word or its number; nothing is the usual one.
-    fn answer(&self, typed: &str) -> Result<Answers, CliError> {
-        let typed = if typed.is_empty() { self.usual } else { typed };
+    /// What most people answer.
+    const fn usual(&self, verifier: Verifier) -> &'static str {
+        let [device, lock, login] = self.usual;
+        match verifier {
+            Verifier::Device => device,
+            Verifier::Lock => lock,
+            Verifier::Login => login,
+        }
+    }
+
+    /// An answer, by its word or its number; nothing is the usual one. What cannot be is told at once, not after
+    /// the last question.
+    fn answer(&self, typed: &str, usual: &str) -> Result<Answers, CliError> {
+        let typed = if typed.is_empty() { usual } else { typed };
         let line = match &self.kind {
             Kind::Choice(choices) => {
                 let place = typed.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
@@ -138,16 +169,19 @@ impl Question {
                 format!("{} = {word:?}", self.option)
             }
             Kind::Span => {
-                crate::text::parse_span(typed)?;
+                lifetime(typed)?;
                 format!("{} = {typed:?}", self.option)
             }
-            Kind::Count | Kind::Symbols => {
+            Kind::Count => {
+                let number = typed.parse::<NonZeroU32>();
                 let number =
-                    typed.parse::<u32>().map_err(|_| CliError::usage("answer with a number"))?;
-                match (&self.kind, number) {
-                    (Kind::Symbols, 0) => String::new(),
-                    _ => format!("{} = {number}", self.option),
-                }
+                    number.map_err(|_| CliError::usage("answer with a number above zero"))?;
+                format!("{} = {number}", self.option)
+            }
+            Kind::Symbols => {
+                let number = typed.parse().map_err(|_| CliError::usage("answer with a number"))?;
+                symbols(number)?;
+                format!("{} = {number}", self.option)
             }
         };
         Answers::parse(&line)
@@ -158,6 +192,7 @@ impl Question {
 pub(crate) fn template() -> String {
     let mut text = "# What you need, for: doorstep advise --answers FILE\n".to_owned();
     for question in questions() {
+        let usual = question.usual(Verifier::Lock);
         text.push_str(&format!("\n# {}\n", question.text));
         match &question.kind {
             Kind::Choice(choices) => {
@@ -167,10 +202,10 @@ pub(crate) fn template() -> String {
                 // What is not asked of the usual verifier is there to be said of another one.
                 let hidden =
                     if ["trust", "check-for"].contains(&question.option) { "# " } else { "" };
-                text.push_str(&format!("{hidden}{} = {:?}\n", question.option, question.usual));
+                text.push_str(&format!("{hidden}{} = {usual:?}\n", question.option));
             }
-            Kind::Span => text.push_str(&format!("{} = {:?}\n", question.option, question.usual)),
-            Kind::Count => text.push_str(&format!("{} = {}\n", question.option, question.usual)),
+            Kind::Span => text.push_str(&format!("{} = {usual:?}\n", question.option)),
+            Kind::Count => text.push_str(&format!("{} = {usual}\n", question.option)),
             Kind::Symbols => text.push_str(&format!(
                 "# {} = {}\n",
                 question.option,
@@ -184,6 +219,7 @@ pub(crate) fn template() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::advise::{Method, advise};
 
     fn dialogue(typed: &str) -> (Result<Answers, CliError>, String) {
         let mut said = Vec::new();
@@ -206,9 +242,41 @@ mod tests {
         let (answers, said) = dialogue(&format!("castle\n9\n0\ndevice\n{}", "\n".repeat(20)));
         assert_eq!(answers.unwrap().verifier, Some(Verifier::Device));
         assert_eq!(said.matches("answer with a number").count(), 3);
-        let (ended, _) = dialogue("lock\n\n");
+        let (ended, said) = dialogue("lock\n\n");
+        assert!(said.ends_with("[crystal] \n"), "an error has a line of its own: {said}");
         let told = ended.unwrap_err().to_string();
         assert!(told.contains("--oscillator") && !told.contains("--contact"), "{told}");
+    }
+
+    #[test]
+    fn usual_answers_are_those_for_whoever_checks_and_lead_somewhere() {
+        for (verifier, method) in
+            [("device", Method::SplitCode), ("lock", Method::Pin), ("login", Method::Totp)]
+        {
+            let answers = dialogue(&format!("{verifier}\n{}", "\n".repeat(20))).0.unwrap();
+            let advice = advise(answers.needs().unwrap());
+            assert_eq!(advice.fits.first().map(|fit| fit.method), Some(method), "{verifier}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_asked_again_at_once() {
+        let typed = "lock\n\n\n\n\n0s\nsoon\n2h\n\n0\n-1\n4\n\n\n\n\n200\n300\n9\n";
+        let (answers, said) = dialogue(typed);
+        let needs = answers.unwrap().needs().unwrap();
+        assert_eq!((needs.lifetime, needs.active.get(), needs.digits), (7200, 4, Some(9)));
+        for (told, times) in [
+            ("opens nothing", 1),
+            ("not a span", 1),
+            ("a number above zero", 2),
+            ("more than anybody types", 1),
+        ] {
+            assert_eq!(said.matches(told).count(), times, "{told}: {said}");
+        }
+        assert!(!said.contains("TOML"), "{said}");
+        let said_before = Answers { lifetime: Some("0s".to_owned()), ..Answers::default() };
+        let mut said = Vec::new();
+        assert!(ask(said_before, &mut "lock\n".as_bytes(), &mut said).is_err() && said.is_empty());
     }
 
     #[test]
@@ -216,6 +284,13 @@ mod tests {
         let read = Answers::parse(&template()).unwrap();
         assert!(read.missing().is_empty());
         read.needs().unwrap();
+        for (digits, wished) in [("0", None), ("6", Some(6)), ("32", Some(32))] {
+            let said = format!("{}\ndigits = {digits}\n", template());
+            let needs = Answers::parse(&said).unwrap().needs().unwrap();
+            assert_eq!(needs.digits, wished, "zero is any number, as the template says");
+        }
+        let absurd = format!("{}\ndigits = 33\n", template());
+        assert!(Answers::parse(&absurd).unwrap().needs().is_err());
         for wrong in ["verifer = \"lock\"", "verifier = \"castle\"", "active = 0", "digits = -1"] {
             assert!(Answers::parse(wrong).is_err(), "{wrong}");
         }

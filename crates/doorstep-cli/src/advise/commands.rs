@@ -1,5 +1,5 @@
-//! The commands to begin with, for each method; a server begins with test data. A test reads
-//! every one of them with the program's own parser.
+//! The commands to begin with, for each method, to be pasted as one block; a server begins with test data.
+//! Tests read every one of them with the program's own parser, and run the blocks.
 
 use super::methods::pass::Proof;
 use super::needs::{Contact, Needs, Phone, Places, Uses, Verifier};
@@ -20,7 +20,8 @@ fn server() -> Vec<String> {
         "export DOORSTEP_CLOCK=doorstep-data/clock",
         "doorstep init --test",
         "doorstep key create --name me --out doorstep.key",
-        "doorstep serve &",
+        // What is pasted next must not be faster than the server.
+        "doorstep serve & sleep 1",
     ])
 }
 
@@ -30,34 +31,41 @@ fn with_server<const N: usize>(more: [&str; N]) -> Vec<String> {
 
 const DELIVERY: &str = "doorstep delivery add --reference A-1 --recipient Zoe --phone \"+44 20 7946 0000\" --address \"1 High St\"";
 
-pub(super) fn online() -> Vec<String> {
-    with_server([
+/// With codes that live for so many minutes, if that is not the usual time.
+pub(super) fn online(minutes: Option<u64>) -> Vec<String> {
+    let set = minutes
+        .map(|minutes| format!("export DOORSTEP_DELIVERIES_ONLINE_LIFETIME={minutes}m"))
+        .into_iter();
+    let more = with_server([
         DELIVERY,
         "doorstep delivery plan A-1 --online --at +5m",
         "doorstep delivery verify A-1 CODE",
-    ])
+    ]);
+    set.chain(more).collect()
 }
 
-pub(super) fn split() -> Vec<String> {
-    with_server([
-        DELIVERY,
-        "doorstep driver invite Ana > ana.ticket",
-        "doorstep driver enrol --ticket ana.ticket --dir ana",
-        "doorstep delivery plan A-1 --driver Ana --at +30m",
-        "doorstep driver sync --dir ana",
-        "doorstep driver handover 1 CODE --dir ana",
-    ])
+pub(super) fn split(around: u64) -> Vec<String> {
+    offline("Ana", "", around, "")
 }
 
-pub(super) fn full() -> Vec<String> {
-    with_server([
-        DELIVERY,
-        "doorstep driver invite Leo --managed > leo.ticket",
-        "doorstep driver enrol --ticket leo.ticket --dir leo",
-        "doorstep delivery plan A-1 --driver Leo --at +30m --check full",
-        "doorstep driver sync --dir leo",
-        "doorstep driver handover 1 CODE --dir leo",
-    ])
+pub(super) fn full(around: u64) -> Vec<String> {
+    offline("Leo", " --managed", around, " --check full")
+}
+
+/// A code that works from its message on, for so many seconds before the expected time and as many after it.
+fn offline(driver: &str, managed: &str, around: u64, check: &str) -> Vec<String> {
+    let (dir, around) = (driver.to_lowercase(), span(around));
+    let mut all = with_server([DELIVERY]);
+    all.extend([
+        format!("doorstep driver invite {driver}{managed} > {dir}.ticket"),
+        format!("doorstep driver enrol --ticket {dir}.ticket --dir {dir}"),
+        format!(
+            "doorstep delivery plan A-1 --driver {driver} --at +{around} --variance {around} --lead {around}{check}"
+        ),
+        format!("doorstep driver sync --dir {dir}"),
+        format!("doorstep driver handover 1 CODE --dir {dir}"),
+    ]);
+    all
 }
 
 /// How a lock is made; what its oscillator is when it is not the usual one.
@@ -91,9 +99,9 @@ pub(super) fn pin(needs: &Needs, kind: &str, profile: &Profile) -> Vec<String> {
     all
 }
 
-pub(super) fn totp_door(digits: Digits) -> Vec<String> {
+pub(super) fn totp_door(needs: &Needs, digits: Digits) -> Vec<String> {
     let mut all = server();
-    all.push(format!("doorstep lock new \"Front door\" --site home --totp {}", digits.get()));
+    all.push(new_lock(needs, &format!(" --totp {}", digits.get())));
     all.extend(lines([
         "doorstep lock code \"Front door\"",
         "doorstep lock press CODE --dir front-door",
@@ -120,7 +128,7 @@ pub(super) fn pass(needs: &Needs, proof: Proof) -> Vec<String> {
         all.extend(lines([
             "doorstep wallet init",
             "doorstep wallet collect TICKET",
-            "doorstep lock listen --dir front-door &",
+            "doorstep lock listen --dir front-door & sleep 1",
             "doorstep wallet tap 1 --lock front-door",
         ]));
     } else {
@@ -172,7 +180,6 @@ pub(super) fn hotp(needs: &Needs, digits: Digits) -> Vec<String> {
 pub(super) fn ocra() -> Vec<String> {
     let mut all = with_server(["doorstep account add ana@example.com"]);
     all.push(format!("doorstep account enrol ana@example.com --kind ocra --suite {SUITE}"));
-    all.push("doorstep auth init".to_owned());
     all.push(format!(
         "doorstep auth add --issuer home --account ana --ocra {SUITE} --secret-file ana.secret"
     ));

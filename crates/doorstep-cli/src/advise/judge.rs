@@ -78,6 +78,8 @@ pub(crate) struct Traits {
     pub(super) entry: Entry,
     /// The fewest symbols that people type, for those who may try.
     pub(super) fewest: Option<u8>,
+    /// What is wrong with fewer.
+    pub(super) shorter: &'static str,
     /// The longest life, in seconds.
     pub(super) longest: Option<u64>,
     /// How often, if that is no choice.
@@ -100,6 +102,7 @@ impl Traits {
             properties,
             entry: Entry::Typed,
             fewest: None,
+            shorter: "are guessed too easily",
             longest: None,
             uses: None,
             most_active: None,
@@ -164,7 +167,7 @@ pub(super) fn clashes(needs: &Needs, traits: &Traits) -> Vec<Clash> {
         if let (Some(most), Some(fewest)) = (needs.digits, traits.fewest)
             && most < fewest
         {
-            let why = format!("{most} symbols are guessed too easily; it takes {fewest}");
+            let why = format!("{most} symbols {}; it takes {fewest}", traits.shorter);
             wish(Concession::Digits(fewest), why);
         }
         if needs.tries == Tries::Unlimited {

@@ -64,13 +64,14 @@ pub(crate) struct Unfit {
     pub(crate) why: Vec<Clash>,
 }
 
-/// Wishes to drop together, and what is possible then.
+/// Wishes to drop together, what is possible then, and what that is worth.
 #[derive(Clone, Debug)]
 pub(crate) struct WayOut {
     pub(crate) gives: Vec<(Concession, String)>,
     pub(crate) method: Method,
     /// What is still asked then.
     pub(crate) needs: Needs,
+    pub(crate) details: Details,
 }
 
 /// Advises.
@@ -134,6 +135,6 @@ fn way_out(needs: Needs, unfit: &Unfit) -> Option<WayOut> {
             gives = fewer;
         }
     }
-    let needs = without(&gives);
-    Some(WayOut { gives, method: unfit.method, needs })
+    let (method, needs) = (unfit.method, without(&gives));
+    Some(WayOut { gives, method, needs, details: method.details(&needs) })
 }

@@ -2,7 +2,7 @@
 
 use super::answers::command;
 use super::needs::Concession;
-use super::{Advice, Clash, Fit, Grade, Property, Unfit, WayOut};
+use super::{Advice, Clash, Details, Fit, Grade, Property, Unfit, WayOut};
 use crate::output::{BOLD, DIM, GOOD, WARN};
 use serde_json::{Value, json};
 
@@ -18,23 +18,23 @@ pub(crate) fn to_json(advice: &Advice) -> Value {
     })
 }
 
+fn parameters_json(details: &Details) -> Vec<Value> {
+    let all = details.parameters.iter();
+    all.map(|(name, value)| json!({ "name": name, "value": value })).collect()
+}
+
+fn numbers_json(details: &Details) -> Vec<Value> {
+    let all = details.numbers.iter().map(|number| {
+        json!({
+            "name": number.name, "value": number.to_json(), "text": number.value.to_string(),
+            "label": number.label,
+        })
+    });
+    all.collect()
+}
+
 fn fit_json(fit: &Fit) -> Value {
     let details = &fit.details;
-    let parameters: Vec<Value> = details
-        .parameters
-        .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
-        .collect();
-    let numbers: Vec<Value> = details
-        .numbers
-        .iter()
-        .map(|number| {
-            json!({
-                "name": number.name, "value": number.to_json(), "text": number.value.to_string(),
-                "label": number.label,
-            })
-        })
-        .collect();
     let properties: Vec<Value> = fit
         .properties
         .iter()
@@ -47,7 +47,8 @@ fn fit_json(fit: &Fit) -> Value {
         .collect();
     json!({
         "method": fit.method.id(), "name": fit.method.name(), "properties": properties,
-        "parameters": parameters, "numbers": numbers, "not_protected": details.not_protected,
+        "parameters": parameters_json(details), "numbers": numbers_json(details),
+        "not_protected": details.not_protected,
         "commands": details.commands,
     })
 }
@@ -78,6 +79,7 @@ fn way_json(way: &WayOut) -> Value {
         .collect();
     json!({
         "gives": gives, "method": way.method.id(), "name": way.method.name(),
+        "parameters": parameters_json(&way.details), "numbers": numbers_json(&way.details),
         "command": command(&way.needs),
     })
 }
@@ -104,10 +106,10 @@ pub(crate) fn to_text(advice: &Advice, all: bool) -> String {
             text.push_str(&format!("  {:<15}{DIM}{why}{DIM:#}\n", unfit.method.short()));
         }
     }
-    text.push_str(&format!(
-        "\n{DIM}the same without questions:{DIM:#}\n  {}\n",
-        command(&advice.needs)
-    ));
+    if !advice.fits.is_empty() || advice.ways_out().is_empty() {
+        let again = command(&advice.needs);
+        text.push_str(&format!("\n{DIM}the same without questions:{DIM:#}\n  {again}\n"));
+    }
     text
 }
 
@@ -118,15 +120,9 @@ fn heading(text: &mut String, words: &str) {
 fn in_full(word: &str, fit: &Fit) -> String {
     let mut text = format!("{GOOD}{word}: {}{GOOD:#}\n\n", fit.method.name());
     let details = &fit.details;
-    for (name, value) in &details.parameters {
-        text.push_str(&format!("  {name:<22}{value}\n"));
-    }
+    text.push_str(&parameters(details));
     heading(&mut text, "what it is worth");
-    let width = details.numbers.iter().map(|number| number.label.chars().count()).max();
-    let width = width.unwrap_or(0).saturating_add(2);
-    for number in &details.numbers {
-        text.push_str(&format!("  {:<width$}{}\n", number.label, number.value));
-    }
+    text.push_str(&numbers(details));
     heading(&mut text, "what it keeps, and what it does not");
     for grade in [Grade::Kept, Grade::Partly, Grade::Lost] {
         for Property { aspect, text: told, .. } in fit.of(grade) {
@@ -142,6 +138,20 @@ fn in_full(word: &str, fit: &Fit) -> String {
         text.push_str(&format!("  {command}\n"));
     }
     text
+}
+
+/// What to set it to, a line each.
+fn parameters(details: &Details) -> String {
+    let all = details.parameters.iter();
+    all.map(|(name, value)| format!("  {name:<22}{value}\n")).collect()
+}
+
+/// What it is worth, a line each.
+fn numbers(details: &Details) -> String {
+    let width = details.numbers.iter().map(|number| number.label.chars().count()).max();
+    let width = width.unwrap_or(0).saturating_add(2);
+    let all = details.numbers.iter();
+    all.map(|number| format!("  {:<width$}{}\n", number.label, number.value)).collect()
 }
 
 fn in_a_line(fit: &Fit) -> String {
@@ -166,15 +176,15 @@ fn nothing(advice: &Advice) -> String {
         }
         return text;
     }
-    heading(&mut text, "what has to give");
     for (place, way) in ways.iter().enumerate() {
-        if place > 0 {
-            text.push_str("  or\n");
-        }
+        heading(&mut text, if place == 0 { "what has to give" } else { "or" });
         for (gives, why) in &way.gives {
             text.push_str(&format!("  {:<26}{DIM}{why}{DIM:#}\n", option(*gives)));
         }
-        text.push_str(&format!("    then: {GOOD}{}{GOOD:#}\n", way.method.name()));
+        text.push_str(&format!("then: {GOOD}{}{GOOD:#}\n", way.method.name()));
+        text.push_str(&parameters(&way.details));
+        text.push_str(&numbers(&way.details));
+        text.push_str(&format!("{DIM}in full:{DIM:#} {}\n", command(&way.needs)));
     }
     text
 }

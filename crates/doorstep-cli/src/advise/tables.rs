@@ -5,12 +5,13 @@ use super::needs::{
     Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Phone, Places, Revocation, Scan,
     Tries, Trust, Uses, Verifier,
 };
-use super::number::{chance, duration};
+use super::number::{chance, count, duration};
 use super::{Advice, Aspect, Grade, Method, methods};
 use crate::commands::odds::OPEN_SLOTS;
 use clap::ValueEnum;
 use doorstep::clock::totp::{lasts, plain_lasts};
 use doorstep::code::{Alphabet, Shape};
+use doorstep::handover::LONGEST_WINDOW;
 use doorstep::handover::check::Cost;
 use doorstep::keypad::odds::PIN_PACE;
 use doorstep::odds::{SplitOdds, YEAR, float, guessed_within, search_seconds, tag_bits};
@@ -150,6 +151,7 @@ pub(crate) fn of_search() -> String {
         "code",
         "whole code, fast hash: found in",
         "whole code, Argon2id as in HO1: found in",
+        "cards for that while a code lives",
         "bits alone (HO1 split): a claim after the search is right",
         "and a guess passes the door",
     ])];
@@ -167,10 +169,12 @@ pub(crate) fn of_search() -> String {
             Alphabet::Digits => "digits",
             Alphabet::Crockford => "Crockford symbols",
         };
+        let slow = search_seconds(shape.codes(), Cost::STANDARD.moved());
         rows.push(vec![
             format!("{} {symbols}", shape.length()),
             duration(search_seconds(shape.codes(), 0)),
-            duration(search_seconds(shape.codes(), Cost::STANDARD.moved())),
+            duration(slow),
+            count((slow / float(LONGEST_WINDOW)).ceil()),
             chance(odds.forgery),
             chance(odds.guessed_within(1, OPEN_SLOTS)),
         ]);

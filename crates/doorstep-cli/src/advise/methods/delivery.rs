@@ -13,6 +13,9 @@ use doorstep::odds::{SplitOdds, float, guessed_within, search_seconds, tag_bits}
 /// The default, and the least that the product makes.
 const SHAPE: Shape = Shape::DIGITS_8;
 
+/// The unit in which deliveries are planned, in seconds.
+const MINUTE: u64 = 60;
+
 fn split_odds() -> SplitOdds {
     SplitOdds::new(SHAPE, tag_bits(SHAPE))
 }
@@ -38,6 +41,8 @@ fn traits(needs: &Needs, shape: Shape, properties: Vec<Property>) -> Traits {
     Traits {
         entry: Entry::Either,
         fewest: Some(shape.length()),
+        // Not always for the guesses, which whole codes of fewer would bear: the product makes none.
+        shorter: "are fewer than we make such codes of",
         longest: Some(LONGEST_WINDOW),
         uses: Some(Uses::Once),
         ..Traits::typed(facts, properties)
@@ -129,11 +134,10 @@ fn offline(
 pub(in crate::advise) fn online_details(needs: &Needs) -> Details {
     let guess = whole_guess(SHAPE);
     let mut parameters = vec![("digits", SHAPE.length().to_string())];
-    let lifetime = if needs.lifetime > ONLINE_LIFETIME {
-        format!("{}, by deliveries.online_lifetime", duration(float(needs.lifetime)))
-    } else {
-        format!("{} from the message on", duration(float(ONLINE_LIFETIME)))
-    };
+    let longer = (needs.lifetime > ONLINE_LIFETIME).then(|| needs.lifetime.div_ceil(MINUTE));
+    let lives = longer.map_or(ONLINE_LIFETIME, |minutes| minutes.saturating_mul(MINUTE));
+    let by = if longer.is_some() { ", by deliveries.online_lifetime" } else { "" };
+    let lifetime = format!("{} from the message on{by}", duration(float(lives)));
     parameters.push(("lifetime", lifetime));
     parameters.push(("attempts", format!("{BUDGET} for a delivery")));
     Details {
@@ -143,7 +147,7 @@ pub(in crate::advise) fn online_details(needs: &Needs) -> Details {
             "no network at the door, no handover: plan a second delivery offline".to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
         ],
-        commands: commands::online(),
+        commands: commands::online(longer),
     }
 }
 
@@ -162,7 +166,7 @@ pub(in crate::advise) fn full_details(needs: &Needs) -> Details {
             "who gets the device's key out claims what he saw typed".to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
         ],
-        commands: commands::full(),
+        commands: commands::full(around(needs)),
     }
 }
 
@@ -196,8 +200,15 @@ pub(in crate::advise) fn split_details(needs: &Needs) -> Details {
                 .to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
         ],
-        commands: commands::split(),
+        commands: commands::split(around(needs)),
     }
+}
+
+/// How far a code works before the expected time, and as far after it, so that it lives as long as it has to:
+/// plans are made in whole minutes.
+fn around(needs: &Needs) -> u64 {
+    let minutes = needs.lifetime.min(LONGEST_WINDOW).div_ceil(MINUTE.saturating_mul(2));
+    minutes.saturating_mul(MINUTE)
 }
 
 fn parameters(needs: &Needs, shape: Shape, checked: &str) -> Vec<(&'static str, String)> {
@@ -205,11 +216,12 @@ fn parameters(needs: &Needs, shape: Shape, checked: &str) -> Vec<(&'static str, 
         Shape::CROCKFORD_10 => "digits and letters",
         _ => "digits",
     };
+    let lives = duration(float(around(needs).saturating_mul(2)));
     vec![
         (kind, shape.length().to_string()),
         ("the device checks", checked.to_owned()),
         ("attempts", format!("{BUDGET} for a delivery, over all its codes")),
-        ("lifetime", duration(float(needs.lifetime.min(LONGEST_WINDOW)))),
+        ("lifetime", format!("{lives} from the message on")),
     ]
 }
 

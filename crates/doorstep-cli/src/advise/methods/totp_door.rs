@@ -167,6 +167,6 @@ pub(in crate::advise) fn details(needs: &Needs) -> Details {
             "two people in one step: the second one waits".to_owned(),
             "a power cut: nothing opens until staff type a set-time code".to_owned(),
         ],
-        commands: commands::totp_door(totp.digits),
+        commands: commands::totp_door(needs, totp.digits),
     }
 }
