@@ -100,6 +100,7 @@ fn paste(advice: &Value, before: &str, after: &str) -> Pasted {
         .env("DOORSTEP_SERVER_LISTEN", address.to_string())
         .env("DOORSTEP_SERVER", format!("http://{address}"))
         .env("DOORSTEP_PASSPHRASE_FILE", "passphrase")
+        .env("DOORSTEP_WALLET", "wallet")
         .stdin(Stdio::null())
         .status()
         .unwrap();
