@@ -18,6 +18,7 @@ use doorstep::handover::judge::{self, Held, Span};
 use doorstep::id::DeliveryId;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -68,7 +69,11 @@ async fn conclude_all(context: &Arc<Context>, examined: Vec<Looked>) -> Result<(
     }
     let now = context.now();
     let concluding = context.store.write(move |connection| {
-        examined.iter().try_for_each(|claim| conclude(connection, claim, now))
+        let mut touched = BTreeSet::new();
+        for claim in &examined {
+            touched.extend(conclude(connection, claim)?);
+        }
+        touched.iter().try_for_each(|delivery| settle(connection, delivery, now))
     });
     Ok(concluding.await?)
 }
@@ -179,41 +184,39 @@ fn compare(
     }
 }
 
-/// Gives a claim its verdict, on what is known at this moment, and draws the consequences.
-fn conclude(connection: &Connection, examined: &Looked, now: Timestamp) -> Result<(), StoreError> {
+/// Gives a claim its verdict, on what is known at this moment, and names the delivery that it bears on.
+fn conclude(connection: &Connection, examined: &Looked) -> Result<Option<DeliveryId>, StoreError> {
     let examined = match examined {
         Ok(examined) => examined,
         Err(damaged) => {
-            claims::judge(connection, damaged.log_seq, Verdict::Unchecked, false)?;
+            let is_new = claims::judge(connection, damaged.log_seq, Verdict::Unchecked, false)?;
             // Whatever it said about the delivery, somebody has to look at it.
-            return match &damaged.delivery {
-                Some(delivery) => settle(connection, delivery, now),
-                None => Ok(()),
-            };
+            return Ok(damaged.delivery.filter(|_| is_new));
         }
     };
     let open = &examined.open;
-    let Some(generation) = generation_of(connection, open)? else {
-        if was_lost(connection, open)? {
-            claims::judge(connection, open.log_seq, Verdict::Unchecked, false)?;
-            return settle(connection, &open.delivery, now);
-        }
-        // It was never this device's, so it says nothing about the delivery.
-        return claims::judge(connection, open.log_seq, Verdict::Void, false);
-    };
-    if examined.comparison == Verdict::Noted {
+    let (verdict, late_possible) = match generation_of(connection, open)? {
+        None if was_lost(connection, open)? => (Verdict::Unchecked, false),
+        None => (Verdict::Void, false),
         // What it says of the delivery was drawn from it when it came in.
-        return claims::judge(connection, open.log_seq, Verdict::Noted, false);
+        Some(_) if examined.comparison == Verdict::Noted => (Verdict::Noted, false),
+        Some(generation) => (
+            decide(connection, examined, &generation)?,
+            open.received_at >= generation.window.until(),
+        ),
+    };
+    // A claim is concluded once, even if an earlier run was given up while its write was on the way.
+    if !claims::judge(connection, open.log_seq, verdict, late_possible)?
+        || matches!(verdict, Verdict::Void | Verdict::Noted)
+    {
+        return Ok(None);
     }
-    let verdict = decide(connection, examined, &generation)?;
-    let late_possible = open.received_at >= generation.window.until();
-    claims::judge(connection, open.log_seq, verdict, late_possible)?;
     let (delivery, number) = (&open.delivery, open.generation);
     if verdict == Verdict::Match {
         generations::end(connection, delivery, number, GenerationState::Closed)?;
         messages::end(connection, delivery, number, MessageState::Closed)?;
     }
-    settle(connection, delivery, now)
+    Ok(Some(*delivery))
 }
 
 /// Whether a claim names a generation that was made between a backup and its restoring, for all that is known:
@@ -245,8 +248,7 @@ fn settle(
     delivery: &DeliveryId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let verdicts = claims::verdicts(connection, delivery)?;
-    if verdicts.contains(&Verdict::Match) {
+    if claims::any_match(connection, delivery)? {
         return deliveries::set_state(connection, delivery, DeliveryState::Delivered, now);
     }
     let open =
@@ -352,6 +354,21 @@ mod tests {
             (&json!("disputed"), vec!["superseded"])
         );
         assert_eq!(disputed["claims"][0]["generation"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_claim_is_concluded_once() {
+        let (server, [mut old, _], delivery) = reassigned().await;
+        old.sync(&server).await;
+        // As if a run was given up while its write was on the way, and another one began.
+        let first = super::examine_after(&server.context, 0).await.unwrap();
+        let second = super::examine_after(&server.context, 0).await.unwrap();
+        super::conclude_all(&server.context, first).await.unwrap();
+        assert_eq!(server.shown(&delivery).await["state"], "disputed");
+        let third = server.device("Zoe").await;
+        server.plan_at(&delivery, third.id(), "2027-01-15T10:30:00Z").await;
+        super::conclude_all(&server.context, second).await.unwrap();
+        assert_eq!(server.shown(&delivery).await["state"], "planned");
     }
 
     #[tokio::test]

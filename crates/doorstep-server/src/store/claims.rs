@@ -68,7 +68,9 @@ pub(crate) fn is_stored(
         .exists(params![device.as_str(), Count(number), hash])?)
 }
 
-/// Appends a claim after `log`, the end of the log, and gives back the new end.
+/// Appends a claim after `log`, the end of the log, and gives back the new end. Whether the claim can decide
+/// anything is noted with it: a failed attempt cannot, nor a claim on what is not the device's, nor any grant of
+/// this device after its first on a delivery.
 pub(crate) fn append(
     connection: &Connection,
     log: Head,
@@ -89,9 +91,16 @@ pub(crate) fn append(
         .prepare_cached(
             "INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
                                  generation, outcome, slot, means, reason, note, at, signed_time,
-                                 received_at, forked)
+                                 received_at, forked, idle)
              VALUES (:seq, :log_hash, :device, :number, :hash, :document, :delivery, :generation,
-                     :outcome, :slot, :means, :reason, :note, :at, :signed_time, :now, :forked)",
+                     :outcome, :slot, :means, :reason, :note, :at, :signed_time, :now, :forked,
+                     :outcome = 'failed'
+                     OR NOT EXISTS (SELECT 1 FROM generations
+                                    WHERE delivery = :delivery AND generation = :generation
+                                      AND device = :device)
+                     OR EXISTS (SELECT 1 FROM claims
+                                WHERE device = :device AND delivery = :delivery
+                                  AND outcome = 'granted'))",
         )?
         .execute(named_params! {
             ":seq": Count(log.seq), ":log_hash": log.hash, ":device": device.as_str(),
@@ -113,29 +122,22 @@ pub(crate) fn count_forked(connection: &Connection, device: &DeviceId) -> Result
         .0)
 }
 
-/// How many of a device's newest claims, of which `among` are looked at, came in since a time and cannot
-/// decide anything: failed attempts, repetitions, and claims on what never was the device's.
-pub(crate) fn count_idle(
+/// When, since a time, a device sent the last claim that decides nothing and is one more than `room`, counted
+/// from the newest. `None`: there is room left.
+pub(crate) fn idle_beyond(
     connection: &Connection,
     device: &DeviceId,
     since: Timestamp,
-    among: u64,
-) -> Result<u64, StoreError> {
+    room: u64,
+) -> Result<Option<Timestamp>, StoreError> {
     Ok(connection
         .prepare_cached(
-            "SELECT count(*) FROM (SELECT * FROM claims WHERE device = ?1
-                                   ORDER BY number DESC LIMIT ?3) AS c
-             WHERE c.received_at > ?2
-               AND (c.outcome = 'failed' OR c.verdict IN ('void', 'repeated')
-                    OR (c.verdict IS NULL
-                        AND NOT EXISTS (SELECT 1 FROM generations AS g
-                                        WHERE g.delivery = c.delivery AND g.generation = c.generation
-                                          AND g.device = c.device)))",
+            "SELECT received_at FROM claims WHERE device = ?1 AND idle AND received_at > ?2
+             ORDER BY received_at DESC LIMIT 1 OFFSET ?3",
         )?
-        .query_row(params![device.as_str(), At(since), Count(among)], |row| {
-            row.get::<_, Count>(0)
-        })?
-        .0)
+        .query_row(params![device.as_str(), At(since), Count(room)], |row| row.get::<_, At>(0))
+        .optional()?
+        .map(|at| at.0))
 }
 
 /// A claim that waits for its verdict.
@@ -221,7 +223,7 @@ pub(crate) fn compared(
 ) -> Result<Vec<u32>, StoreError> {
     let generations = connection
         .prepare_cached(
-            "SELECT DISTINCT generation FROM claims WHERE delivery = ?1 AND device = ?2
+            "SELECT generation FROM claims WHERE delivery = ?1 AND device = ?2
                AND verdict IN ('match', 'match_with_typo', 'mismatch', 'outside_window')",
         )?
         .query_map(params![delivery.as_str(), device.as_str()], |row| row.get(0))?
@@ -229,34 +231,29 @@ pub(crate) fn compared(
     Ok(generations)
 }
 
-/// Gives a claim its verdict, once.
+/// Gives a claim its verdict, once; tells whether it had none.
 pub(crate) fn judge(
     connection: &Connection,
     log_seq: u64,
     verdict: Verdict,
     late_possible: bool,
-) -> Result<(), StoreError> {
-    connection
+) -> Result<bool, StoreError> {
+    let changed = connection
         .prepare_cached(
             "UPDATE claims SET verdict = ?2, late_possible = ?3 WHERE log_seq = ?1 AND verdict IS NULL",
         )?
         .execute(params![Count(log_seq), verdict.as_str(), late_possible])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
-/// The verdicts given so far on claims about a delivery.
-pub(crate) fn verdicts(
+/// Whether a claim about a delivery held the code that was sent.
+pub(crate) fn any_match(
     connection: &Connection,
     delivery: &DeliveryId,
-) -> Result<Vec<Verdict>, StoreError> {
-    let mut statement = connection
-        .prepare_cached("SELECT verdict FROM claims WHERE delivery = ?1 AND verdict IS NOT NULL")?;
-    let mut rows = statement.query([delivery.as_str()])?;
-    let mut verdicts = Vec::new();
-    while let Some(row) = rows.next()? {
-        verdicts.push(parsed("claims.verdict", &row.get::<_, String>(0)?, Verdict::parse)?);
-    }
-    Ok(verdicts)
+) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM claims WHERE delivery = ?1 AND verdict = 'match'")?
+        .exists([delivery.as_str()])?)
 }
 
 /// Whether anything that was claimed about a delivery may decide its outcome: a claim that still

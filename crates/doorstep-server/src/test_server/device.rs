@@ -80,12 +80,13 @@ impl TestDevice {
     }
 
     pub(crate) async fn send(&mut self, server: &TestServer, upload: &Upload) -> (u16, Value) {
-        let (status, answer) = server.post("/v1/claims", self.signed_upload(upload)).await;
+        let (status, answer) = server.post("/v1/claims", self.upload_of(upload)).await;
         self.acknowledged(server, &answer);
         (status, answer)
     }
 
-    fn signed_upload(&self, upload: &Upload) -> Value {
+    /// The request with these claims.
+    pub(crate) fn upload_of(&self, upload: &Upload) -> Value {
         let unsigned = upload.unsigned(&self.key.public());
         let document = unsigned.signed(&self.key.sign(&unsigned.to_be_signed()));
         serde_json::json!({"upload": write(&document)})
@@ -93,7 +94,7 @@ impl TestDevice {
 
     /// The request with the claims that the server does not have.
     pub(crate) fn upload_body(&self) -> Value {
-        self.signed_upload(&self.device.upload(MAX_UPLOAD))
+        self.upload_of(&self.device.upload(MAX_UPLOAD))
     }
 
     /// Takes in the acknowledgement in an answer, if there is one.

@@ -25,7 +25,7 @@ use utoipa::ToSchema;
 /// Claims that do not fit a device's chain, kept as evidence. More than this are a flood.
 const MAX_FORKED: u64 = 1000;
 /// Claims that decide nothing (failed attempts, and such as no honest device makes) that one device sends
-/// within a day.
+/// within a day. docs/operations.md names the number.
 const MAX_IDLE: u64 = 1000;
 /// A day in seconds.
 const DAY: u64 = 24 * 3600;
@@ -165,7 +165,14 @@ pub(super) fn take_in(
         if claim.number > number {
             (number, hash) = (claim.number, claim.hash);
         }
-        report(connection, device, claim, now)?;
+        match report(connection, device, claim, now) {
+            // The claim is kept, and judging sets it aside; those behind it go on.
+            Err(error) if error.is_damage() => {
+                let delivery = &claim.delivery;
+                tracing::error!(%delivery, %error, "a claim changes nothing yet: what it is on cannot be read");
+            }
+            reported => reported?,
+        }
     }
     if forks > 0 {
         if claims::count_forked(connection, device)? > MAX_FORKED {
@@ -187,15 +194,17 @@ pub(super) fn take_in(
 /// Refuses what would fill the log with claims that decide nothing. An honest device comes nowhere near
 /// that in a day, and none is shut out for longer.
 fn refuse_flood(connection: &Connection, device: &DeviceId, now: Timestamp) -> Result<(), Problem> {
-    let count = claims::count_idle(connection, device, now.earlier(DAY), 2 * MAX_IDLE)?;
-    if count <= MAX_IDLE {
+    let since = now.earlier(DAY);
+    let Some(oldest) = claims::idle_beyond(connection, device, since, MAX_IDLE)? else {
         return Ok(());
-    }
-    tracing::warn!(%device, count, "too many claims that decide nothing");
-    let what =
-        "this device has sent too many failed attempts, or claims on deliveries that it never had";
+    };
+    tracing::warn!(%device, "too many claims that decide nothing");
+    let what = "this device has sent too many failed attempts, repeated claims, or claims on deliveries \
+                that it never had";
+    // There is room for this upload once that claim, and all before it, are more than a day old.
     Err(Problem::new(Code::TooManyRequests, format!("{what}, within a day"))
-        .hint("sync again tomorrow; what waits is not lost"))
+        .hint("sync again tomorrow; what waits is not lost")
+        .retry_after(oldest.seconds().saturating_sub(since.seconds()).max(1)))
 }
 
 #[cfg(test)]
@@ -206,6 +215,7 @@ mod tests {
     use doorstep::handover::claim::{Claim, Outcome, Upload};
     use doorstep::handover::failure::{Note, Reason};
     use doorstep::ledger::Head;
+    use doorstep::verifier::Means;
     use serde_json::{Value, json};
 
     /// A device with three outcomes that it has not told yet.
@@ -334,9 +344,9 @@ mod tests {
         server.execute(
             "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
              INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery, generation,
-                                 outcome, reason, note, at, signed_time, received_at, forked, verdict)
+                                 outcome, reason, note, at, signed_time, received_at, forked, verdict, idle)
              SELECT i, randomblob(32), device, i, randomblob(32), document, delivery, generation,
-                    outcome, reason, note, at, signed_time, received_at, forked, 'noted'
+                    outcome, reason, note, at, signed_time, received_at, forked, 'noted', 1
              FROM claims, n WHERE log_seq = 1;
              UPDATE devices SET claim_number = 999",
         );
@@ -362,8 +372,17 @@ mod tests {
         let upload = numbered(&device, 1000, failed());
         assert_eq!(device.send(&server, &upload).await.0, 200, "the last of this day");
         let upload = numbered(&device, 1001, failed());
-        let (status, problem) = device.send(&server, &upload).await;
-        assert_eq!((status, &problem["code"]), (429, &json!("too_many_requests")), "{problem}");
+        server.clock.advance(60);
+        let headers = [("content-type", "application/json")];
+        let body = device.upload_of(&upload).to_string();
+        let answer = server.request("POST", "/v1/claims", &headers, body).await;
+        assert_eq!(
+            (answer.status, &answer.json["code"]),
+            (429, &json!("too_many_requests")),
+            "{}",
+            answer.json
+        );
+        assert_eq!(answer.header("retry-after"), (DAY - 60).to_string());
         assert_eq!(stored(&server), 1000, "nothing of it is kept");
         let empty = Upload { device: identity, claims: Vec::new() };
         assert_eq!(
@@ -371,8 +390,79 @@ mod tests {
             200,
             "it is handed its routes all the same"
         );
-        server.clock.advance(DAY);
+        server.clock.advance(DAY - 61);
+        assert_eq!(device.send(&server, &upload).await.0, 429, "a second too early");
+        server.clock.advance(1);
         assert_eq!(device.send(&server, &upload).await.0, 200);
+    }
+
+    /// Grants count from the second on, whatever their verdict will be.
+    #[tokio::test]
+    async fn a_device_does_not_fill_the_log_with_grants_on_one_delivery() {
+        for kind in ["repeated", "superseded", "unchecked"] {
+            let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
+            device.present(&delivery, &code, server.clock.now()).unwrap();
+            if kind == "superseded" {
+                let other = server.device("Leo").await;
+                server.plan(&delivery, other.id()).await;
+            }
+            device.upload(&server).await;
+            server.run_jobs().await;
+            assert_eq!(server.query("SELECT count(*) FROM claims WHERE idle"), 0, "{kind}");
+            server.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                 INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
+                                     generation, outcome, slot, means, at, signed_time, received_at,
+                                     forked, verdict, idle)
+                 SELECT i, randomblob(32), device, i, randomblob(32), document, delivery, generation,
+                        outcome, slot, means, at, signed_time, received_at, forked, 'superseded', 1
+                 FROM claims, n WHERE log_seq = 1;
+                 UPDATE devices SET claim_number = 1000",
+            );
+            let mut statuses = Vec::new();
+            for number in [1001, 1002] {
+                let now = server.clock.now();
+                let signed_time = if kind == "unchecked" { now.later(DAY) } else { now };
+                let claim = Claim {
+                    issuer: server.context.issuer(),
+                    device: device.device.identity().device,
+                    number,
+                    previous: [0; 32],
+                    delivery: stop.delivery,
+                    generation: stop.generation,
+                    at: now,
+                    signed_time,
+                    outcome: Outcome::Granted { slot: 0, means: Means::Typed, evidence: vec![0] },
+                };
+                let unsigned = claim.unsigned(&device.key.public());
+                let claim = unsigned.signed(&device.key.sign(&unsigned.to_be_signed()));
+                let upload =
+                    Upload { device: device.device.identity().device, claims: vec![claim.into()] };
+                statuses.push(device.send(&server, &upload).await.0);
+            }
+            assert_eq!(statuses, [200, 429], "{kind}");
+            server.run_jobs().await;
+            let last =
+                format!("SELECT count(*) FROM claims WHERE number = 1001 AND verdict = '{kind}'");
+            assert_eq!(server.query(&last), 1, "{kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_cannot_be_read_keeps_no_claim_behind_it_back() {
+        let (server, mut device) = with_claims().await;
+        server.execute(
+            "UPDATE generations SET alphabet = 7
+             WHERE delivery = (SELECT id FROM deliveries WHERE reference = 'A')",
+        );
+        let (status, answer) = device.upload(&server).await;
+        assert_eq!((status, stored(&server)), (200, 3), "{answer}");
+        let in_state = |state: &str| {
+            server.query(&format!("SELECT count(*) FROM deliveries WHERE state = '{state}'"))
+        };
+        assert_eq!(in_state("reported"), 2);
+        server.run_jobs().await;
+        assert_eq!((in_state("delivered"), in_state("disputed")), (2, 1));
     }
 
     #[tokio::test]
