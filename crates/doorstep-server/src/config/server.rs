@@ -82,7 +82,13 @@ impl TryFrom<String> for Proxies {
         if network != network.trunc() {
             return Err("an address within a network: write 10.0.0.0/8, not 10.1.2.3/8");
         }
-        Ok(Self(network))
+        // Addresses are asked for as what they are, so no network of disguised ones would ever match.
+        match network {
+            IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some() => {
+                Err("an IPv4 network written as IPv6: write 10.0.0.0/8, not ::ffff:10.0.0.0/104")
+            }
+            network => Ok(Self(network)),
+        }
     }
 }
 

@@ -96,7 +96,16 @@ mod tests {
             let proxies = Proxies::try_from(text.to_owned()).unwrap();
             assert_eq!(String::from(proxies), text);
         }
-        for text in ["", "proxy.example", "10.1.2.3/8", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/8 "] {
+        for text in [
+            "",
+            "proxy.example",
+            "10.1.2.3/8",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/8 ",
+            "::ffff:10.0.0.0/104",
+            "::ffff:0.0.0.0/96",
+        ] {
             assert!(Proxies::try_from(text.to_owned()).is_err(), "{text:?}");
         }
     }

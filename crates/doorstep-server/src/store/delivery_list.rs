@@ -144,6 +144,10 @@ fn page_within(
 ) -> Result<(Vec<Delivery>, Option<After>), StoreError> {
     let order = filter.order();
     let devices = devices(connection, filter)?;
+    // Nothing is planned for a driver without devices: there are no pages to look through.
+    if devices.as_ref().is_some_and(Vec::is_empty) {
+        return Ok((Vec::new(), None));
+    }
     let named = match &filter.named {
         Some(name) => match deliveries::named(connection, name)? {
             Some(delivery) => Some(delivery.seq),

@@ -98,18 +98,17 @@ impl<'c> Walk<'c> {
 fn meet(words: &mut [Word], costs: &mut Costs<'_>, from: i64) -> Result<Place, StoreError> {
     let mut at = from;
     let mut met = 0;
-    // Whichever word is not at a delivery says which is the next that can be; then all are asked again.
-    while met < words.len() {
-        met = 0;
-        for word in &mut *words {
-            match word.at_least(costs, at)? {
-                Place::Fits(seq) if seq == at => met += 1,
-                Place::Fits(seq) => {
-                    at = seq;
-                    break;
-                }
-                other => return Ok(other),
-            }
+    // Whichever word is not at a delivery says which is the next that can be, and the word after it is
+    // asked for that: so the rarest leads, wherever it stands.
+    for place in (0..words.len()).cycle() {
+        if met == words.len() {
+            break;
+        }
+        let Some(word) = words.get_mut(place) else { break };
+        match word.at_least(costs, at)? {
+            Place::Fits(seq) if seq == at => met += 1,
+            Place::Fits(seq) => (at, met) = (seq, 1),
+            other => return Ok(other),
         }
     }
     Ok(Place::Fits(at))
@@ -149,5 +148,35 @@ impl Word {
         self.ended = self.ahead.len() < self.wanted;
         costs.spent = costs.spent.saturating_add(ASKED).saturating_add(self.ahead.len());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rarest_word_leads_wherever_it_stands() {
+        let connection = Connection::open_in_memory().unwrap();
+        let index = "CREATE VIRTUAL TABLE delivery_words USING fts5(text, prefix = '3')";
+        connection.execute_batch(index).unwrap();
+        // Two frequent words that meet once, where the rare one is.
+        let insert =
+            "WITH RECURSIVE n(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM n LIMIT 8000)
+                      INSERT INTO delivery_words (rowid, text)
+                      SELECT seq, CASE WHEN seq = 7000 THEN 'ana bea zoe'
+                                       WHEN seq % 2 THEN 'ana' ELSE 'bea' END FROM n";
+        connection.execute(insert, []).unwrap();
+        for (typed, place) in [
+            ("zoe ana bea", Place::Fits(7000)),
+            ("ana zoe bea", Place::Fits(7000)),
+            ("ana bea zoe", Place::Fits(7000)),
+            ("nothing ana bea", Place::End),
+            ("ana bea nothing", Place::End),
+        ] {
+            let question = Question::new(typed, None).unwrap();
+            let mut walk = Walk::new(&connection, &question, 1, 8 * ASKED);
+            assert_eq!(walk.next().unwrap(), place, "{typed}");
+        }
     }
 }

@@ -21,7 +21,8 @@ impl Question {
     /// none. Digits with what stands between those of a phone number are looked for as one as well, with
     /// the country code of `region` and without.
     pub(crate) fn new(text: &str, region: Option<Region>) -> Option<Self> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        let plain: String = text.chars().filter(|c| !is_accent(*c)).collect();
+        let words = plain.split(is_between).filter(|word| !word.is_empty());
         let words: Vec<String> = words.take(MOST).map(beginning).collect();
         if words.is_empty() {
             return None;
@@ -36,9 +37,19 @@ impl Question {
     }
 }
 
+/// Marks that the index drops within a word, as if the letter before had been written in one with them.
+const fn is_accent(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{304}' | '\u{306}'..='\u{30c}' | '\u{30f}' | '\u{311}' | '\u{31b}'
+        | '\u{323}'..='\u{328}' | '\u{32d}' | '\u{32e}' | '\u{330}' | '\u{331}')
+}
+
+/// What is no part of a word. The index ends a word at U+0345, which Rust counts as a letter.
+fn is_between(c: char) -> bool {
+    !c.is_alphanumeric() || c == '\u{345}'
+}
+
 fn beginning(word: &str) -> String {
-    // Marks on letters are none in the index.
-    let letters = word.chars().filter(|c| !('\u{300}'..='\u{36f}').contains(c)).count();
+    let letters = word.chars().count();
     let word: String = word.chars().take(LONGEST).collect();
     // Nothing in a word of letters and digits can end the quotation.
     let star = if letters >= SHORTEST_BEGINNING { "*" } else { "" };
@@ -83,10 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn marks_on_letters_make_no_word_longer_and_long_words_are_cut() {
+    fn accents_are_dropped_as_in_the_index_and_long_words_are_cut() {
         let asked = |text: &str| Question::new(text, None).unwrap().any()[0].clone();
-        // U+0345 is a mark on a letter, and a letter itself.
-        assert_eq!(asked("e\u{345}\u{345}"), ["\"e\u{345}\u{345}\""]);
+        assert_eq!(asked("Mu\u{308}ller"), ["\"Muller\"*"]);
+        assert_eq!(asked("e\u{301}\u{323}"), ["\"e\""]);
+        assert_eq!(asked("mu\u{345}ller"), ["\"mu\"", "\"ller\"*"]);
+        assert_eq!(Question::new("\u{308}", None), None);
         assert_eq!(asked(&"ab".repeat(20)), [format!("\"{}a\"*", "ab".repeat(16))]);
     }
 

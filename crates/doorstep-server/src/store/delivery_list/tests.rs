@@ -188,3 +188,31 @@ fn a_page_of_frequent_words_that_never_meet_ends_soon_and_says_where() {
         page_within(&connection, &filter, None, 50, &Bounds { rows: 2000, places: 1 }).unwrap();
     assert!(matches!(next, Some(After::Created(seq)) if seq < 100), "{next:?}");
 }
+
+#[test]
+fn accents_make_no_difference_however_they_are_written() {
+    let (_dir, connection, all) = filled(400);
+    let expected = by_hand(&all, &Filter::default(), &["zoe"]);
+    assert!(!expected.is_empty());
+    for typed in ["zoe", "zoë", "zoe\u{308}", "ZOE\u{308}"] {
+        let filter = Filter { words: Question::new(typed, None), ..Filter::default() };
+        assert_eq!(listed(&connection, &filter, 50, &BOUNDS), expected, "{typed:?}");
+    }
+}
+
+#[test]
+fn a_driver_without_devices_has_one_empty_page_whatever_else_is_asked() {
+    let (_dir, connection, _) = filled(400);
+    let bounds = Bounds { rows: 2, places: 1 };
+    let nobody = || Filter { driver: Some("Bo".to_owned()), ..Filter::default() };
+    for filter in [
+        nobody(),
+        Filter { driver: Some("Leo".to_owned()), device: Some("one".to_owned()), ..nobody() },
+        Filter { expected_from: Some(Timestamp::from_seconds(0)), ..nobody() },
+        Filter { reference_prefix: Some("R".to_owned()), ..nobody() },
+        Filter { words: Question::new("no", None), ..nobody() },
+    ] {
+        let (page, next) = page_within(&connection, &filter, None, 50, &bounds).unwrap();
+        assert!(page.is_empty() && next.is_none(), "{filter:?}: {next:?}");
+    }
+}
