@@ -53,16 +53,17 @@ pub const YEAR: u64 = 365 * 86_400;
 /// Chance that at least one of `tries` guesses is right, each with chance `guess`.
 #[must_use]
 pub fn guessed_within(guess: f64, tries: u64) -> f64 {
-    // (1 - guess)^tries by squares.
-    let (mut missed, mut square, mut left) = (1.0, (1.0 - guess).max(0.0), tries);
+    // By doubling the tries. What is added up is the chance of a hit, since 1 - (1 - guess)^tries is nothing
+    // at all for a guess that is smaller than the steps of numbers close to one.
+    let (mut hit, mut doubled, mut left) = (0.0, guess.clamp(0.0, 1.0), tries);
     while left > 0 {
         if left & 1 == 1 {
-            missed *= square;
+            hit += doubled * (1.0 - hit);
         }
-        square *= square;
+        doubled += doubled * (1.0 - doubled);
         left >>= 1_u8;
     }
-    1.0 - missed
+    hit
 }
 
 /// What is assumed of a searcher's graphics card: bytes of memory that it moves in a second.
@@ -172,6 +173,11 @@ mod tests {
         }
         assert!(guessed_within(0.3, 0).abs() < 1e-12);
         assert!((guessed_within(1.7, 1) - 1.0).abs() < 1e-12, "more than all codes is certain");
+        // Of the smallest guesses each try adds as much as the first.
+        for (guess, tries) in [(2f64.powi(-64), 31_536_004), (2f64.powi(-252), 10), (1e-17, 3)] {
+            let expected = guess * float(tries);
+            assert!((guessed_within(guess, tries) / expected - 1.0).abs() < 1e-9, "{guess}");
+        }
     }
 
     /// The figures that made short hashed codes on devices a bad idea.

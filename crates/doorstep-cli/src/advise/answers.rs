@@ -1,8 +1,8 @@
 //! Answers as people give them, as options, in a file or in a dialogue; and as [`Needs`], once none is missing.
 
 use super::needs::{
-    Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Phone, Places, Revocation, Scan,
-    Tries, Trust, Uses, Verifier, Word,
+    Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Parties, Phone, Places, Revocation,
+    Scan, Tries, Trust, Uses, Verifier, Word,
 };
 use super::number::span;
 use crate::error::CliError;
@@ -46,6 +46,9 @@ pub(crate) struct Answers {
     /// How many have a working code at a time: people for one door, stops of one driver, accounts
     #[arg(long, value_name = "N")]
     pub(crate) active: Option<NonZeroU32>,
+    /// Who has the door at one time [several]
+    #[arg(long, value_enum)]
+    pub(crate) parties: Option<Parties>,
     /// Where it works [a device: one]
     #[arg(long, value_enum)]
     pub(crate) places: Option<Places>,
@@ -118,6 +121,7 @@ impl Answers {
             lifetime: or(self.lifetime, others.lifetime),
             uses: or(self.uses, others.uses),
             active: or(self.active, others.active),
+            parties: or(self.parties, others.parties),
             places: or(self.places, others.places),
             tries: or(self.tries, others.tries),
             revocation: or(self.revocation, others.revocation),
@@ -130,8 +134,12 @@ impl Answers {
 
     /// What is not asked of this verifier, as it goes without saying.
     pub(crate) fn assumed(verifier: Verifier) -> Self {
-        let mut assumed =
-            Self { scan: Some(Scan::Plain), bound: Some(Bound::Nothing), ..Self::default() };
+        let mut assumed = Self {
+            parties: Some(Parties::Several),
+            scan: Some(Scan::Plain),
+            bound: Some(Bound::Nothing),
+            ..Self::default()
+        };
         if verifier != Verifier::Lock {
             assumed.oscillator = Some(Oscillator::Crystal);
         }
@@ -188,6 +196,7 @@ impl Answers {
                 lifetime,
                 uses: all.uses?,
                 active: all.active?,
+                parties: all.parties?,
                 places: all.places?,
                 oscillator: all.oscillator?,
                 tries: all.tries?,
@@ -239,6 +248,9 @@ pub(crate) fn command(needs: &Needs) -> String {
         say("uses", needs.uses.word());
     }
     say("active", needs.active.to_string());
+    if said.parties != Some(needs.parties) {
+        say("parties", needs.parties.word());
+    }
     if said.places != Some(needs.places) {
         say("places", needs.places.word());
     }

@@ -61,6 +61,7 @@ fn questions() -> Vec<Question> {
             kind: Kind::Count,
             usual: ["100", "2", "10"],
         },
+        choice::<n::Parties>("parties", "Who has the door at one time?", ["several"; 3]),
         choice::<n::Places>("places", "Where does one code work?", ["one"; 3]),
         choice::<n::Tries>("tries", "Who may try codes that he does not have?", ["robot"; 3]),
         choice::<n::Revocation>(
@@ -91,6 +92,7 @@ fn matters(option: &str, answers: &Answers) -> bool {
     let scanned =
         verifier == Verifier::Lock && answers.entry.is_some_and(|entry| entry.word() != "typed");
     match option {
+        "parties" => verifier == Verifier::Lock && typed && answers.parties.is_none(),
         "scan" => scanned && answers.scan.is_none(),
         "bound" => verifier == Verifier::Login && answers.bound.is_none(),
         "digits" => typed && answers.digits.is_none(),

@@ -1,7 +1,7 @@
 //! The commands to begin with, for each method, to be pasted as one block; a server begins with test data.
 //! Tests read every one of them with the program's own parser, and run the blocks.
 
-use super::methods::pass::Proof;
+use super::methods::pass::{Proof, bound};
 use super::needs::{Contact, Needs, Phone, Places, Uses, Verifier};
 use super::number::span;
 use doorstep::keypad::profile::Profile;
@@ -9,6 +9,10 @@ use doorstep::otp::Digits;
 
 /// The suite for challenges of eight digits and answers of six.
 pub(super) const SUITE: &str = "OCRA-1:HOTP-SHA1-6:QN08";
+
+/// A secret for firmware to hold, made by what every system has.
+pub(super) const LOCK_SECRET: &str =
+    "(umask 077; head -c 20 /dev/urandom | od -An -tx1 | tr -d ' \\n' > lock.secret)";
 
 fn lines<const N: usize>(lines: [&str; N]) -> Vec<String> {
     lines.map(str::to_owned).to_vec()
@@ -89,6 +93,9 @@ pub(super) fn pin(needs: &Needs, kind: &str, profile: &Profile) -> Vec<String> {
     if profile.holders() != Profile::courts().map_or(0, |courts| courts.holders()) {
         more.push_str(&format!(" --holders {}", profile.holders()));
     }
+    if profile.generations() != Profile::courts().map_or(0, |courts| courts.generations()) {
+        more.push_str(&format!(" --generations {}", profile.generations()));
+    }
     let chosen = profile.digits().get();
     more.push_str(&format!(" --digits {chosen}"));
     let once = if needs.uses == Uses::Once { " --once" } else { "" };
@@ -123,7 +130,7 @@ pub(super) fn pass(needs: &Needs, proof: Proof) -> Vec<String> {
     let mut all = server();
     all.push(new_lock(needs, &format!("{group}{takes}")));
     let issue = format!("doorstep pass issue {place} {}{kind}{once}", when(needs));
-    if needs.phone == Phone::App {
+    if bound(needs) {
         all.push(format!("{issue} --collect"));
         all.extend(lines([
             "doorstep wallet init",
@@ -134,7 +141,7 @@ pub(super) fn pass(needs: &Needs, proof: Proof) -> Vec<String> {
     } else {
         let out = if needs.phone == Phone::None { "--sheet pass.html" } else { "--png pass.png" };
         all.push(format!("{issue} {out}"));
-        if needs.phone == Phone::Messages {
+        if needs.phone != Phone::None {
             all.push("doorstep lock tap pass.png --dir front-door".to_owned());
         }
     }
@@ -172,9 +179,10 @@ pub(super) fn hotp(needs: &Needs, digits: Digits) -> Vec<String> {
     if needs.verifier == Verifier::Login {
         return gate(&format!("doorstep gate add ana --hotp --digits {digits}"));
     }
-    vec![format!(
-        "doorstep code hotp --key-file lock.secret --digits {digits} --counter 0 --window 9"
-    )]
+    let list = format!(
+        "doorstep code hotp --hex --key-file lock.secret --digits {digits} --counter 0 --window 9"
+    );
+    vec![LOCK_SECRET.to_owned(), list]
 }
 
 pub(super) fn ocra() -> Vec<String> {

@@ -84,8 +84,8 @@ pub(crate) struct Traits {
     pub(super) longest: Option<u64>,
     /// How often, if that is no choice.
     pub(super) uses: Option<Uses>,
-    /// The most working codes at a time.
-    pub(super) most_active: Option<NonZeroU32>,
+    /// The most people who have a code at a time, and what of it is so few.
+    pub(super) most_active: Option<(NonZeroU32, &'static str)>,
     /// Whether one code works at several places.
     pub(super) several: bool,
     /// What scans it has.
@@ -192,8 +192,8 @@ pub(super) fn clashes(needs: &Needs, traits: &Traits) -> Vec<Clash> {
     if needs.uses == Uses::Once && traits.uses.is_none() && once != Grade::Kept {
         wish(Concession::Uses(Uses::Many), text.to_owned());
     }
-    if let Some(most) = traits.most_active.filter(|most| needs.active > *most) {
-        wish(Concession::Active(most), format!("at most {most} codes work at a time"));
+    if let Some((most, of)) = traits.most_active.filter(|(most, _)| needs.active > *most) {
+        wish(Concession::Active(most), format!("at most {most} {of}"));
     }
     if needs.places == Places::Several && !traits.several {
         let why = "a code is good at one verifier, which alone knows what was used".to_owned();

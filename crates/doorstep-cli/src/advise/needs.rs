@@ -96,6 +96,16 @@ pub(crate) enum Uses {
     Many,
 }
 
+/// Who has the door at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Parties {
+    /// One party at a time; the next one's first use ends its codes
+    One,
+    /// Several, whose times may overlap
+    Several,
+}
+
 /// Where a code works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -207,6 +217,7 @@ pub(crate) struct Needs {
     pub(crate) uses: Uses,
     /// How many people have a working code for one door, or an account, at a time.
     pub(crate) active: NonZeroU32,
+    pub(crate) parties: Parties,
     pub(crate) places: Places,
     pub(crate) oscillator: Oscillator,
     pub(crate) tries: Tries,
@@ -221,6 +232,14 @@ pub(crate) struct Needs {
 impl Needs {
     pub(crate) fn may_type(&self) -> bool {
         self.entry != Entry::Scanned
+    }
+
+    /// What was taken for granted because nobody asked, for it decides what a false outcome would be worth.
+    pub(crate) fn assumption(&self) -> Option<&'static str> {
+        let granted = self.verifier != Verifier::Device && self.trust == Trust::Own;
+        (granted && self.check_for == CheckFor::Verifier).then_some(
+            "the verifier is yours, and nobody has to be convinced later of what it saw; else say --trust, --check-for",
+        )
     }
 
     /// Whether whoever has the verifier gains by a false outcome that we believe.

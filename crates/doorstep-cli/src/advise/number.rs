@@ -1,6 +1,7 @@
 //! Numbers that an advice rests on, each from a function of the core, and how people read them.
 
 use crate::text::span_text;
+use doorstep::clock::Belief;
 use doorstep::odds::{YEAR, float};
 use serde_json::{Value as Json, json};
 
@@ -9,6 +10,8 @@ use serde_json::{Value as Json, json};
 pub(crate) enum Value {
     Chance(f64),
     Seconds(f64),
+    /// Seconds, and nobody looked any further.
+    AtLeast(f64),
     Bytes(u64),
     Count(f64),
 }
@@ -32,6 +35,12 @@ impl Number {
         Self { name, label: label.into(), value: Value::Seconds(seconds) }
     }
 
+    /// For how long a lock opens without a visitor.
+    pub(crate) fn silent(seconds: u64) -> Self {
+        let label = "a new lock without a visitor opens for".to_owned();
+        Self { name: "silent", label, value: Value::lasting(seconds) }
+    }
+
     pub(crate) fn bytes(name: &'static str, label: impl Into<String>, bytes: usize) -> Self {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         Self { name, label: label.into(), value: Value::Bytes(bytes) }
@@ -43,9 +52,20 @@ impl Number {
 
     pub(crate) fn to_json(&self) -> Json {
         match self.value {
-            Value::Chance(number) | Value::Seconds(number) | Value::Count(number) => json!(number),
+            Value::Chance(number)
+            | Value::Seconds(number)
+            | Value::AtLeast(number)
+            | Value::Count(number) => json!(number),
             Value::Bytes(number) => json!(number),
         }
+    }
+}
+
+impl Value {
+    /// How long a clock lasts, of which the core looks some years ahead.
+    pub(crate) fn lasting(seconds: u64) -> Self {
+        let all = float(seconds);
+        if seconds < Belief::LASTS_AT_MOST { Self::Seconds(all) } else { Self::AtLeast(all) }
     }
 }
 
@@ -54,6 +74,7 @@ impl std::fmt::Display for Value {
         f.write_str(&match self {
             Self::Chance(number) => chance(*number),
             Self::Seconds(number) => duration(*number),
+            Self::AtLeast(number) => format!("at least {}", duration(*number)),
             Self::Bytes(number) => format!("{number} bytes"),
             Self::Count(number) => count(*number),
         })

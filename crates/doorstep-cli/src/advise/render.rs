@@ -14,6 +14,7 @@ pub(crate) fn to_json(advice: &Advice) -> Value {
         "fits": advice.fits.iter().map(fit_json).collect::<Vec<_>>(),
         "unfit": advice.unfit.iter().map(unfit_json).collect::<Vec<_>>(),
         "what_has_to_give": ways,
+        "assumed": advice.needs.assumption(),
         "command": command(&advice.needs),
     })
 }
@@ -105,6 +106,9 @@ pub(crate) fn to_text(advice: &Advice, all: bool) -> String {
             let why = unfit.why.first().map(Clash::why).unwrap_or_default();
             text.push_str(&format!("  {:<15}{DIM}{why}{DIM:#}\n", unfit.method.short()));
         }
+    }
+    if let Some(assumption) = advice.needs.assumption() {
+        text.push_str(&format!("\n{DIM}assumed:{DIM:#} {assumption}\n"));
     }
     if !advice.fits.is_empty() || advice.ways_out().is_empty() {
         let again = command(&advice.needs);

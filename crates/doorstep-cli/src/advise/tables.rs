@@ -2,10 +2,10 @@
 
 use super::methods::pass::{Proof, size};
 use super::needs::{
-    Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Phone, Places, Revocation, Scan,
-    Tries, Trust, Uses, Verifier,
+    Bound, CheckFor, Contact, Entry, Needs, Opened, Oscillator, Parties, Phone, Places, Revocation,
+    Scan, Tries, Trust, Uses, Verifier,
 };
-use super::number::{chance, count, duration};
+use super::number::{Value, chance, count, duration};
 use super::{Advice, Aspect, Grade, Method, methods};
 use crate::commands::odds::OPEN_SLOTS;
 use clap::ValueEnum;
@@ -58,6 +58,7 @@ pub(crate) const fn modest(verifier: Verifier) -> Needs {
         lifetime: 3600,
         uses: if matches!(verifier, Verifier::Device) { Uses::Once } else { Uses::Many },
         active: NonZeroU32::MIN,
+        parties: Parties::One,
         places: Places::One,
         oscillator: Oscillator::Crystal,
         tries: Tries::Robot,
@@ -194,12 +195,12 @@ pub(crate) fn of_clocks() -> String {
         &eight,
         "PINs and passes, if nobody comes",
     ])];
+    let lasting = |seconds: u64| Value::lasting(seconds).to_string();
     for oscillator in [Oscillator::Crystal, Oscillator::Compensated, Oscillator::Calibrated] {
         let (Some(class), Some(belief)) = (oscillator.class(), methods::belief(oscillator)) else {
             continue;
         };
-        let door =
-            |digits: Digits| duration(float(lasts(&belief, &Totp { digits, ..Totp::default() })));
+        let door = |digits: Digits| lasting(lasts(&belief, &Totp { digits, ..Totp::default() }));
         let day = float(u64::from(class.bound())) * 86_400.0 / 1e6;
         rows.push(vec![
             class.name().to_owned(),
@@ -207,7 +208,7 @@ pub(crate) fn of_clocks() -> String {
             duration(float(plain_lasts(&Totp::default(), 1, class))),
             door(Digits::SIX),
             door(Digits::EIGHT),
-            duration(float(belief.lasts())),
+            lasting(belief.lasts()),
         ]);
     }
     markdown(&rows)

@@ -2,7 +2,7 @@
 
 use super::answers::{Answers, command};
 use super::needs::{
-    Bound, CheckFor, Concession, Contact, Entry, Needs, Opened, Oscillator, Phone, Places,
+    Bound, CheckFor, Concession, Contact, Entry, Needs, Opened, Oscillator, Parties, Phone, Places,
     Revocation, Scan, Tries, Trust, Uses, Verifier,
 };
 use super::tables::modest;
@@ -92,6 +92,66 @@ fn numbers_are_those_of_the_product() {
     let page = scenario("internal-page");
     let everybody = number(&page.fits[0], "guess_everywhere");
     assert!(everybody > 11.0 * number(&page.fits[0], "guess_year") && everybody < 0.01);
+}
+
+/// Parties that overlap get windows that overlap; people of several parties are limited by what a lock
+/// remembers alone.
+#[test]
+fn who_has_the_door_decides_the_windows_and_how_many_fit() {
+    let typed = Needs { entry: Entry::Typed, ..modest(Verifier::Lock) };
+    let several = Needs { parties: Parties::Several, ..typed };
+    let many = |needs: Needs, active| Needs { active: NonZeroU32::new(active).unwrap(), ..needs };
+    let first = |needs: Needs| {
+        let advice = advise(needs);
+        advice.fits.first().filter(|fit| fit.method == Method::Pin).cloned()
+    };
+    let said = |needs| first(needs).unwrap().details.commands.join("\n");
+    assert!(said(typed).contains("--profile courts"));
+    assert!(said(several).contains("--profile general"));
+    let revocation = |needs: Needs| {
+        let fit = first(needs).unwrap();
+        let found = fit.properties.into_iter().find(|one| one.aspect == Aspect::Revocation);
+        found.unwrap().text
+    };
+    assert!(revocation(typed).contains("the next party's first use"));
+    assert!(revocation(several).contains("no other party's use ends it"));
+
+    assert!(said(many(typed, 16)).contains("--holders 16 --generations 1"));
+    assert!(first(many(typed, 17)).is_none() && first(many(several, 5_000)).is_some());
+    let once = Needs { uses: Uses::Once, ..several };
+    assert!(first(many(once, 24)).is_some() && first(many(once, 25)).is_none());
+    assert!(why(&advise(many(once, 25)), Method::Pin).contains("at most 24 PINs of single use"));
+}
+
+/// What the service refuses is not advised, and a code that is to be short has no signature in it.
+#[test]
+fn passes_are_advised_as_they_are_issued() {
+    let scanned = Needs { entry: Entry::Scanned, ..modest(Verifier::Lock) };
+    let longer = Needs { lifetime: 401 * 86_400, ..scanned };
+    assert!(advise(longer).fits.is_empty());
+    assert_eq!(advise(longer).ways_out()[0].gives[0].0.option().1, "400d");
+    let small = advise(Needs { scan: Scan::Small, ..scanned });
+    assert_eq!(order(&small), [Method::MacPass]);
+    assert_eq!(grade(&small.fits[0], Aspect::Uniqueness), Grade::Partly);
+    assert!(number(&small.fits[0], "qr_modules") < 34.0);
+    assert!(!small.fits[0].details.commands.join("\n").contains("--collect"));
+    // 11 is the version of a code that shows a phone's proof.
+    let plain = advise(scanned);
+    assert!((number(&plain.fits[0], "qr_modules") - 61.0).abs() < 0.1);
+    for fit in small.fits.iter().chain(&plain.fits) {
+        assert!(number(fit, "guess") > 0.0 && number(fit, "guess_year") > 0.0, "{:?}", fit.method);
+    }
+}
+
+#[test]
+fn a_keypad_without_a_clock_has_attempts_that_no_time_brings_back() {
+    let shed = scenario("keypad-without-clock");
+    let attempts = &shed.fits[0].details.parameters.iter().find(|(name, _)| *name == "attempts");
+    assert!(attempts.unwrap().1.contains("no time brings them back"));
+    let [guess, all] = ["guess", "guess_all_attempts"].map(|name| number(&shed.fits[0], name));
+    assert!((all / guess - 10.0).abs() < 0.01);
+    let names = shed.fits[0].details.numbers.iter().map(|number| number.name);
+    assert!(names.clone().all(|name| name != "guess_everywhere" && name != "guess_year"));
 }
 
 #[test]
@@ -190,7 +250,7 @@ prop_compose! {
 
 prop_compose! {
     fn needs()(
-        facts in facts(), uses in one_of::<Uses>(), places in one_of::<Places>(),
+        facts in facts(), uses in one_of::<Uses>(), parties in one_of::<Parties>(), places in one_of::<Places>(),
         tries in one_of::<Tries>(), revocation in one_of::<Revocation>(), opened in one_of::<Opened>(),
         scan in one_of::<Scan>(), bound in one_of::<Bound>(),
         lifetime in proptest::sample::select(vec![900, 7_200, 86_400, 30 * 86_400, 365 * 86_400_u64]),
@@ -198,7 +258,7 @@ prop_compose! {
         digits in proptest::option::of(4..12_u8),
     ) -> Needs {
         let active = NonZeroU32::new(active).unwrap();
-        Needs { uses, places, tries, revocation, opened, scan, bound, lifetime, active, digits, ..facts }
+        Needs { uses, parties, places, tries, revocation, opened, scan, bound, lifetime, active, digits, ..facts }
     }
 }
 
@@ -341,6 +401,7 @@ fn words(line: &str) -> Vec<String> {
 fn is_a_command(line: &str) -> bool {
     line == "export DOORSTEP_CLOCK=doorstep-data/clock"
         || line.starts_with("export DOORSTEP_DELIVERIES_ONLINE_LIFETIME=")
+        || line == super::commands::LOCK_SECRET
         || crate::Cli::try_parse_from(words(line)).is_ok()
 }
 

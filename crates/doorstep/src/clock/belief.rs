@@ -50,7 +50,7 @@ const HEARD: usize = 8;
 const DAY: u32 = 86_400;
 
 /// In hours. After that nothing becomes less certain.
-const TEN_YEARS: u32 = 87_600;
+const TEN_YEARS: u64 = 87_600;
 const NEVER: u64 = u64::MAX;
 
 /// What a typed code tells of the time. It is hearsay: whoever types may be early, late, or hold an
@@ -204,20 +204,23 @@ impl Belief {
     /// years at most: the day on which codes begin to fail.
     #[must_use]
     pub fn lasts(self) -> u64 {
-        self.lasts_within(u64::MAX)
+        self.lasts_while(|_| true)
     }
 
-    /// The same of what is granted only while the estimate is at most so many seconds uncertain.
-    pub(crate) fn lasts_within(self, most: u64) -> u64 {
+    /// The most that [`Belief::lasts`] tells: it looks no further ahead.
+    pub const LASTS_AT_MOST: u64 = TEN_YEARS * 3_600;
+
+    /// The same of what is granted only while the time is known well enough.
+    pub(crate) fn lasts_while(self, enough: impl Fn(&Interval) -> bool) -> u64 {
         let hour = u64::from(HOUR);
         let mut belief = self;
         for hours in 0..TEN_YEARS {
-            if belief.now().is_none() || belief.uncertainty() > most {
-                return u64::from(hours).saturating_sub(1).saturating_mul(hour);
+            if !belief.now().is_some_and(|now| enough(&now)) {
+                return hours.saturating_sub(1).saturating_mul(hour);
             }
             belief = belief.then(&Event::Elapsed { seconds: hour });
         }
-        u64::from(TEN_YEARS).saturating_mul(hour)
+        Self::LASTS_AT_MOST
     }
 
     /// By how many billionths a counted second is believed to be too short.
@@ -253,7 +256,7 @@ impl Belief {
         let (hours, pending) = split(self.pending, seconds, HOUR);
         let (days, day) = split(self.day, seconds, DAY);
         let noise = self.clock.oscillator.noise();
-        for _ in 0..hours.min(u64::from(TEN_YEARS)) {
+        for _ in 0..hours.min(TEN_YEARS) {
             self.estimate.age(noise);
         }
         (self.pending, self.day) = (pending, day);

@@ -25,17 +25,21 @@ pub fn authenticator(secret: &OtpSecret, totp: Totp, now: &Interval) -> Authenti
 /// How many steps to either side are taken: at most [`MAX_STEPS`], with eight digits or more 40.
 #[must_use]
 pub fn steps(totp: &Totp, now: &Interval) -> u8 {
+    u8::try_from(needed(totp, now)).unwrap_or(u8::MAX).clamp(1, most_steps(totp))
+}
+
+/// How many steps to either side hold all times that it may be.
+fn needed(totp: &Totp, now: &Interval) -> u64 {
     let late = now.latest.since(now.probable);
     let early = now.probable.since(now.earliest);
-    let steps = late.max(early).div_ceil(totp.period.get());
-    u8::try_from(steps).unwrap_or(u8::MAX).clamp(1, most_steps(totp))
+    late.max(early).div_ceil(totp.period.get())
 }
 
 /// For how many counted seconds more codes of steps are taken if nothing is heard, as [`Belief::lasts`]: until
 /// the time is more uncertain than they reach.
 #[must_use]
 pub fn lasts(belief: &Belief, totp: &Totp) -> u64 {
-    belief.lasts_within(u64::from(most_steps(totp)).saturating_mul(totp.period.get()))
+    belief.lasts_while(|now| needed(totp, now) <= u64::from(most_steps(totp)))
 }
 
 /// For how many seconds at least a verifier that follows nothing takes the codes of an authenticator that is

@@ -25,7 +25,7 @@ const A256GCM: i8 = 3;
 const HMAC_256_64: i8 = 4;
 
 /// By how many bytes what is encrypted is longer.
-pub(super) const SEAL_TAG: usize = 16;
+pub const SEAL_TAG: usize = 16;
 
 /// A document as it is carried.
 pub type Bytes = Short<MAX_LENGTH>;

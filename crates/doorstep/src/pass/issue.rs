@@ -35,6 +35,9 @@ use super::rider::Rider;
 use crate::bytes::Short;
 use crate::cose::keys::Signer;
 
+/// The longest window that issuers give a pass, in seconds: more than a year, so that a yearly one can be renewed.
+pub const LONGEST_WINDOW: u64 = 400 * 86_400;
+
 /// A document that waits for its signature.
 #[derive(Debug)]
 pub struct Unsigned {

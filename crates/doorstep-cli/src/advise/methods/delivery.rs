@@ -10,6 +10,9 @@ use doorstep::handover::check::Cost;
 use doorstep::handover::{BUDGET, LONGEST_WINDOW, ONLINE_LIFETIME};
 use doorstep::odds::{SplitOdds, float, guessed_within, search_seconds, tag_bits};
 
+/// What no check of a code can see.
+const ASKED: &str = "a driver who has the code told by phone and keeps the parcel: say in the message when to tell it";
+
 /// The default, and the least that the product makes.
 const SHAPE: Shape = Shape::DIGITS_8;
 
@@ -146,6 +149,7 @@ pub(in crate::advise) fn online_details(needs: &Needs) -> Details {
         not_protected: vec![
             "no network at the door, no handover: plan a second delivery offline".to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
+            ASKED.to_owned(),
         ],
         commands: commands::online(longer),
     }
@@ -165,6 +169,7 @@ pub(in crate::advise) fn full_details(needs: &Needs) -> Details {
             "a device set back to an old copy grants again; its next sync shows it".to_owned(),
             "who gets the device's key out claims what he saw typed".to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
+            ASKED.to_owned(),
         ],
         commands: commands::full(around(needs)),
     }
@@ -186,7 +191,7 @@ pub(in crate::advise) fn split_details(needs: &Needs) -> Details {
         ),
         Number::chance(
             "guess_without_choosing",
-            format!("{BUDGET} attempts, if a code were tried on every open stop"),
+            format!("one delivery's {BUDGET} attempts, were each tried at all open stops: choose the stop first"),
             guessed_within(odds.guess, tries),
         ),
     ]);
@@ -199,6 +204,7 @@ pub(in crate::advise) fn split_details(needs: &Needs) -> Details {
             "a device that was not told of a new driver may show green; its claim is void"
                 .to_owned(),
             "whoever reads the message can be the recipient".to_owned(),
+            ASKED.to_owned(),
         ],
         commands: commands::split(around(needs)),
     }
@@ -233,7 +239,7 @@ fn guesses(guess: f64, needs: &Needs) -> Vec<Number> {
         Number::chance("guess_all_attempts", "all attempts of one delivery", delivery),
         Number::chance(
             "guess_everywhere",
-            "every attempt of every delivery that is open at a time",
+            "a driver who uses up the attempts of all his open deliveries",
             guessed_within(delivery, open),
         ),
     ]

@@ -2,10 +2,12 @@
 
 use super::{GUESSABLE, NO_CLOCK, guessed, silent};
 use crate::advise::judge::property;
-use crate::advise::needs::{Needs, Tries, Uses, Verifier};
-use crate::advise::number::{Number, chance, duration};
+use crate::advise::needs::{Needs, Parties, Tries, Uses, Verifier};
+use crate::advise::number::{Number, Value, chance, duration};
 use crate::advise::{Aspect, Details, Grade, Property, Traits, commands};
 use doorstep::clock::MAX_UNCERTAINTY;
+use doorstep::door::MARKS;
+use doorstep::keypad::mark::Marks;
 use doorstep::keypad::odds::{BEARABLE, Odds, PIN_PACE, beyond};
 use doorstep::keypad::profile::{MAX_LANES, Profile, Uses as Often};
 use doorstep::keypad::tuple::PinDigits;
@@ -19,24 +21,37 @@ pub(in crate::advise) struct SetUp {
     pub(in crate::advise) profile: Profile,
 }
 
-/// How many generations a holder has by default, which the lanes are shared with.
-fn generations() -> u8 {
-    Profile::courts().map_or(MAX_LANES, |profile| profile.generations())
+/// How many holders one window has, and how many PINs each may get one after the other: they share the lanes.
+/// A party is in one window together; of several parties some may be.
+fn lanes(needs: &Needs, usual: u8) -> (u8, u8) {
+    let most = match needs.parties {
+        Parties::One => MAX_LANES,
+        Parties::Several => MAX_LANES.checked_div(usual).unwrap_or(1),
+    };
+    let holders = u8::try_from(needs.active.get()).unwrap_or(u8::MAX).min(most);
+    (holders, MAX_LANES.checked_div(holders).unwrap_or(1).min(usual))
 }
 
-fn most_holders() -> u8 {
-    MAX_LANES.checked_div(generations()).unwrap_or(1)
+/// How many people may have a PIN at a time, if anything limits that but their window.
+fn most_active(needs: &Needs) -> Option<(NonZeroU32, &'static str)> {
+    let once = u32::try_from(Marks::<MARKS>::new().room(true)).ok().and_then(NonZeroU32::new);
+    let once = once.filter(|_| needs.uses == Uses::Once);
+    let party = NonZeroU32::new(u32::from(MAX_LANES)).filter(|_| needs.parties == Parties::One);
+    let once = once.map(|most| (most, "PINs of single use at a time: a lock remembers no more"));
+    let party = party.map(|most| (most, "people of one party have PINs for their window"));
+    [party, once].into_iter().flatten().min_by_key(|(most, _)| *most)
 }
 
-/// The shortest kind of windows that is long enough, for so many holders.
+/// The shortest kind of windows that is long enough, for so many holders. Only one party at a time can have
+/// an exclusive one.
 pub(in crate::advise) fn set_up(needs: &Needs) -> Option<SetUp> {
     let (courts, general) = (Profile::courts().ok()?, Profile::general().ok()?);
-    let (kind, profile) =
-        if needs.lifetime <= courts.longest() { ("courts", courts) } else { ("general", general) };
+    let exclusive = needs.parties == Parties::One && needs.lifetime <= courts.longest();
+    let (kind, profile) = if exclusive { ("courts", courts) } else { ("general", general) };
     let often = if needs.uses == Uses::Once { Often::Once } else { Often::Many };
-    let holders = u8::try_from(needs.active.get()).unwrap_or(u8::MAX).min(most_holders());
+    let (holders, generations) = lanes(needs, profile.generations());
     let profile = profile.with_uses(often).ok()?;
-    let profile = profile.with_holders(holders.max(profile.holders()), generations()).ok()?;
+    let profile = profile.with_holders(holders.max(profile.holders()), generations).ok()?;
     // People are asked for no more than they bear, as long as it is not too few.
     let wished = needs.digits.and_then(PinDigits::new);
     let fewer = wished.filter(|most| most.get() < profile.digits().get());
@@ -72,7 +87,7 @@ pub(in crate::advise) fn traits(needs: &Needs) -> Traits {
     Traits {
         fewest: Some(fewest),
         longest: Profile::general().ok().map(|general| general.longest()),
-        most_active: NonZeroU32::new(u32::from(most_holders())),
+        most_active: most_active(needs),
         ..Traits::typed(facts, properties(&profile, silent.unwrap_or(0)))
     }
 }
@@ -98,12 +113,17 @@ fn properties(profile: &Profile, silent: u64) -> Vec<Property> {
             Aspect::Drift,
             format!(
                 "fails after {} without a visitor; each PIN sets the clock right",
-                duration(float(silent))
+                Value::lasting(silent)
             ),
         ),
         partly(
             Aspect::Revocation,
-            "by the next guest's first use, or a code that staff type".to_owned(),
+            if profile.is_exclusive() {
+                "by the next party's first use, or a code that staff type"
+            } else {
+                "by a code that staff type; no other party's use ends it"
+            }
+            .to_owned(),
         ),
         kept(Aspect::Access, "a keypad, and digits that can be said or written down".to_owned()),
     ]
@@ -129,21 +149,39 @@ pub(in crate::advise) fn details(needs: &Needs) -> Details {
         ),
     ];
     if let Some(silent) = silent(needs.oscillator) {
-        let silent = float(silent);
-        numbers.push(Number::seconds("silent", "a new lock without a visitor opens for", silent));
+        numbers.push(Number::silent(silent));
     }
     let span = |seconds: u16| duration(f64::from(seconds));
+    let mut not_protected = vec![
+        "a guest can tell others the PIN".to_owned(),
+        "wrong codes stop PINs for a while: the message also has a long form, which goes on"
+            .to_owned(),
+        "a power cut: nothing opens until staff type a set-time code".to_owned(),
+        "a cancelled PIN opens until something reaches the lock; the booking says what".to_owned(),
+    ];
+    if needs.active.get() > u32::from(profile.holders()) {
+        not_protected.push(format!(
+            "more than {} in the same window: one more is refused, and has to begin at another time",
+            profile.holders()
+        ));
+    }
     Details {
         parameters: vec![
             ("digits", profile.digits().get().to_string()),
             (
                 "profile",
-                match kind {
-                    "general" => "general; stays, where one party has it by the night".to_owned(),
-                    kind => kind.to_owned(),
+                match (kind, needs.parties) {
+                    ("general", Parties::One) => {
+                        "general, or stays, where one party has it by the night".to_owned()
+                    }
+                    ("general", Parties::Several) => "general, parties may overlap".to_owned(),
+                    (kind, _) => format!("{kind}, one party at a time"),
                 },
             ),
-            ("holders, generations", format!("{}, {}", profile.holders(), profile.generations())),
+            (
+                "of one window",
+                format!("{} holders, {} generations", profile.holders(), profile.generations()),
+            ),
             ("grace", format!("{} before, {} after", span(grace.early), span(grace.late))),
             (
                 "attempts",
@@ -156,14 +194,7 @@ pub(in crate::advise) fn details(needs: &Needs) -> Details {
             ("epochs", "a new one ends all PINs; announce it first".to_owned()),
         ],
         numbers,
-        not_protected: vec![
-            "a guest can tell others the PIN".to_owned(),
-            "wrong codes stop PINs for a while: the message also has a long form, which goes on"
-                .to_owned(),
-            "a power cut: nothing opens until staff type a set-time code".to_owned(),
-            "a cancelled PIN opens until something reaches the lock; the booking says what"
-                .to_owned(),
-        ],
+        not_protected,
         commands: commands::pin(needs, kind, &profile),
     }
 }

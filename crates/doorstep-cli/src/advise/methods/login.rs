@@ -22,6 +22,13 @@ const DIGITS: [Digits; 2] = [Digits::SIX, Digits::EIGHT];
 /// The attempts at an account.
 const PACE: Pace = Pace::AUTHENTICATOR;
 
+/// The attempts at a lock that counts no seconds: none comes back by itself, until staff fill them again.
+const PACE_WITHOUT_TIME: Pace = Pace { refill: 0, ..PACE };
+
+fn pace(needs: &Needs) -> Pace {
+    if needs.verifier == Verifier::Lock { PACE_WITHOUT_TIME } else { PACE }
+}
+
 /// How an authenticator is judged when nothing else is said; its secret does not matter.
 fn method(of: impl Fn(&OtpSecret) -> Authenticator) -> Option<Method> {
     let secret = OtpSecret::from_bytes(&[1; SOUND_SECRET_LENGTH])?;
@@ -53,9 +60,10 @@ fn guess(codes: u64, digits: Digits) -> f64 {
     float(codes) / float(10_u64.saturating_pow(u32::from(digits.get())))
 }
 
-/// The fewest digits that are bearable against those who may try at one account.
-fn digits(codes: u64, tries: Tries) -> Option<Digits> {
-    DIGITS.into_iter().find(|digits| guessed(guess(codes, *digits), PACE, tries) < BEARABLE)
+/// The fewest digits that are bearable against those who may try at one account, or at the lock.
+fn digits(codes: u64, needs: &Needs) -> Option<Digits> {
+    let guessed = |digits: &Digits| guessed(guess(codes, *digits), pace(needs), needs.tries);
+    DIGITS.into_iter().find(|digits| guessed(digits) < BEARABLE)
 }
 
 /// What all authenticators have at a login.
@@ -65,7 +73,7 @@ fn traits(
     mut facts: Vec<&'static str>,
     properties: Vec<Property>,
 ) -> Traits {
-    let fewest = digits(codes, needs.tries).map(Digits::get);
+    let fewest = digits(codes, needs).map(Digits::get);
     if fewest.is_none() {
         facts.push(GUESSABLE);
     }
@@ -183,16 +191,18 @@ pub(in crate::advise) fn ocra(needs: &Needs) -> Traits {
 
 fn numbers(needs: &Needs, codes: u64, digits: Digits) -> Vec<Number> {
     let guess = guess(codes, digits);
+    let count = Number::count("acceptable", "codes that one guess may hit", float(codes));
+    let once = guessed(guess, pace(needs), Tries::PasserBy);
+    let mut numbers = vec![count, Number::chance("guess", "a guess", guess)];
+    if needs.verifier == Verifier::Lock {
+        let label = "all attempts, until staff fill them again";
+        numbers.push(Number::chance("guess_all_attempts", label, once));
+        return numbers;
+    }
     let year = guessed(guess, PACE, Tries::Robot);
     let everybody = u64::from(needs.active.get());
-    vec![
-        Number::count("acceptable", "codes that one guess may hit", float(codes)),
-        Number::chance("guess", "a guess", guess),
-        Number::chance(
-            "guess_passer_by",
-            "somebody who uses all attempts once",
-            guessed(guess, PACE, Tries::PasserBy),
-        ),
+    numbers.extend([
+        Number::chance("guess_passer_by", "somebody who uses all attempts once", once),
         Number::chance(
             "guess_year",
             "a robot that never stops, within a year, at one account",
@@ -203,49 +213,67 @@ fn numbers(needs: &Needs, codes: u64, digits: Digits) -> Vec<Number> {
             "the same at all accounts together",
             guessed_within(year, everybody),
         ),
-    ]
+    ]);
+    numbers
 }
 
-fn attempts() -> (&'static str, String) {
-    (
-        "attempts",
-        format!(
-            "{} an account, and one back every {}",
-            PACE.burst,
-            duration(f64::from(PACE.refill))
-        ),
-    )
+fn attempts(needs: &Needs) -> (&'static str, String) {
+    let Pace { burst, refill } = pace(needs);
+    let back = if refill == 0 {
+        format!("{burst} wrong codes, until staff fill them again: no time brings them back")
+    } else {
+        format!("{burst} an account, and one back every {}", duration(f64::from(refill)))
+    };
+    ("attempts", back)
 }
 
-fn not_protected(more: &[&str]) -> Vec<String> {
-    let all = ["whoever is told a code in time uses it: a page that looks like yours is enough"];
-    all.iter().chain(more).map(|text| (*text).to_owned()).collect()
+fn not_protected(needs: &Needs, more: &[&str]) -> Vec<String> {
+    let told = if needs.verifier == Verifier::Lock {
+        "whoever is told a code, or reads it from the list, uses it"
+    } else {
+        "whoever is told a code in time uses it: a page that looks like yours is enough"
+    };
+    [told].iter().chain(more).map(|text| (*text).to_owned()).collect()
 }
 
 pub(in crate::advise) fn totp_details(needs: &Needs) -> Details {
     let codes = totp_codes();
-    let digits = digits(codes, needs.tries).unwrap_or(Digits::EIGHT);
+    let digits = digits(codes, needs).unwrap_or(Digits::EIGHT);
     let step = duration(float(Totp::default().period.get()));
+    let mut numbers = numbers(needs, codes, digits);
+    let mut not_protected = not_protected(
+        needs,
+        &[
+            "the code is the second factor: keep a password or a key as the first",
+            "a lost phone: print recovery codes today",
+        ],
+    );
+    if digits != Digits::SIX {
+        let [few, many] = [Digits::SIX, digits].map(Digits::get);
+        let year = guessed(guess(codes, Digits::SIX), PACE, Tries::Robot);
+        let label = format!("the robot at one account, had its codes {few} digits");
+        numbers.push(Number::chance("guess_year_six_digits", label, year));
+        not_protected.push(format!(
+            "not every authenticator shows {many} digits: look whether your people's does"
+        ));
+    }
     Details {
         parameters: vec![
             ("digits", digits.get().to_string()),
             ("step", step),
             ("window", Window::ONE_EACH.to_string()),
             ("drift", format!("followed, up to {} steps", Drift::QUARTZ.most)),
-            attempts(),
+            attempts(needs),
         ],
-        numbers: numbers(needs, codes, digits),
-        not_protected: not_protected(&[
-            "the code is the second factor: keep a password or a key as the first",
-            "a lost phone: print recovery codes today",
-        ]),
+        numbers,
+        not_protected,
         commands: commands::totp(needs, digits),
     }
 }
 
 pub(in crate::advise) fn hotp_details(needs: &Needs) -> Details {
     let codes = hotp_codes(needs);
-    let digits = digits(codes, needs.tries).unwrap_or(Digits::EIGHT);
+    let digits = digits(codes, needs).unwrap_or(Digits::EIGHT);
     let ahead = method(|secret| Authenticator::hotp(secret, Hotp::default()));
     let ahead = match ahead {
         Some(Method::Hotp { look_ahead, .. }) => look_ahead,
@@ -253,6 +281,7 @@ pub(in crate::advise) fn hotp_details(needs: &Needs) -> Details {
     };
     let mut more = vec!["a code that was seen and not used stays good until a later one is used"];
     if needs.verifier == Verifier::Lock {
+        more.push("wrong codes shut it for everybody; whoever guesses has all attempts again once staff fill them");
         more.push("no virtual lock takes it: your firmware calls the core (doorstep::otp::verify)");
     } else {
         more.push("the code is the second factor: keep a password or a key as the first");
@@ -261,23 +290,24 @@ pub(in crate::advise) fn hotp_details(needs: &Needs) -> Details {
         parameters: vec![
             ("digits", digits.get().to_string()),
             ("codes looked ahead", ahead.to_string()),
-            attempts(),
+            attempts(needs),
         ],
         numbers: numbers(needs, codes, digits),
-        not_protected: not_protected(&more),
+        not_protected: not_protected(needs, &more),
         commands: commands::hotp(needs, digits),
     }
 }
 
 pub(in crate::advise) fn ocra_details(needs: &Needs) -> Details {
     let codes = ocra_codes();
-    let digits = digits(codes, needs.tries).unwrap_or(Digits::SIX);
+    let digits = digits(codes, needs).unwrap_or(Digits::SIX);
     Details {
-        parameters: vec![("suite", commands::SUITE.to_owned()), attempts()],
+        parameters: vec![("suite", commands::SUITE.to_owned()), attempts(needs)],
         numbers: numbers(needs, codes, digits),
-        not_protected: not_protected(&[
-            "people answer what they are shown: show the amount, not a number alone",
-        ]),
+        not_protected: not_protected(
+            needs,
+            &["people answer what they are shown: show the amount, not a number alone"],
+        ),
         commands: commands::ocra(),
     }
 }

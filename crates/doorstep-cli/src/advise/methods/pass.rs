@@ -2,18 +2,18 @@
 
 use super::{guessed, silent};
 use crate::advise::judge::property;
-use crate::advise::needs::{
-    Contact, Entry, Needs, Oscillator, Phone, Places, Scan, Uses, Verifier,
-};
-use crate::advise::number::{Number, duration};
+use crate::advise::needs::{Contact, Entry, Needs, Oscillator, Phone, Scan, Uses, Verifier};
+use crate::advise::number::{Number, Value, duration};
 use crate::advise::{Aspect, Details, Grade, Property, Traits, commands};
 use doorstep::cose::keys::{IssuerKey, Signer};
+use doorstep::door::MARKS;
 use doorstep::keypad::key::RootKey;
 use doorstep::odds::{YEAR, float};
 use doorstep::pass::claims::{Audience, HolderKey, Pass, PassId, Scope};
-use doorstep::pass::document::Content;
-use doorstep::pass::issue::{Unsigned, encrypted, maced};
+use doorstep::pass::document::{Content, SEAL_TAG};
+use doorstep::pass::issue::{LONGEST_WINDOW, Unsigned, encrypted, maced};
 use doorstep::pass::key::MAC_LENGTH;
+use doorstep::pass::presented::with_timed_proof;
 use doorstep::pass::reader::GRACE;
 use doorstep::pass::rider::MAX_REVOKED;
 use doorstep::pass::state::PACE;
@@ -21,6 +21,7 @@ use doorstep::pass::text;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
 use doorstep_qr::Qr;
+use std::num::NonZeroU32;
 
 /// What proves a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub(in crate::advise) enum Proof {
 /// Whether the phones that come can answer for a lock that has no clock.
 fn phones_bring_time(needs: &Needs) -> bool {
     needs.phone == Phone::App && matches!(needs.contact, Contact::Phones | Contact::Always)
+}
+
+/// Whether it is for the key of one phone, whose proof is a signature that the lock verifies: a code that has
+/// to be short has room for none.
+pub(in crate::advise) fn bound(needs: &Needs) -> bool {
+    needs.phone == Phone::App && needs.scan != Scan::Small
 }
 
 pub(in crate::advise) fn traits(needs: &Needs, proof: Proof) -> Traits {
@@ -49,10 +56,16 @@ pub(in crate::advise) fn traits(needs: &Needs, proof: Proof) -> Traits {
         several: signed && needs.uses == Uses::Many,
         scans: match proof {
             Proof::Signed => &[Scan::Plain],
+            // The time that a phone brings is signed, and long.
+            Proof::Mac if needs.oscillator == Oscillator::None => &[Scan::Plain],
             Proof::Mac => &[Scan::Plain, Scan::Small],
             Proof::Encrypted => &[Scan::Plain, Scan::Private],
         },
-        answers: needs.phone == Phone::App,
+        answers: bound(needs),
+        longest: Some(LONGEST_WINDOW),
+        most_active: NonZeroU32::new(u32::try_from(MARKS).unwrap_or(u32::MAX))
+            .filter(|_| needs.uses == Uses::Once)
+            .map(|most| (most, "passes of single use at a time: a lock remembers no more")),
         ..Traits::typed(facts, properties(needs, proof))
     }
 }
@@ -61,9 +74,10 @@ fn properties(needs: &Needs, proof: Proof) -> Vec<Property> {
     let kept = |aspect, text: &str| property(aspect, Grade::Kept, text);
     let partly = |aspect, text: &str| property(aspect, Grade::Partly, text);
     vec![
-        match needs.phone {
-            Phone::App => kept(Aspect::Uniqueness, "opens with the key of one phone alone"),
-            _ => partly(Aspect::Uniqueness, "a picture of it is as good as the pass"),
+        if bound(needs) {
+            kept(Aspect::Uniqueness, "opens with the key of one phone alone")
+        } else {
+            partly(Aspect::Uniqueness, "a picture of it is as good as the pass")
         },
         kept(
             Aspect::Lifetime,
@@ -84,7 +98,7 @@ fn properties(needs: &Needs, proof: Proof) -> Vec<Property> {
                 Aspect::Drift,
                 &format!(
                     "fails after {} without a visitor; each pass brings a time that is over",
-                    duration(float(silent))
+                    Value::lasting(silent)
                 ),
             ),
             None => partly(Aspect::Drift, "each phone fetches the time for the lock, at the door"),
@@ -101,15 +115,20 @@ fn properties(needs: &Needs, proof: Proof) -> Vec<Property> {
         partly(
             Aspect::Access,
             match needs.phone {
-                Phone::App => "needs a reader at the lock, and a phone with the app",
-                Phone::Messages => "needs a camera at the lock, and a picture on the phone",
+                Phone::App if bound(needs) => {
+                    "needs a reader at the lock, and a phone with the app"
+                }
+                Phone::App | Phone::Messages => {
+                    "needs a camera at the lock, and a picture on the phone"
+                }
                 Phone::None => "needs a camera at the lock, and a sheet of paper",
             },
         ),
     ]
 }
 
-/// A pass as they are issued, in bytes, and its presentation's QR code in modules a side.
+/// A pass as they are issued, in bytes, and the QR code that is shown to a lock in modules a side: with the proof
+/// by the phone's time, where the pass is for a phone's key.
 pub(in crate::advise) fn size(proof: Proof, bound: bool) -> Option<(usize, usize)> {
     let now = Timestamp::from_seconds(YEAR);
     let key = IssuerKey::from_seed(&Secret::from_bytes([1; 32]));
@@ -133,13 +152,27 @@ pub(in crate::advise) fn size(proof: Proof, bound: bool) -> Option<(usize, usize
         Proof::Encrypted => encrypted(&content, 0, &root.encryption(0), [4; 12]).ok()?,
     };
     let mut shown = String::new();
-    text::write(document.as_ref(), &mut shown).ok()?;
+    if bound {
+        let time = u32::try_from(now.seconds()).ok()?;
+        let proven = with_timed_proof(document.as_ref(), time, &[3; 64])?;
+        text::write(proven.as_ref(), &mut shown).ok()?;
+    } else {
+        text::write(document.as_ref(), &mut shown).ok()?;
+    }
     let version = usize::from(Qr::of_text(&shown).ok()?.version());
     Some((document.as_ref().len(), version.saturating_mul(4).saturating_add(17)))
 }
 
+/// Of what a guess at a signature has to hit: the order of the smaller of the two groups, that of Ed25519, is a
+/// little more than this power of two, and one number of it is right.
+const SIGNATURE_BITS: i32 = 252;
+
+fn bits(bytes: usize) -> i32 {
+    i32::try_from(bytes).unwrap_or(i32::MAX).saturating_mul(8)
+}
+
 pub(in crate::advise) fn details(needs: &Needs, proof: Proof) -> Details {
-    let bound = needs.phone == Phone::App;
+    let bound = bound(needs);
     let mut numbers = Vec::new();
     if let Some((bytes, modules)) = size(proof, bound) {
         numbers.push(Number::bytes("bytes", "the pass", bytes));
@@ -148,16 +181,17 @@ pub(in crate::advise) fn details(needs: &Needs, proof: Proof) -> Details {
             numbers.push(Number::count("qr_modules", label, f64::from(modules)));
         }
     }
-    let bits = i32::try_from(MAC_LENGTH).unwrap_or(i32::MAX).saturating_mul(8);
+    let (name, bits) = match proof {
+        Proof::Signed => ("a guess at its signature, at most", SIGNATURE_BITS),
+        Proof::Mac => ("a guess at its MAC", bits(MAC_LENGTH)),
+        Proof::Encrypted => ("a guess at its tag", bits(SEAL_TAG)),
+    };
     let guess = 0.5_f64.powi(bits);
-    if proof == Proof::Mac {
-        numbers.push(Number::chance("guess", "a guess at its MAC", guess));
-        let year = guessed(guess, PACE, needs.tries);
-        numbers.push(Number::chance("guess_year", "all guesses of those who may try", year));
-    }
+    numbers.push(Number::chance("guess", name, guess));
+    let year = guessed(guess, PACE, needs.tries);
+    numbers.push(Number::chance("guess_year", "all guesses of those who may try", year));
     if let Some(silent) = silent(needs.oscillator) {
-        let silent = float(silent);
-        numbers.push(Number::seconds("silent", "a new lock without a visitor opens for", silent));
+        numbers.push(Number::silent(silent));
     }
     let mut parameters = vec![
         ("grace", format!("{} before and after", duration(float(GRACE)))),
@@ -177,9 +211,7 @@ pub(in crate::advise) fn details(needs: &Needs, proof: Proof) -> Details {
     }
     not_protected
         .push("a revoked pass opens until its list arrives; short windows need no list".to_owned());
-    if needs.places == Places::One {
-        not_protected.push("a power cut: nothing opens until fresh time arrives".to_owned());
-    }
+    not_protected.push("a power cut: nothing opens until fresh time arrives".to_owned());
     if proof == Proof::Mac {
         not_protected.push(
             "whoever opened the lock makes passes for it until it is provisioned anew".to_owned(),

@@ -4,7 +4,7 @@
 use super::{NO_CLOCK, belief, guessed};
 use crate::advise::judge::property;
 use crate::advise::needs::{Contact, Needs, Phone, Tries, Verifier};
-use crate::advise::number::{Number, duration};
+use crate::advise::number::{Number, Value, duration};
 use crate::advise::{Aspect, Details, Grade, Property, Traits, commands};
 use doorstep::clock::totp::{lasts, plain_lasts};
 use doorstep::door::Steps;
@@ -109,7 +109,7 @@ fn properties(needs: &Needs, totp: &Totp) -> Vec<Property> {
             Kept,
             format!(
                 "fails after {} without a visitor; each code sets the clock right",
-                duration(float(silent))
+                Value::lasting(silent)
             ),
         ),
         property(Access, Partly, "needs a phone that shows the code of the moment, and a keypad"),
@@ -135,8 +135,7 @@ pub(in crate::advise) fn details(needs: &Needs) -> Details {
         Number::chance("guess_year", "a robot that never stops, within a year", robot_year),
     ];
     if let (Some(belief), Some(class)) = (belief(needs.oscillator), needs.oscillator.class()) {
-        let silent = float(lasts(&belief, &totp));
-        numbers.push(Number::seconds("silent", "a new lock without a visitor opens for", silent));
+        numbers.push(Number::silent(lasts(&belief, &totp)));
         let plain = float(plain_lasts(&totp, 1, class));
         numbers.push(Number::seconds(
             "plain",

@@ -1,6 +1,6 @@
 //! Issues a pass for a lock, a group of locks, or a booking.
 
-use super::terms::{AskedTerms, AskedUses, LONGEST};
+use super::terms::{AskedTerms, AskedUses};
 use super::view::PassView;
 use crate::api::v1::{bookings, locks};
 use crate::context::Context;
@@ -13,6 +13,7 @@ use crate::{text, utc};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use doorstep::pass::issue::LONGEST_WINDOW;
 use doorstep::time::{Timestamp, Window};
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -151,7 +152,7 @@ fn window(from: Option<&str>, until: Option<&str>, now: Timestamp) -> Result<Win
     let (from, until) = (read("from", from)?, read("until", until)?);
     let window =
         Window::new(from, until).ok_or_else(|| Problem::field("until", "is not after from"))?;
-    if window.length() > LONGEST * 86_400 {
+    if window.length() > LONGEST_WINDOW {
         return Err(Problem::field("until", "is more than 400 days after from"));
     }
     if until <= now {

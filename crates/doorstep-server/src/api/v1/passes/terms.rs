@@ -6,12 +6,10 @@ use crate::passes::{Holder, Terms};
 use crate::store::pass_keys::Algorithm;
 use crate::store::passes::Kind;
 use doorstep::pass::claims::{Scope, Uses};
+use doorstep::pass::issue::LONGEST_WINDOW;
 use serde::Deserialize;
 use std::num::NonZeroU32;
 use utoipa::ToSchema;
-
-/// The longest that a pass opens, in days.
-pub(super) const LONGEST: u64 = 400;
 
 /// How often a pass opens.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -92,7 +90,7 @@ impl AskedTerms {
         });
         let lasts = self.lasts_minutes.map(|minutes| {
             let seconds = minutes.checked_mul(60).and_then(NonZeroU32::new);
-            seconds.filter(|seconds| u64::from(seconds.get()) <= LONGEST * 86_400)
+            seconds.filter(|seconds| u64::from(seconds.get()) <= LONGEST_WINDOW)
         });
         if lasts == Some(None) {
             note("lasts_minutes", "is not between a minute and 400 days");
