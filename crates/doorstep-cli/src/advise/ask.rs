@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_asked_again_at_once() {
-        let typed = "lock\n\n\n\n\n0s\nsoon\n2h\n\n0\n-1\n4\n\n\n\n\n200\n300\n9\n";
+        let typed = "lock\n\n\n\n\n0s\nsoon\n2h\n\n0\n-1\n4\n\n\n\n\n\n200\n300\n9\n";
         let (answers, said) = dialogue(typed);
         let needs = answers.unwrap().needs().unwrap();
         assert_eq!((needs.lifetime, needs.active.get(), needs.digits), (7200, 4, Some(9)));
