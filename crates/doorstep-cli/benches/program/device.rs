@@ -69,7 +69,7 @@ impl Phone {
         for route in answer["routes"].as_array().expect("routes") {
             let document = decode(route);
             let sealed = Sealed::parse(&document).expect("sealed");
-            let shared = self.key.agree(sealed.ephemeral()).expect("a point");
+            let shared = self.key.agree(sealed.ephemeral());
             let route =
                 Route::open(&sealed, &shared, self.device.identity()).expect("for this device");
             let record = self.device.take_in(route, CLOCK).expect("a new route");

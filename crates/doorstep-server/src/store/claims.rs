@@ -147,6 +147,8 @@ pub(crate) struct Open {
     pub(crate) delivery: DeliveryId,
     pub(crate) generation: u32,
     pub(crate) document: Vec<u8>,
+    /// Of the claim in the document, when that was verified.
+    pub(crate) hash: [u8; 32],
     pub(crate) signed_time: Timestamp,
     pub(crate) received_at: Timestamp,
     pub(crate) forked: bool,
@@ -166,7 +168,8 @@ pub(crate) fn open(
     limit: u32,
 ) -> Result<Vec<Result<Open, Damaged>>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT log_seq, device, delivery, generation, document, signed_time, received_at, forked
+        "SELECT log_seq, device, delivery, generation, document, hash, signed_time, received_at,
+                forked
          FROM claims
          WHERE verdict IS NULL AND log_seq > ?1 ORDER BY log_seq LIMIT ?2",
     )?;
@@ -193,9 +196,10 @@ fn read_open(row: &Row<'_>, log_seq: u64, delivery: DeliveryId) -> Result<Open, 
         delivery,
         generation: row.get(3)?,
         document: row.get(4)?,
-        signed_time: row.get::<_, At>(5)?.0,
-        received_at: row.get::<_, At>(6)?.0,
-        forked: row.get(7)?,
+        hash: row.get(5)?,
+        signed_time: row.get::<_, At>(6)?.0,
+        received_at: row.get::<_, At>(7)?.0,
+        forked: row.get(8)?,
     })
 }
 

@@ -15,7 +15,7 @@ named! {
 }
 
 impl Algorithm {
-    pub(crate) const fn of(key: &Signer) -> Self {
+    pub(crate) fn of(key: &Signer) -> Self {
         match key {
             Signer::Ed25519(_) => Self::Ed25519,
             Signer::P256(_) => Self::Esp256,

@@ -30,7 +30,7 @@ const EC2_Y: i8 = -3;
 /// Seals `content` to `recipient`, under a key pair drawn for this document alone.
 ///
 /// # Errors
-/// [`Invalid::Key`] when the recipient's key is none.
+/// [`Invalid::Seal`] when the content is too long for the cipher, 64 GiB.
 pub fn seal(
     kind: Kind,
     recipient: &PublicKey,
@@ -40,7 +40,7 @@ pub fn seal(
     let ephemeral = SoftwareKey::make(rng);
     let mut iv = [0; 12];
     rng.fill_bytes(&mut iv);
-    let shared = ephemeral.agree(recipient)?;
+    let shared = ephemeral.agree(recipient);
     let cipher = cipher(kind, recipient, &ephemeral.public(), &shared)?;
     let payload = Payload { msg: content, aad: &enc_structure(kind) };
     let ciphertext = cipher.encrypt(&iv.into(), payload).map_err(|_| Invalid::Seal)?;
@@ -204,7 +204,7 @@ mod tests {
 
     fn open(document: &[u8], kind: Kind, key: &SoftwareKey) -> Result<Vec<u8>, Invalid> {
         let sealed = Sealed::parse(document)?;
-        let shared = key.agree(sealed.ephemeral())?;
+        let shared = key.agree(sealed.ephemeral());
         sealed.open(kind, &key.public(), &shared).map(|content| content.to_vec())
     }
 

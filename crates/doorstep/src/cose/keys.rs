@@ -31,24 +31,15 @@ impl Signer {
         }
     }
 
-    /// Checks a signature.
+    /// Checks a signature of a message, which may come in parts.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
-    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        self.verify_parts(&[message], signature)
-    }
-
-    /// The same of a message in parts.
-    pub(crate) fn verify_parts(
-        &self,
-        message: &[&[u8]],
-        signature: &[u8; 64],
-    ) -> Result<(), Invalid> {
+    pub fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
         match self {
-            Self::Ed25519(key) => key.verify_parts(message, signature),
+            Self::Ed25519(key) => key.verify(message, signature),
             #[cfg(any(feature = "handover", feature = "esp256"))]
-            Self::P256(key) => key.verify_parts(message, signature),
+            Self::P256(key) => key.verify(message, signature),
         }
     }
 }

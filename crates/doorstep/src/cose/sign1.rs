@@ -106,12 +106,12 @@ impl<'a> Signed<'a> {
         if self.algorithm != signer.algorithm() {
             return Err(Invalid::Algorithm);
         }
-        signer.verify(&sig_structure(self.protected, kind, self.payload), self.signature)?;
+        signer.verify(&[&sig_structure(self.protected, kind, self.payload)], self.signature)?;
         Ok(self.payload)
     }
 
     /// The payload of a document that is trusted for another reason, such as the journal it
-    /// stands in.
+    /// stands in, or the hash that it had when it was verified.
     #[must_use]
     pub(crate) const fn unverified_payload(&self) -> &'a [u8] {
         self.payload

@@ -66,7 +66,7 @@ impl Route {
     /// Signs the route and seals it to the device.
     ///
     /// # Errors
-    /// [`Invalid::Key`] when the device's key is none.
+    /// As [`seal`].
     pub fn issue(
         &self,
         issuer: &IssuerKey,

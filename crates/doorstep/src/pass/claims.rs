@@ -112,7 +112,7 @@ pub enum HolderKey {
 impl HolderKey {
     /// The key as it stands in a document.
     #[must_use]
-    pub const fn of(key: &Signer) -> Self {
+    pub fn of(key: &Signer) -> Self {
         match key {
             Signer::Ed25519(key) => Self::Ed25519(key.to_bytes()),
             #[cfg(any(feature = "handover", feature = "esp256"))]

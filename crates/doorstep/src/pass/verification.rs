@@ -62,7 +62,7 @@ impl<P> Verification<'_, P> {
         match (&self.keys, document.check) {
             (Keys::Own(epoch), Check::Mac(mac)) => self.reader.fits(*epoch, message, mac),
             (Keys::Issuers(keys), Check::Signature(signature)) => {
-                let fits = |key: &Signer| key.verify_parts(message, signature).is_ok();
+                let fits = |key: &Signer| key.verify(message, signature).is_ok();
                 keys.iter().flatten().any(fits)
             }
             _ => false,
@@ -124,7 +124,7 @@ impl Verification<'_, PresentedPass<'_>> {
             }
             _ => return Err(UNPROVEN),
         };
-        let fits = |key: Signer| key.verify(message.as_ref(), signature).is_ok();
+        let fits = |key: Signer| key.verify(&[message.as_ref()], signature).is_ok();
         if !holder.signer().is_some_and(fits) {
             return Err(UNPROVEN);
         }

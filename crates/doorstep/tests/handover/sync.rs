@@ -53,6 +53,26 @@ fn claims_are_numbered_chained_and_signed() {
 }
 
 #[test]
+fn a_stored_claim_is_read_by_the_hash_that_it_had() {
+    let (_, phone) = three();
+    let [first, second, ..] = &phone.device().upload(9).claims[..] else { panic!("three") };
+    let claims = phone.claims();
+    let hash = claims[0].hash();
+    assert_eq!(Claim::stored(first, &hash).as_ref(), Ok(&claims[0]));
+    let changed = Invalid::Malformed("claim");
+    assert_eq!(Claim::stored(second, &hash), Err(changed), "another claim");
+    assert_eq!(Claim::stored(first, &[0; 32]), Err(changed), "another hash");
+    // The signature (the last 64 bytes, and its algorithm) is not covered: it may be written in more than one way.
+    let signature = |index| index == 5 || index >= first.len() - 64;
+    for index in 0..first.len() {
+        let mut document = first.to_vec();
+        document[index] ^= 1;
+        assert_eq!(Claim::stored(&document, &hash).is_ok(), signature(index), "byte {index}");
+        assert!(Claim::stored(&first[..index], &hash).is_err(), "cut at {index}");
+    }
+}
+
+#[test]
 fn an_upload_begins_after_what_was_received() {
     let (issuer, mut phone) = three();
     assert_eq!(numbers(&phone), [1, 2, 3]);

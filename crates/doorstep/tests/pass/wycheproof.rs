@@ -19,7 +19,7 @@ fn check(document: &str, key: impl Fn(&[u8]) -> Option<Signer>, valid: usize, al
         for case in group["cases"].as_array().unwrap() {
             let signature = <[u8; 64]>::try_from(bytes(&case["signature"]));
             let verified = signer.zip(signature.ok()).is_some_and(|(signer, signature)| {
-                signer.verify(&bytes(&case["message"]), &signature).is_ok()
+                signer.verify(&[&bytes(&case["message"])], &signature).is_ok()
             });
             assert_eq!(verified, case["valid"].as_bool().unwrap(), "{}", case["number"]);
             fits += usize::from(verified);

@@ -3,14 +3,15 @@
 use crate::cose::Invalid;
 use crate::secret::Secret;
 use core::fmt;
-use p256::ecdsa::signature::Signer as _;
-use p256::elliptic_curve::sec1::ToSec1Point as _;
+use p256::ecdsa::signature::{MultipartVerifier as _, Signer as _};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
 /// A P-256 public key: a device's, or the one that evidence is sealed to.
+///
+/// It is held as the point itself: to find y again takes longer than to read all else of a document.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct PublicKey([u8; 33]);
+pub struct PublicKey(p256::PublicKey);
 
 impl PublicKey {
     /// Reads a compressed SEC 1 point (33 bytes).
@@ -24,41 +25,30 @@ impl PublicKey {
         if !matches!(bytes, [2 | 3, ..]) {
             return Err(Invalid::Key);
         }
-        p256::PublicKey::from_sec1_bytes(&bytes).map_err(|_| Invalid::Key)?;
-        Ok(Self(bytes))
+        p256::PublicKey::from_sec1_bytes(&bytes).map(Self).map_err(|_| Invalid::Key)
     }
 
     /// The compressed SEC 1 point.
     #[must_use]
-    pub const fn to_bytes(&self) -> [u8; 33] {
-        self.0
+    pub fn to_bytes(&self) -> [u8; 33] {
+        p256::CompressedPoint::from(self.0).into()
     }
 
     /// The first 16 bytes of SHA-256 over the point: how formats name a device's key.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 16] {
-        let hash: [u8; 32] = Sha256::digest(self.0).into();
+        let hash: [u8; 32] = Sha256::digest(self.to_bytes()).into();
         let mut short = [0; 16];
         short.copy_from_slice(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
         short
     }
 
-    /// Checks an ECDSA signature (SHA-256, `r || s`).
+    /// Checks an ECDSA signature (SHA-256, `r || s`) of a message in parts.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
-    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        self.verify_parts(&[message], signature)
-    }
-
-    /// The same of a message in parts.
-    pub(crate) fn verify_parts(
-        &self,
-        message: &[&[u8]],
-        signature: &[u8; 64],
-    ) -> Result<(), Invalid> {
-        use p256::ecdsa::signature::MultipartVerifier as _;
-        let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&self.0).map_err(|_| Invalid::Key)?;
+    pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
+        let key = p256::ecdsa::VerifyingKey::from(self.0);
         let signature =
             p256::ecdsa::Signature::from_slice(signature).map_err(|_| Invalid::Signature)?;
         key.multipart_verify(message, &signature).map_err(|_| Invalid::Signature)
@@ -100,8 +90,7 @@ impl SoftwareKey {
     /// [`Invalid::Key`] when the scalar is zero or not below the group's order.
     pub fn from_secret(scalar: &Secret<32>) -> Result<Self, Invalid> {
         let scalar = p256::SecretKey::from_slice(scalar.expose()).map_err(|_| Invalid::Key)?;
-        let point = scalar.public_key().to_sec1_point(true);
-        let public = PublicKey::from_bytes(point.as_bytes())?;
+        let public = PublicKey(scalar.public_key());
         Ok(Self { scalar, public })
     }
 
@@ -126,12 +115,9 @@ impl SoftwareKey {
     }
 
     /// Agrees with another key (ECDH).
-    ///
-    /// # Errors
-    /// [`Invalid::Key`] when the other key is none.
-    pub fn agree(&self, other: &PublicKey) -> Result<Shared, Invalid> {
-        let other = p256::PublicKey::from_sec1_bytes(&other.0).map_err(|_| Invalid::Key)?;
-        Ok(Secret::from_bytes((*self.scalar.diffie_hellman(&other).raw_secret_bytes()).into()))
+    #[must_use]
+    pub fn agree(&self, other: &PublicKey) -> Shared {
+        Secret::from_bytes((*self.scalar.diffie_hellman(&other.0).raw_secret_bytes()).into())
     }
 }
 

@@ -61,20 +61,11 @@ impl IssuerPublicKey {
         VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)
     }
 
-    /// Checks a signature, strictly: no small-order points, no malleable encodings.
+    /// Checks a signature of a message in parts, strictly: no small-order points, no malleable encodings.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
-    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), Invalid> {
-        self.verify_parts(&[message], signature)
-    }
-
-    /// The same of a message in parts.
-    pub(crate) fn verify_parts(
-        &self,
-        message: &[&[u8]],
-        signature: &[u8; 64],
-    ) -> Result<(), Invalid> {
+    pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
         let (r, _) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
         if is_of_small_order(r) {
             return Err(Invalid::Signature);
@@ -167,7 +158,7 @@ mod tests {
             });
             let (message, signature) = forged.unwrap();
             assert!(library.verify_strict(&[message], &signature.into()).is_err());
-            assert_eq!(key.verify(&[message], &signature), Err(Invalid::Signature), "{r:02x?}");
+            assert_eq!(key.verify(&[&[message]], &signature), Err(Invalid::Signature), "{r:02x?}");
         }
     }
 }

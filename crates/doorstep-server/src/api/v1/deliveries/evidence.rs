@@ -176,6 +176,21 @@ mod tests {
         assert_eq!(failing(&server, &erased), []);
     }
 
+    /// Claims are judged by their hash, which does not cover the signature: that one is damaged is seen where
+    /// it proves something to others.
+    #[tokio::test]
+    async fn a_signature_that_was_damaged_in_the_database_is_found_in_the_bundle() {
+        let (server, mut device, delivery, _, code) = TestServer::at_the_door().await;
+        device.present(&delivery, &code, server.clock.now()).unwrap();
+        device.upload(&server).await;
+        let kept = "substr(document, 1, length(document) - 2)";
+        server.execute(&format!("UPDATE claims SET document = CAST({kept} || x'0000' AS BLOB)"));
+        server.run_jobs().await;
+        let bundle = bundle(&server, &delivery).await;
+        assert_eq!(bundle.claims[0].verdict.as_deref(), Some("match"));
+        assert_eq!(failing(&server, &bundle), [(0, Check::Signature)]);
+    }
+
     /// The verdicts of a delivery's claims, in whose bundle every check has to hold.
     async fn sound(server: &TestServer, delivery: &str) -> Vec<String> {
         server.run_jobs().await;
