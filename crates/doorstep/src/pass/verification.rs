@@ -18,8 +18,13 @@ use crate::verifier::Compare;
 /// All that is said of what could not be proven: nobody learns how far it came.
 pub(super) const UNPROVEN: Refusal = Refusal::WrongCode { left: None };
 
-/// The keys that a document is verified with: those of its name and algorithm.
+/// The keys that a document is verified with: those of its name and algorithm. They are copied, since the state that
+/// they are from changes before they are used.
 #[derive(Debug)]
+#[cfg_attr(
+    any(feature = "handover", feature = "esp256"),
+    expect(clippy::large_enum_variant, reason = "a lock has no allocator to box them with")
+)]
 pub(super) enum Keys {
     None,
     /// The lock's own of this epoch. What is encrypted is for whom, only the claims in it say.
