@@ -117,7 +117,7 @@ fn file(
         None => {
             let key = devices::key(connection, &open.device)?
                 .ok_or(StoreError::Corrupt { column: "claims.device" })?;
-            *known.entry(open.device).or_insert(key.fingerprint())
+            *known.entry(open.device).or_insert_with(|| key.fingerprint())
         }
     };
     let codes = match generation_of(connection, &open)? {
