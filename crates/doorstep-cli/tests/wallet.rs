@@ -132,7 +132,7 @@ fn a_picture_of_a_pass_with_a_holder_is_proven_by_the_phones_time() {
             let (time, proof) = taken_apart(&shown.text("text"), &made);
             assert_eq!(u64::from(time), clock);
             let fits = |lock, time| {
-                key.verify(timed_transcript(&read, lock, time).as_ref(), &proof).is_ok()
+                key.verify(&[timed_transcript(&read, lock, time).as_ref()], &proof).is_ok()
             };
             assert!(fits(&lock, time), "{algorithm}");
             assert!(!fits(&other, time) && !fits(&lock, time + 1), "{algorithm}");
@@ -147,7 +147,7 @@ fn a_picture_of_a_pass_with_a_holder_is_proven_by_the_phones_time() {
         let shown = guest.must(&["show", "2", "--qr", "--lock", LOCK]);
         let (time, proof) = taken_apart(&shown.text("text"), &club);
         let read = Document::parse(&club).unwrap();
-        key.verify(timed_transcript(&read, &lock, time).as_ref(), &proof).unwrap();
+        key.verify(&[timed_transcript(&read, &lock, time).as_ref()], &proof).unwrap();
     }
 }
 

@@ -127,8 +127,8 @@ mod tests {
             let read: HolderKey = serde_json::from_str(&stored).unwrap();
             assert_eq!(read.public(), key.public());
             let signer = key.public().signer().unwrap();
-            assert_eq!(signer.verify(b"message", &read.sign(b"message")), Ok(()));
-            assert!(signer.verify(b"another", &read.sign(b"message")).is_err());
+            assert_eq!(signer.verify(&[b"message"], &read.sign(b"message")), Ok(()));
+            assert!(signer.verify(&[b"another"], &read.sign(b"message")).is_err());
             let text = text(&key.public());
             assert_eq!(parse(&text), Some(key.public()));
             assert!(text.starts_with(prefix) && text.len() == prefix.len() + length, "{text}");
