@@ -86,6 +86,8 @@ impl Client {
                 .code("unreachable")
         })?;
         let status = response.status();
+        let retry_after = response.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
         let body =
             response.body_mut().with_config().limit(LONGEST_ANSWER).read_to_string().map_err(
                 |error| CliError::new(format!("the server's answer broke off: {error}")),
@@ -101,7 +103,11 @@ impl Client {
                 .hint("is this a doorstep server?")
             })?
         };
-        if status.is_success() { Ok(value) } else { Err(problem(&value, status.as_u16())) }
+        if status.is_success() {
+            Ok(value)
+        } else {
+            Err(problem(&value, status.as_u16()).retry_after(retry_after))
+        }
     }
 }
 

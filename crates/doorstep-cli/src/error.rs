@@ -20,6 +20,8 @@ pub(crate) struct CliError {
     hint: Option<String>,
     code: String,
     details: Vec<Detail>,
+    /// Seconds until it is worth another try, as the server says.
+    retry_after: Option<u64>,
 }
 
 /// One of several things that are wrong.
@@ -39,7 +41,13 @@ impl From<String> for Detail {
 
 impl CliError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, code: "failed".to_owned(), details: Vec::new() }
+        Self {
+            message: message.into(),
+            hint: None,
+            code: "failed".to_owned(),
+            details: Vec::new(),
+            retry_after: None,
+        }
     }
 
     /// What was typed cannot be meant.
@@ -84,6 +92,12 @@ impl CliError {
     }
 
     #[must_use]
+    pub(crate) const fn retry_after(mut self, seconds: Option<u64>) -> Self {
+        self.retry_after = seconds;
+        self
+    }
+
+    #[must_use]
     pub(crate) fn details(mut self, details: Vec<Detail>) -> Self {
         self.details = details;
         self
@@ -116,6 +130,11 @@ impl CliError {
     /// What went wrong, without what stands around it.
     pub(crate) fn message(&self) -> &str {
         &self.message
+    }
+
+    /// Seconds until it is worth another try, if the server said so.
+    pub(crate) const fn wait(&self) -> Option<u64> {
+        self.retry_after
     }
 
     pub(crate) fn to_json(&self) -> serde_json::Value {

@@ -6,7 +6,9 @@
 mod support;
 
 use doorstep_qr::Qr;
+use rusqlite::Connection;
 use std::fs;
+use std::process::Command;
 use support::{Shop, WRITES, code_in, copy, killed_at, link_in, wrong};
 
 fn handover(shop: &Shop, more: &[&str]) -> support::Reply {
@@ -362,4 +364,67 @@ fn an_enrolment_under_a_pin_leaves_no_open_key() {
     let status = shop.status("ana");
     assert_eq!((&status["managed"], &status["pin"]), (&true.into(), &true.into()));
     assert_eq!(shop.run(&["driver", "sync", "--dir", "ana", "--pin-file", "pin"]).status, 0);
+}
+
+/// Claims that decide nothing, as many as the server takes from a device in a day.
+fn use_up_the_day(shop: &Shop) {
+    let database = Connection::open(shop.path("data/doorstep.db")).unwrap();
+    database
+        .execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery, generation,
+                                 outcome, reason, note, at, signed_time, received_at, forked, verdict, idle)
+             SELECT i, randomblob(32), device, number, randomblob(32), document, delivery, generation,
+                    outcome, reason, note, at, signed_time, received_at, forked, 'noted', 1
+             FROM claims, n WHERE log_seq = 1",
+        )
+        .unwrap();
+}
+
+#[test]
+fn a_device_that_failed_too_often_gets_its_route_and_its_outcomes_wait() {
+    let mut shop = Shop::open();
+    let (delivery, _) = shop.one_stop("ana");
+    let fail = ["driver", "fail", "ORDER-ana", "--reason", "absent", "--dir", "ana"];
+    shop.must(&fail);
+    shop.sync("ana");
+    shop.wait_for(&delivery, "failed");
+    shop.stop();
+    use_up_the_day(&shop);
+    shop.start();
+    shop.must(&fail);
+    let next = shop.delivery("A-17");
+    shop.plan(&next, shop.status("ana")["device"].as_str().unwrap());
+    shop.advance("1m");
+
+    let sync = ["driver", "sync", "--dir", "ana"];
+    let mut told = Command::new(env!("CARGO_BIN_EXE_doorstep"));
+    shop.surround(told.args(sync));
+    let told = told.output().unwrap();
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert_eq!(told.status.code(), Some(3), "{text}");
+    for line in ["0 outcomes sent, 1 stops received", "outcomes wait until 2026-03-03 12:00: "] {
+        assert!(text.contains(line), "{text}");
+    }
+    assert!(text.contains("waiting to sync: 0 (and 1 failed attempt)"), "{text}");
+    assert!(!text.contains("no route"), "{text}");
+    let again = shop.run(&sync);
+    assert_eq!(again.status, 3, "{}", again.json);
+    assert_eq!(again.json["postponed"]["error"]["code"], "too_many_requests");
+    assert_eq!(again.json["postponed"]["until"], "2026-03-03T12:00:00Z");
+    assert_eq!(
+        (&again.json["refused"], &again.json["waiting_to_sync"]),
+        (&serde_json::Value::Null, &1.into())
+    );
+    let code = code_in(&shop.message(&next, 1, 0));
+    assert_eq!(handover(&shop, &["A-17", &code]).outcome(), "granted");
+    shop.delivery("A-18");
+    let take = ["driver", "take", "A-18", "--at", "+1h", "--dir", "ana"];
+    let taken = shop.run(&take);
+    assert_eq!((taken.status, &taken.json["stops"]), (0, &1.into()), "{}", taken.json);
+
+    shop.set_clock("2026-03-03T12:00:00Z");
+    let synced = shop.run(&sync);
+    assert_eq!((synced.status, &synced.json["sent"]), (0, &2.into()), "{}", synced.json);
+    shop.wait_for(&next, "delivered");
 }

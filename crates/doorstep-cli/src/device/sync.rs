@@ -91,8 +91,18 @@ pub(crate) struct Synced {
     pub(crate) stops: usize,
     /// Stops given up.
     pub(crate) withdrawn: usize,
-    /// Why no route was handed out, though the claims went through.
+    /// Claims that the server did not take yet, which holds up no route.
+    pub(crate) postponed: Option<Postponed>,
+    /// Why no route was handed out, though the server was asked.
     pub(crate) refused: Option<CliError>,
+}
+
+/// Claims that stay on the device because the server took too many.
+#[derive(Debug)]
+pub(crate) struct Postponed {
+    pub(crate) why: CliError,
+    /// When the server takes them.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// Sends the claims that the server does not have, then fetches the routes this device has not.
@@ -105,8 +115,20 @@ pub(crate) fn sync(
     let client = Client::anonymous(server.unwrap_or(&journal.device().identity().server));
     let mut synced = Synced::default();
     loop {
-        let before = journal.device().received();
-        upload(journal, key, &client, clock)?;
+        let device = journal.device();
+        let (before, waits) = (device.received(), device.received() < device.count_claims());
+        match upload(journal, key, &client, clock, MAX_UPLOAD) {
+            Ok(()) => {}
+            Err(why) if waits && why.name() == "too_many_requests" => {
+                // The route is asked for on an acknowledgement, and one without claims is given all the same.
+                upload(journal, key, &client, clock, 0)?;
+                let now = journal.device().signed_time();
+                let until = why.wait().map(|seconds| now.later(seconds));
+                synced.postponed = Some(Postponed { why, until });
+                break;
+            }
+            Err(error) => return Err(error),
+        }
         let device = journal.device();
         let (received, made) = (device.received(), device.count_claims());
         synced.sent += received.saturating_sub(before);
@@ -160,13 +182,15 @@ pub(crate) fn take(
     client.post("/v1/routes/take", &json!({ "request": base64url(&document) }))
 }
 
+/// Sends at most `limit` claims, and records the acknowledgement.
 fn upload(
     journal: &mut Journal,
     key: &SoftwareKey,
     client: &Client,
     clock: &Clock,
+    limit: usize,
 ) -> Result<(), CliError> {
-    let unsigned = journal.device().upload(MAX_UPLOAD).unsigned(&key.public());
+    let unsigned = journal.device().upload(limit).unsigned(&key.public());
     let document = unsigned.signed(&key.sign(&unsigned.to_be_signed()));
     let answer = client.post("/v1/claims", &json!({ "upload": base64url(&document) }))?;
     let acknowledgement = from_base64url(field(&answer, "acknowledgement")?)?;

@@ -8,13 +8,15 @@ use crate::commands::delivery::find;
 use crate::device;
 use crate::device::journal::Journal;
 use crate::device::pin::PinSource;
-use crate::device::sync::{self, Synced};
+use crate::device::sync::{self, Postponed, Synced};
 use crate::error::CliError;
 use crate::input::read_file;
 use crate::output::{Answer, GOOD, WARN};
 use crate::randomness;
 use crate::refused::Stop;
 use crate::text::{clock_face, parse_span, parse_time, rfc3339};
+use doorstep::handover::device::Waiting;
+use doorstep::time::Timestamp;
 use doorstep_server::ticket::Ticket;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -116,14 +118,32 @@ pub(super) fn sync(server: Option<&str>, keyed: &Keyed) -> Result<Answer, Stop> 
     let json = json!({
         "sent": synced.sent, "stops": synced.stops, "withdrawn": synced.withdrawn,
         "waiting_to_sync": waiting_count(journal.device().waiting()),
+        "postponed": synced.postponed.as_ref().map(postponed_json),
         "refused": synced.refused.as_ref().map(CliError::to_json),
     });
-    let text = format!("{GOOD}synced{GOOD:#}: {}", told(&synced));
-    Ok(with_refusal(json, text, &synced))
+    let mut text = format!("{GOOD}synced{GOOD:#}: {}", told(&synced));
+    if synced.postponed.is_some() {
+        text.push_str(&format!("\n{}", waiting_text(journal.device().waiting())));
+    }
+    let answer = with_refusals(json, text, &synced, journal.device().signed_time());
+    Ok(Answer { refused: answer.refused || synced.postponed.is_some(), ..answer })
+}
+
+fn postponed_json(postponed: &Postponed) -> Value {
+    let mut json = postponed.why.to_json();
+    if let Some(object) = json.as_object_mut() {
+        object.insert("until".to_owned(), json!(postponed.until.map(rfc3339)));
+    }
+    json
+}
+
+fn postponed_text(postponed: &Postponed, now: Timestamp) -> String {
+    let until = postponed.until.map(|until| format!(" until {}", clock_face(until, now)));
+    format!("{WARN}outcomes wait{}{WARN:#}: {}", until.unwrap_or_default(), postponed.why)
 }
 
 /// Without colours, for a hint.
-fn plain(waiting: doorstep::handover::device::Waiting) -> String {
+fn plain(waiting: Waiting) -> String {
     format!("delivered, waiting to sync: {}", waiting_count(waiting))
 }
 
@@ -132,7 +152,10 @@ fn told(synced: &Synced) -> String {
     format!("{sent} outcomes sent, {stops} stops received, {withdrawn} withdrawn")
 }
 
-fn with_refusal(json: Value, mut text: String, synced: &Synced) -> Answer {
+fn with_refusals(json: Value, mut text: String, synced: &Synced, now: Timestamp) -> Answer {
+    if let Some(postponed) = &synced.postponed {
+        text.push_str(&format!("\n{}", postponed_text(postponed, now)));
+    }
     match &synced.refused {
         Some(refused) => {
             text.push_str(&format!("\n{WARN}no route{WARN:#}: {refused}"));
@@ -162,6 +185,7 @@ pub(super) fn take(take: &Take) -> Result<Answer, Stop> {
         "delivery": taken["delivery"], "reference": reference, "expected_at": rfc3339(at),
         "stops": before.stops + after.stops,
         "waiting_to_sync": waiting_count(journal.device().waiting()),
+        "postponed": after.postponed.as_ref().map(postponed_json),
         "refused": after.refused.as_ref().map(CliError::to_json),
     });
     let text = format!(
@@ -169,7 +193,7 @@ pub(super) fn take(take: &Take) -> Result<Answer, Stop> {
         clock_face(at, now),
         waiting_text(journal.device().waiting()),
     );
-    Ok(with_refusal(json, text, &after))
+    Ok(with_refusals(json, text, &after, now))
 }
 
 fn minutes(span: &str) -> Result<u16, CliError> {
