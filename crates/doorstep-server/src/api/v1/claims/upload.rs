@@ -1,6 +1,7 @@
 //! Takes in what a device claims: stored first, acknowledged then, judged later by a job, so that
 //! neither the answer nor its timing says whether a code was right.
 
+use super::flood;
 use super::report::report;
 use crate::context::Context;
 use crate::http::base64url::{read, write};
@@ -24,11 +25,6 @@ use utoipa::ToSchema;
 
 /// Claims that do not fit a device's chain, kept as evidence. More than this are a flood.
 const MAX_FORKED: u64 = 1000;
-/// Claims that decide nothing (failed attempts, and such as no honest device makes) that one device sends
-/// within a day. docs/operations.md names the number.
-const MAX_IDLE: u64 = 1000;
-/// A day in seconds.
-const DAY: u64 = 24 * 3600;
 /// The latest time a column holds; a device's clock may say anything.
 const LATEST: Timestamp = Timestamp::from_seconds(u64::MAX >> 1);
 
@@ -75,7 +71,7 @@ pub(crate) async fn handler(
             let number = take_in(connection, &device, &received, now)?;
             devices::acknowledged(connection, &device, &nonce, now)?;
             if !received.is_empty() {
-                refuse_flood(connection, &device, now)?;
+                flood::refuse(connection, &device, now)?;
             }
             Ok::<_, Problem>(Acknowledgement {
                 issuer,
@@ -191,31 +187,12 @@ pub(super) fn take_in(
     Ok(number)
 }
 
-/// Refuses what would fill the log with claims that decide nothing. An honest device comes nowhere near
-/// that in a day, and none is shut out for longer.
-fn refuse_flood(connection: &Connection, device: &DeviceId, now: Timestamp) -> Result<(), Problem> {
-    let since = now.earlier(DAY);
-    let Some(oldest) = claims::idle_beyond(connection, device, since, MAX_IDLE)? else {
-        return Ok(());
-    };
-    tracing::warn!(%device, "too many claims that decide nothing");
-    let what = "this device has sent too many failed attempts, repeated claims, or claims on deliveries \
-                that it never had";
-    // There is room for this upload once that claim, and all before it, are more than a day old.
-    Err(Problem::new(Code::TooManyRequests, format!("{what}, within a day"))
-        .hint("sync again tomorrow; what waits is not lost")
-        .retry_after(oldest.seconds().saturating_sub(since.seconds()).max(1)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::DAY;
     use crate::http::base64url::{read, write};
     use crate::test_server::{TestDevice, TestServer};
-    use doorstep::handover::claim::{Claim, Outcome, Upload};
-    use doorstep::handover::failure::{Note, Reason};
+    use doorstep::handover::claim::Upload;
     use doorstep::ledger::Head;
-    use doorstep::verifier::Means;
     use serde_json::{Value, json};
 
     /// A device with three outcomes that it has not told yet.
@@ -332,120 +309,6 @@ mod tests {
         );
         server.run_jobs().await;
         assert_eq!(server.query("SELECT count(*) FROM claims WHERE verdict = 'repeated'"), 1);
-    }
-
-    /// What decides nothing is taken in so often a day, and the next day again.
-    #[tokio::test]
-    async fn a_device_does_not_fill_the_log_with_what_decides_nothing() {
-        let (server, mut device, delivery, ..) = TestServer::at_the_door().await;
-        device.fail(&delivery, Reason::Absent, server.clock.now()).unwrap();
-        device.upload(&server).await;
-        // As many as a day has room for, but one.
-        server.execute(
-            "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
-             INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery, generation,
-                                 outcome, reason, note, at, signed_time, received_at, forked, verdict, idle)
-             SELECT i, randomblob(32), device, i, randomblob(32), document, delivery, generation,
-                    outcome, reason, note, at, signed_time, received_at, forked, 'noted', 1
-             FROM claims, n WHERE log_seq = 1;
-             UPDATE devices SET claim_number = 999",
-        );
-        let identity = device.device.identity().device;
-        let numbered = |device: &TestDevice, number: u64, outcome: Outcome| {
-            let stop = device.stop_of(&delivery);
-            let claim = Claim {
-                issuer: server.context.issuer(),
-                device: identity,
-                number,
-                previous: [0; 32],
-                delivery: stop.delivery,
-                generation: stop.generation,
-                at: server.clock.now(),
-                signed_time: device.device.signed_time(),
-                outcome,
-            };
-            let unsigned = claim.unsigned(&device.key.public());
-            let claim = unsigned.signed(&device.key.sign(&unsigned.to_be_signed()));
-            Upload { device: identity, claims: vec![claim.into()] }
-        };
-        let failed = || Outcome::Failed { reason: Reason::Absent, note: Note::default() };
-        let upload = numbered(&device, 1000, failed());
-        assert_eq!(device.send(&server, &upload).await.0, 200, "the last of this day");
-        let upload = numbered(&device, 1001, failed());
-        server.clock.advance(60);
-        let headers = [("content-type", "application/json")];
-        let body = device.upload_of(&upload).to_string();
-        let answer = server.request("POST", "/v1/claims", &headers, body).await;
-        assert_eq!(
-            (answer.status, &answer.json["code"]),
-            (429, &json!("too_many_requests")),
-            "{}",
-            answer.json
-        );
-        assert_eq!(answer.header("retry-after"), (DAY - 60).to_string());
-        assert_eq!(stored(&server), 1000, "nothing of it is kept");
-        let empty = Upload { device: identity, claims: Vec::new() };
-        assert_eq!(
-            device.send(&server, &empty).await.0,
-            200,
-            "it is handed its routes all the same"
-        );
-        server.clock.advance(DAY - 61);
-        assert_eq!(device.send(&server, &upload).await.0, 429, "a second too early");
-        server.clock.advance(1);
-        assert_eq!(device.send(&server, &upload).await.0, 200);
-    }
-
-    /// Grants count from the second on, whatever their verdict will be.
-    #[tokio::test]
-    async fn a_device_does_not_fill_the_log_with_grants_on_one_delivery() {
-        for kind in ["repeated", "superseded", "unchecked"] {
-            let (server, mut device, delivery, stop, code) = TestServer::at_the_door().await;
-            device.present(&delivery, &code, server.clock.now()).unwrap();
-            if kind == "superseded" {
-                let other = server.device("Leo").await;
-                server.plan(&delivery, other.id()).await;
-            }
-            device.upload(&server).await;
-            server.run_jobs().await;
-            assert_eq!(server.query("SELECT count(*) FROM claims WHERE idle"), 0, "{kind}");
-            server.execute(
-                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
-                 INSERT INTO claims (log_seq, log_hash, device, number, hash, document, delivery,
-                                     generation, outcome, slot, means, at, signed_time, received_at,
-                                     forked, verdict, idle)
-                 SELECT i, randomblob(32), device, i, randomblob(32), document, delivery, generation,
-                        outcome, slot, means, at, signed_time, received_at, forked, 'superseded', 1
-                 FROM claims, n WHERE log_seq = 1;
-                 UPDATE devices SET claim_number = 1000",
-            );
-            let mut statuses = Vec::new();
-            for number in [1001, 1002] {
-                let now = server.clock.now();
-                let signed_time = if kind == "unchecked" { now.later(DAY) } else { now };
-                let claim = Claim {
-                    issuer: server.context.issuer(),
-                    device: device.device.identity().device,
-                    number,
-                    previous: [0; 32],
-                    delivery: stop.delivery,
-                    generation: stop.generation,
-                    at: now,
-                    signed_time,
-                    outcome: Outcome::Granted { slot: 0, means: Means::Typed, evidence: vec![0] },
-                };
-                let unsigned = claim.unsigned(&device.key.public());
-                let claim = unsigned.signed(&device.key.sign(&unsigned.to_be_signed()));
-                let upload =
-                    Upload { device: device.device.identity().device, claims: vec![claim.into()] };
-                statuses.push(device.send(&server, &upload).await.0);
-            }
-            assert_eq!(statuses, [200, 429], "{kind}");
-            server.run_jobs().await;
-            let last =
-                format!("SELECT count(*) FROM claims WHERE number = 1001 AND verdict = '{kind}'");
-            assert_eq!(server.query(&last), 1, "{kind}");
-        }
     }
 
     #[tokio::test]
