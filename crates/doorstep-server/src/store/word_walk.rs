@@ -174,7 +174,7 @@ mod tests {
             ("nothing ana bea", Place::End),
             ("ana bea nothing", Place::End),
         ] {
-            let question = Question::new(typed, None).unwrap();
+            let question = Question::new(typed, None).unwrap().unwrap();
             let mut walk = Walk::new(&connection, &question, 1, 8 * ASKED);
             assert_eq!(walk.next().unwrap(), place, "{typed}");
         }

@@ -1,6 +1,10 @@
 //! What people type into a search, as the index of words is asked for it.
 
+use super::StoreError;
+use super::value::all;
 use crate::phone::Region;
+use rusqlite::Connection;
+use std::cell::Cell;
 
 /// Words that are looked for at once; more help nobody.
 const MOST: usize = 8;
@@ -12,6 +16,15 @@ const SHORTEST_NUMBER: usize = 5;
 /// Words that are longer are looked for by as many letters: the index knows no longer beginnings.
 const LONGEST: usize = 33;
 
+/// An index of nothing but what was typed, which splits it as the index of words splits what it holds, and drops
+/// the same accents: what one took for a word and the other for several would be looked for as a phrase, at a
+/// cost that nobody counts.
+const TYPED: &str = "
+    CREATE VIRTUAL TABLE typed USING fts5(
+        text, content = '', tokenize = \"unicode61 remove_diacritics 2\"
+    );
+    CREATE VIRTUAL TABLE typed_words USING fts5vocab(typed, instance);";
+
 /// What the index of words is asked: for deliveries with all words of any of these lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question(Vec<Vec<String>>);
@@ -20,15 +33,17 @@ impl Question {
     /// The question for deliveries with all of these words, or beginnings of them; `None` if there are
     /// none. Digits with what stands between those of a phone number are looked for as one as well, with
     /// the country code of `region` and without.
-    pub(crate) fn new(text: &str, region: Option<Region>) -> Option<Self> {
-        let plain: String = text.chars().filter(|c| !is_accent(*c)).collect();
-        let words = plain.split(is_between).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.take(MOST).map(beginning).collect();
+    ///
+    /// # Errors
+    /// What SQLite says, which splits the text.
+    pub(crate) fn new(text: &str, region: Option<Region>) -> Result<Option<Self>, StoreError> {
+        let words = split(text)?;
         if words.is_empty() {
-            return None;
+            return Ok(None);
         }
+        let words = words.iter().take(MOST).map(|word| beginning(word)).collect();
         let numbers = numbers(text, region).into_iter().map(|number| vec![number]);
-        Some(Self(std::iter::once(words).chain(numbers).collect()))
+        Ok(Some(Self(std::iter::once(words).chain(numbers).collect())))
     }
 
     /// The lists.
@@ -37,21 +52,34 @@ impl Question {
     }
 }
 
-/// Marks that the index drops within a word, as if the letter before had been written in one with them.
-const fn is_accent(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{304}' | '\u{306}'..='\u{30c}' | '\u{30f}' | '\u{311}' | '\u{31b}'
-        | '\u{323}'..='\u{328}' | '\u{32d}' | '\u{32e}' | '\u{330}' | '\u{331}')
+thread_local! {
+    /// Kept, since to make it takes ten times as long as to ask it.
+    static SPLITTER: Cell<Option<Connection>> = const { Cell::new(None) };
 }
 
-/// What is no part of a word. The index ends a word at U+0345, which Rust counts as a letter.
-fn is_between(c: char) -> bool {
-    !c.is_alphanumeric() || c == '\u{345}'
+/// The words of a text, as the index has them.
+fn split(text: &str) -> Result<Vec<String>, StoreError> {
+    // One with which anything went wrong is not put back.
+    let splitter = match SPLITTER.take() {
+        Some(kept) => kept,
+        None => {
+            let made = Connection::open_in_memory()?;
+            made.execute_batch(TYPED)?;
+            made
+        }
+    };
+    splitter.prepare_cached("INSERT INTO typed (text) VALUES (?1)")?.execute([text])?;
+    let sql = "SELECT term FROM typed_words ORDER BY offset";
+    let words = all(&splitter, sql, &[], |row| Ok(row.get(0)?))?;
+    splitter.prepare_cached("INSERT INTO typed (typed) VALUES ('delete-all')")?.execute([])?;
+    SPLITTER.set(Some(splitter));
+    Ok(words)
 }
 
 fn beginning(word: &str) -> String {
     let letters = word.chars().count();
     let word: String = word.chars().take(LONGEST).collect();
-    // Nothing in a word of letters and digits can end the quotation.
+    // The index has words of letters and digits, and none of them can end the quotation.
     let star = if letters >= SHORTEST_BEGINNING { "*" } else { "" };
     format!("\"{word}\"{star}")
 }
@@ -75,42 +103,82 @@ fn numbers(text: &str, region: Option<Region>) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn question(text: &str, region: Option<Region>) -> Option<Question> {
+        Question::new(text, region).unwrap()
+    }
+
+    /// What is asked of the words themselves.
+    fn asked(text: &str) -> Vec<String> {
+        question(text, None).map(|question| question.any()[0].clone()).unwrap_or_default()
+    }
+
     #[test]
     fn words_are_asked_for_by_their_beginnings_and_short_ones_whole() {
         let spain = "ES".parse().ok();
         for (text, asked) in [
-            ("zoë high", &["\"zoë\"* \"high\"*"][..]),
-            (" Bo  O’Neill ", &["\"Bo\" \"O\" \"Neill\"*"]),
-            ("ORDER-1001", &["\"ORDER\"* \"1001\"*"]),
+            ("zoë high", &["\"zoe\"* \"high\"*"][..]),
+            (" Bo  O’Neill ", &["\"bo\" \"o\" \"neill\"*"]),
+            ("ORDER-1001", &["\"order\"* \"1001\"*"]),
             ("0042", &["\"0042\"*"]),
             ("612 34", &["\"612\"* \"34\"", "\"61234\"*", "\"3461234\"*"]),
             ("+34 (0)612", &["\"34\" \"0\" \"612\"*", "\"34612\"*", "\"3434612\"*"]),
         ] {
-            let question = Question::new(text, spain).unwrap();
+            let question = question(text, spain).unwrap();
             let lists: Vec<String> = question.any().iter().map(|words| words.join(" ")).collect();
             assert_eq!(lists, asked, "{text}");
         }
-        assert_eq!(Question::new("a b c d e f g h i j", None).unwrap().any()[0].len(), 8);
+        assert_eq!(asked("a b c d e f g h i j").len(), 8);
     }
 
     #[test]
     fn accents_are_dropped_as_in_the_index_and_long_words_are_cut() {
-        let asked = |text: &str| Question::new(text, None).unwrap().any()[0].clone();
-        assert_eq!(asked("Mu\u{308}ller"), ["\"Muller\"*"]);
+        assert_eq!(asked("Mu\u{308}ller"), ["\"muller\"*"]);
         assert_eq!(asked("e\u{301}\u{323}"), ["\"e\""]);
         assert_eq!(asked("mu\u{345}ller"), ["\"mu\"", "\"ller\"*"]);
-        assert_eq!(Question::new("\u{308}", None), None);
+        assert_eq!(question("\u{308}", None), None);
         assert_eq!(asked(&"ab".repeat(20)), [format!("\"{}a\"*", "ab".repeat(16))]);
+    }
+
+    /// Vowel signs end a word in the index, and so they do in what is typed.
+    #[test]
+    fn words_of_all_scripts_are_split_as_in_the_index() {
+        for (text, words) in [
+            ("नमस्ते", &["\"नमस\"*", "\"त\""][..]),
+            ("ana\u{903}s", &["\"ana\"*", "\"s\""]),
+            ("ที่อยู่", &["\"ท\"", "\"อย\""]),
+            ("مُحَمَّد", &["\"م\"", "\"ح\"", "\"م\"", "\"د\""]),
+            ("Nguyễn Thị", &["\"nguyen\"*", "\"thi\"*"]),
+            ("Nguye\u{302}\u{303}n", &["\"nguyen\"*"]),
+            ("ana\u{0}zoe 🎁", &["\"ana\"*", "\"zoe\"*"]),
+        ] {
+            assert_eq!(asked(text), words, "{text}");
+        }
+    }
+
+    /// If what was split could be split again, it would be looked for as a phrase.
+    #[test]
+    fn every_letter_there_is_makes_words_that_stay_one_word() {
+        let all: Vec<char> = ('\0'..=char::MAX).collect();
+        let mut words = 0;
+        for some in all.chunks(10_000) {
+            let text: String = some.iter().flat_map(|c| ['a', *c, 'b', ' ', *c, ' ']).collect();
+            let once = split(&text).unwrap();
+            assert_eq!(split(&once.join(" ")).unwrap(), once);
+            assert!(once.iter().all(|word| !word.contains(['"', '\0'])));
+            words += once.len();
+        }
+        assert!(words > 1_000_000, "{words}");
     }
 
     #[test]
     fn nothing_that_is_typed_is_part_of_the_question_itself() {
-        for text in ["", " ", "\"", "***", "()", "\u{0}", "- -"] {
-            assert_eq!(Question::new(text, None), None, "{text:?}");
+        for text in ["", " ", "\"", "***", "()", "\u{0}", "- -", "🎁"] {
+            assert_eq!(question(text, None), None, "{text:?}");
         }
-        for text in ["a\" OR \"b", "NOT zoe", "text:zoe", "zoe*", "^zoe", "NEAR(a b)"] {
-            let question = Question::new(text, None).unwrap();
-            let asked = question.any().concat().join(" ");
+        for text in
+            ["a\" OR \"b", "NOT zoe", "text:zoe", "zoe*", "^zoe", "NEAR(a b)", "\u{0}\" OR b"]
+        {
+            let asked = asked(text).join(" ");
             let outside: String =
                 asked.split('"').step_by(2).filter(|part| !part.is_empty()).collect();
             assert!(outside.chars().all(|c| c == ' ' || c == '*'), "{asked}");

@@ -165,7 +165,7 @@ fn pages_are_what_a_list_filtered_by_hand_is_without_gaps_or_doubles() {
             reference: maybe(&mut draw, 9).then(|| format!("R{:04}", draw.below(400))),
             reference_prefix: maybe(&mut draw, 6)
                 .then(|| draw.of(&["R01", "R", "R039", "S"]).to_owned()),
-            words: Question::new(&words.join(" "), None),
+            words: Question::new(&words.join(" "), None).unwrap(),
         };
         let bounds = Bounds { rows: 2 + draw.below(40), places: draw.below(400) };
         let expected = by_hand(&all, &filter, &words);
@@ -180,10 +180,11 @@ fn pages_are_what_a_list_filtered_by_hand_is_without_gaps_or_doubles() {
 #[test]
 fn a_page_of_frequent_words_that_never_meet_ends_soon_and_says_where() {
     let (_dir, connection, _) = filled(400);
-    let filter = Filter { words: Question::new("no even nothing", None), ..Filter::default() };
+    let filter =
+        Filter { words: Question::new("no even nothing", None).unwrap(), ..Filter::default() };
     let all = page_within(&connection, &filter, None, 50, &BOUNDS).unwrap();
     assert_eq!((all.0.len(), all.1), (0, None), "a word that nothing has leads to the end at once");
-    let filter = Filter { words: Question::new("zoe quay", None), ..Filter::default() };
+    let filter = Filter { words: Question::new("zoe quay", None).unwrap(), ..Filter::default() };
     let (_, next) =
         page_within(&connection, &filter, None, 50, &Bounds { rows: 2000, places: 1 }).unwrap();
     assert!(matches!(next, Some(After::Created(seq)) if seq < 100), "{next:?}");
@@ -195,8 +196,50 @@ fn accents_make_no_difference_however_they_are_written() {
     let expected = by_hand(&all, &Filter::default(), &["zoe"]);
     assert!(!expected.is_empty());
     for typed in ["zoe", "zoë", "zoe\u{308}", "ZOE\u{308}"] {
-        let filter = Filter { words: Question::new(typed, None), ..Filter::default() };
+        let filter = Filter { words: Question::new(typed, None).unwrap(), ..Filter::default() };
         assert_eq!(listed(&connection, &filter, 50, &BOUNDS), expected, "{typed:?}");
+    }
+}
+
+/// Each is found by all of it and by its beginning, at a cost that is counted.
+#[test]
+fn words_of_all_scripts_are_found() {
+    let (dir, connection, _) = filled(0);
+    drop(connection);
+    let path = dir.path().join("doorstep.db");
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap();
+    let names = [
+        ("अनिल नमस्ते", "नमस्"),
+        ("ana\u{903}s", "ana\u{903}"),
+        ("สมชาย ใจดี", "สมช"),
+        ("مُحَمَّد عبدالله", "عبد"),
+        ("Nguyễn Thị Hồng", "nguye\u{302}\u{303}n hong"),
+        ("Zoë \"Z\" 🎁", "zoe \"z\" 🎁"),
+        ("Ünal\u{0}Öz", "unal\u{0}oz"),
+    ];
+    for (number, (name, _)) in names.iter().enumerate() {
+        let new = NewDelivery {
+            id: DeliveryId::parse(&format!("dlv_{number}")).unwrap(),
+            reference: format!("R{number}"),
+            address: "Quay 1".to_owned(),
+            note: None,
+            place: Language::default(),
+            recipients: vec![Recipient { name: (*name).to_owned(), phone: String::new() }],
+        };
+        deliveries::insert(&connection, &new, Timestamp::from_seconds(0)).unwrap();
+    }
+    for (number, (name, beginning)) in names.iter().enumerate() {
+        for typed in [name, beginning] {
+            let words = Question::new(typed, None).unwrap();
+            assert!(words.is_some(), "{typed}");
+            let filter = Filter { words, ..Filter::default() };
+            let bounds = Bounds { rows: 2, places: 1 };
+            assert_eq!(
+                listed(&connection, &filter, 50, &bounds),
+                [format!("R{number}")],
+                "{typed:?}"
+            );
+        }
     }
 }
 
@@ -210,7 +253,7 @@ fn a_driver_without_devices_has_one_empty_page_whatever_else_is_asked() {
         Filter { driver: Some("Leo".to_owned()), device: Some("one".to_owned()), ..nobody() },
         Filter { expected_from: Some(Timestamp::from_seconds(0)), ..nobody() },
         Filter { reference_prefix: Some("R".to_owned()), ..nobody() },
-        Filter { words: Question::new("no", None), ..nobody() },
+        Filter { words: Question::new("no", None).unwrap(), ..nobody() },
     ] {
         let (page, next) = page_within(&connection, &filter, None, 50, &bounds).unwrap();
         assert!(page.is_empty() && next.is_none(), "{filter:?}: {next:?}");

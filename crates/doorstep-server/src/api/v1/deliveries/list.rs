@@ -129,7 +129,7 @@ fn filter(context: &Context, query: &ListDeliveries) -> Result<Filter, Problem> 
             return Err(Problem::new(Code::InvalidQuery, "q: has more than 100 characters"));
         }
         Some(text) => {
-            let question = Question::new(text, context.config.deliveries.default_region);
+            let question = Question::new(text, context.config.deliveries.default_region)?;
             Some(question.ok_or_else(|| {
                 Problem::new(Code::InvalidQuery, "q: has neither letters nor digits")
                     .hint("look for the beginning of a reference, name, street or phone number")
