@@ -28,6 +28,11 @@ pub struct Server {
     pub refusals_per_minute: u32,
     /// Failures of one address in a minute to prove who it is; 0 takes any number.
     pub failures_per_minute: u32,
+    /// Connections that are open at once; 0 takes any number. Others wait until one of them ends.
+    pub connections: u32,
+    /// The same of one address, which is hung up on beyond it; 0 takes any number. Trusted proxies have as many
+    /// as there are.
+    pub connections_per_address: u32,
     /// How long a request may take, its body included, and how long a client may read nothing.
     #[serde(with = "duration")]
     pub request_timeout: Duration,
@@ -103,6 +108,8 @@ impl Default for Server {
             requests_per_minute: 600_000,
             refusals_per_minute: 600,
             failures_per_minute: 60,
+            connections: 800,
+            connections_per_address: 200,
             request_timeout: Duration::from_secs(30),
             job_interval: Duration::from_millis(250),
             shutdown_timeout: Duration::from_secs(10),
