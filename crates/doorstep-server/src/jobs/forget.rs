@@ -1,9 +1,9 @@
 //! Forgets what nobody finished: authenticators that were never activated, and challenges of
-//! yesterday; and what is about people, once it was kept as long as the settings say.
+//! yesterday, and whom test messages went to; and what is about people, once it was kept as long as the settings say.
 
 use crate::context::Context;
 use crate::http::problem::Problem;
-use crate::store::{StoreError, authenticators, challenges, erasure};
+use crate::store::{StoreError, authenticators, challenges, erasure, test_messages};
 use doorstep::time::Timestamp;
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ async fn events(context: &Arc<Context>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What nobody finished within a day.
+/// What nobody finished within a day, and what counts for a day.
 async fn unfinished(context: &Arc<Context>) -> Result<(), Problem> {
     let before = context.now().earlier(KEPT);
     // Looked for first, so that a server with nothing to do writes nothing.
@@ -79,7 +79,8 @@ async fn unfinished(context: &Arc<Context>) -> Result<(), Problem> {
         .read(move |connection| {
             Ok::<_, StoreError>(
                 authenticators::any_pending(connection, before)?
-                    || challenges::any_ended(connection, before)?,
+                    || challenges::any_ended(connection, before)?
+                    || test_messages::any(connection, before)?,
             )
         })
         .await?;
@@ -90,6 +91,7 @@ async fn unfinished(context: &Arc<Context>) -> Result<(), Problem> {
         .store
         .write(move |connection| {
             challenges::forget_ended(connection, before)?;
+            test_messages::forget(connection, before)?;
             authenticators::forget_pending(connection, before)
         })
         .await?;

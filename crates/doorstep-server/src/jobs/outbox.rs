@@ -21,9 +21,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
-/// Seconds in which a number gets so many messages at most.
-const DAY: u64 = 24 * 3600;
-
 /// Messages that are taken in one transaction at most.
 const MOST: usize = 1000;
 
@@ -233,10 +230,7 @@ fn prepare(
         stored::wait(connection, id, end)?;
         return Ok(None);
     }
-    if let Some(most) = messenger.per_phone_per_day
-        && stored::sent_to(connection, &due.phone, now.earlier(DAY))? >= most
-    {
-        let error = format!("not sent: this number had {most} messages in the last 24 hours");
+    if let Some(error) = messenger.had_enough(connection, &due.phone, now)? {
         return give_up(context, connection, id, (Came::Refused, &error), now).map(|()| None);
     }
     let outgoing = word(context, &due, now)?;

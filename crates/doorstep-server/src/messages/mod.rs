@@ -163,6 +163,9 @@ pub(crate) struct Place {
     pub(crate) zone: Option<String>,
 }
 
+/// Seconds in which a number gets so many messages at most.
+const DAY: u64 = 24 * 3600;
+
 /// Puts messages in words, knows when they may go out, and who takes them.
 pub(crate) struct Messenger {
     pub(crate) provider: Provider,
@@ -174,7 +177,7 @@ pub(crate) struct Messenger {
     link_base: Option<String>,
     /// Seconds to wait before each further try.
     pub(crate) retry: Vec<u64>,
-    pub(crate) per_phone_per_day: Option<u32>,
+    per_phone_per_day: Option<u32>,
     pub(crate) parallel: usize,
 }
 
@@ -219,6 +222,19 @@ impl Messenger {
             per_phone_per_day: settings.per_phone_per_day,
             parallel: settings.parallel,
         })
+    }
+
+    /// Why a number gets no more messages at the moment, if it had as many as it may have.
+    pub(crate) fn had_enough(
+        &self,
+        connection: &Connection,
+        phone: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(most) = self.per_phone_per_day else { return Ok(None) };
+        let had = messages::sent_to(connection, phone, now.earlier(DAY))?;
+        let why = format!("not sent: this number had {most} messages in the last 24 hours");
+        Ok((had >= most).then_some(why))
     }
 
     /// When a message may go out that nobody asked for at once: at the end of the quiet hours that

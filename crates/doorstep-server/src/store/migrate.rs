@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008.sql"),
     include_str!("migrations/0009.sql"),
     include_str!("migrations/0010.sql"),
+    include_str!("migrations/0011.sql"),
 ];
 
 /// Takes the steps that are missing, then `fill`, in one transaction.

@@ -42,6 +42,7 @@ pub(crate) mod rotations;
 pub(crate) mod routes;
 pub(crate) mod set_times;
 pub(crate) mod sites;
+pub(crate) mod test_messages;
 pub(crate) mod value;
 pub(crate) mod webhooks;
 mod word_walk;

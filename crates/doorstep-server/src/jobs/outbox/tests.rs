@@ -282,6 +282,45 @@ async fn the_limit_of_a_number_counts_what_is_under_way_and_what_may_have_arrive
 }
 
 #[tokio::test]
+async fn test_messages_count_among_those_of_a_number() {
+    let server = TestServer::with(|config| config.messages.per_phone_per_day = Some(2)).await;
+    let test = async |phone: &str| {
+        let (status, sent) = server.post("/v1/messages/test", json!({ "phone": phone })).await;
+        assert_eq!(status, 200, "{sent}");
+        sent["outcome"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(test("+34 612 345 678").await, "taken");
+    let _due = due(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 2, "its code, and the test");
+    let (_, refused) = server.post("/v1/messages/test", json!({"phone": "612345678"})).await;
+    assert_eq!(
+        (&refused["outcome"], &refused["error"]),
+        (&json!("refused"), &json!("not sent: this number had 2 messages in the last 24 hours"))
+    );
+    assert_eq!(server.messages().len(), 2);
+    assert_eq!(test("+34 612 345 679").await, "taken", "another number");
+    server.clock.advance(24 * 3600);
+    for outcome in ["taken", "taken", "refused"] {
+        assert_eq!(test("+34 612 345 678").await, outcome);
+    }
+}
+
+#[tokio::test]
+async fn a_test_message_that_nobody_took_is_not_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    for (script, outcome, counted) in
+        [("exit 1", "failed", 0), ("kill -9 $$", "unknown", 1), ("true", "taken", 1)]
+    {
+        let messages = program(dir.path(), script);
+        let server = TestServer::with(|config| config.messages = messages).await;
+        let (_, sent) = server.post("/v1/messages/test", json!({"phone": "+34612345678"})).await;
+        assert_eq!(sent["outcome"], outcome, "{script}: {sent}");
+        assert_eq!(server.query("SELECT count(*) FROM test_messages"), counted, "{script}");
+    }
+}
+
+#[tokio::test]
 async fn who_asks_for_a_message_is_not_held_by_quiet_hours() {
     let server = TestServer::with(|config| {
         config.messages.zone = Some("UTC".to_owned());
@@ -387,7 +426,7 @@ async fn a_signed_report_says_whether_a_message_arrived_and_an_unsigned_one_noth
 }
 
 #[tokio::test]
-async fn a_test_message_has_no_code_and_is_kept_nowhere() {
+async fn a_test_message_has_no_code_and_is_kept_for_a_day() {
     let server = TestServer::new().await;
     let (status, sent) = server
         .post("/v1/messages/test", json!({"phone": "+34 612 345 678", "language": "es"}))
@@ -400,6 +439,11 @@ async fn a_test_message_has_no_code_and_is_kept_nowhere() {
     assert_eq!((&message["kind"], &message["id"]), (&json!("test"), &sent["id"]));
     assert!(message["text"].as_str().unwrap().contains("mensaje de prueba"));
     assert_eq!(server.query("SELECT count(*) FROM messages"), 0);
+    for (later, kept) in [(0, 1), (24 * 3600, 1), (1, 0)] {
+        server.clock.advance(later);
+        server.run_jobs().await;
+        assert_eq!(server.query("SELECT count(*) FROM test_messages"), kept);
+    }
     for body in
         [json!({"phone": "12"}), json!({"phone": "+34612345678", "language": "../en"}), json!({})]
     {

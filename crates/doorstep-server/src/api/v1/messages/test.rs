@@ -6,8 +6,10 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::ids::make_id;
 use crate::messages::{Outcome, Place, Says};
 use crate::phone::PhoneNumber;
+use crate::store::{StoreError, test_messages};
 use axum::Json;
 use axum::extract::State;
+use doorstep::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -61,6 +63,10 @@ pub(crate) async fn handler(
     let message = messenger
         .word((&id, &phone), None, &place, &Says::Test, now)
         .ok_or_else(|| Problem::field("language", "has no words"))?;
+    if let Some(why) = begin(&context, &id, phone, now).await? {
+        let (provider, outcome) = (messenger.provider.name(), "refused");
+        return Ok(Json(TestResult { id, provider, outcome, provider_id: None, error: Some(why) }));
+    }
     let mut outcomes = messenger.provider.send(std::slice::from_ref(&message)).await;
     let said = |error: String| Some(message.without_secrets(&error));
     let (outcome, provider_id, error) = match outcomes.pop() {
@@ -70,6 +76,28 @@ pub(crate) async fn handler(
         Some(Outcome::Unknown(error)) => ("unknown", None, said(error)),
         None => ("unknown", None, None),
     };
+    if matches!(outcome, "refused" | "failed") {
+        let id = id.clone();
+        context.store.write(move |connection| test_messages::take_back(connection, &id)).await?;
+    }
     let provider = messenger.provider.name();
     Ok(Json(TestResult { id, provider, outcome, provider_id, error }))
+}
+
+/// Counts a message before it is sent, or says why that number gets none.
+async fn begin(
+    context: &Arc<Context>,
+    id: &str,
+    phone: String,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let (inner, id) = (Arc::clone(context), id.to_owned());
+    let counting = context.store.write(move |connection| {
+        let why = inner.messenger.had_enough(connection, &phone, now)?;
+        if why.is_none() {
+            test_messages::begin(connection, &id, &phone, now)?;
+        }
+        Ok(why)
+    });
+    counting.await
 }
