@@ -13,6 +13,7 @@ use crate::store::{self, StoreError, condition, meta, numbers};
 use crate::tls::{Tls, certificates};
 use doorstep::id::IssuerId;
 use doorstep::time::Timestamp;
+use doorstep_files::{FileError, private};
 use rusqlite::Connection;
 use serde::Serialize;
 use std::error::Error;
@@ -201,12 +202,15 @@ fn keys(config: &Config, connection: &Connection) -> Finding {
     }
 }
 
-/// Whether a server would take the settings of messages, and customers would get any.
+/// Whether a server would take the settings of messages, and their provider is there.
 fn messages(config: &Config, connection: &Connection) -> Finding {
     const ABOUT: &str = "messages";
-    if let Err(error) = Messenger::open(config) {
-        return Finding::bad(ABOUT, chain(&error), "doorstep config show says where it is set");
-    }
+    let messenger = match Messenger::open(config) {
+        Ok(messenger) => messenger,
+        Err(error) => {
+            return Finding::bad(ABOUT, chain(&error), "doorstep config show says where it is set");
+        }
+    };
     let is_live = meta::get(connection, meta::MODE)
         .is_ok_and(|mode| mode.as_deref().map(Mode::parse) == Some(Ok(Mode::Live)));
     if is_live && config.messages.provider == Provider::Log {
@@ -216,7 +220,14 @@ fn messages(config: &Config, connection: &Connection) -> Finding {
             "set messages.provider, unless a gateway of yours follows that file",
         );
     }
-    Finding::good(ABOUT, "their provider, words and secrets can be read")
+    match messenger.provider.reach() {
+        Ok(seen) => Finding::good(ABOUT, format!("their words and secrets can be read; {seen}")),
+        Err(seen) => Finding::bad(
+            ABOUT,
+            format!("provider {}: {seen}", messenger.provider.name()),
+            "look at [messages] in doorstep config show, at the network and at the provider",
+        ),
+    }
 }
 
 fn clock(connection: &Connection, now: Timestamp) -> Finding {
@@ -277,7 +288,7 @@ fn certificate(config: &Config, now: Timestamp) -> Vec<Finding> {
         };
     };
     let mut findings = Vec::new();
-    if others_may(key) {
+    if matches!(private::refuse_exposed(key), Err(FileError::Exposed { .. })) {
         let seen = format!("other users may use the key {}", key.display());
         findings.push(Finding::bad(ABOUT, seen, "make it private: chmod 600"));
     }
@@ -319,7 +330,9 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::messages::Messages;
     use crate::test_server::{START, TestServer};
+    use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
@@ -360,6 +373,61 @@ mod tests {
         config.messages.templates = None;
         server.execute("UPDATE meta SET value = 'live' WHERE key = 'mode'");
         assert_eq!(about(&examine(&config, now()), "messages"), Verdict::Look);
+    }
+
+    #[tokio::test]
+    async fn the_provider_of_messages_is_reached_and_sent_nothing() {
+        let (server, mut config) = served().await;
+        let secret = server.dir.path().join("secret");
+        private::create(&secret, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/in", listener.local_addr().unwrap());
+        config.messages = Messages {
+            provider: Provider::Http,
+            http_url: Some(url),
+            http_secret_file: Some(secret.clone()),
+            allow_private: true,
+            allow_http: true,
+            timeout_seconds: 5,
+            ..Messages::default()
+        };
+        let told = |config: &Config| {
+            let findings = examine(config, now()).into_iter();
+            findings.into_iter().find(|finding| finding.about == "messages").unwrap()
+        };
+        let found = told(&config);
+        assert_eq!(found.verdict, Verdict::Good, "{found:?}");
+        assert!(found.seen.contains("only one tells: doorstep message test"), "{found:?}");
+        let mut heard = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"");
+        let guarded = |change: fn(&mut Messages)| {
+            let mut config = config.clone();
+            change(&mut config.messages);
+            told(&config)
+        };
+        for found in [
+            guarded(|messages| messages.allow_private = false),
+            guarded(|messages| messages.http_url = Some("http://nowhere.invalid/".to_owned())),
+            {
+                drop(listener);
+                told(&config)
+            },
+        ] {
+            assert_eq!(found.verdict, Verdict::Bad, "{found:?}");
+            assert!(found.seen.starts_with("provider http: not reached"), "{found:?}");
+        }
+        let program = |path: &Path| {
+            let messages = Messages {
+                provider: Provider::Exec,
+                exec_program: Some(path.to_owned()),
+                ..Messages::default()
+            };
+            told(&Config { messages, ..config.clone() }).verdict
+        };
+        assert_eq!(program(Path::new("/bin/true")), Verdict::Good);
+        assert_eq!(program(Path::new("/bin/nowhere")), Verdict::Bad);
+        assert_eq!(program(&secret), Verdict::Bad, "nobody may run it");
     }
 
     #[tokio::test]

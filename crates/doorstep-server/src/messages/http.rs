@@ -57,6 +57,10 @@ impl Http {
         Ok(Self { client, url, secret })
     }
 
+    pub(super) fn reach(&self) -> Result<String, String> {
+        self.client.reach(&self.url).map_err(|error| error.to_string())
+    }
+
     pub(super) async fn send(&self, message: &Outgoing) -> Outcome {
         let event = Event {
             r#type: "message.send",

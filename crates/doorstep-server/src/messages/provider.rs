@@ -69,6 +69,19 @@ impl Provider {
         }
     }
 
+    /// Looks whether it is there, without handing it anything: what was seen, or why it is not.
+    pub(crate) fn reach(&self) -> Result<String, String> {
+        let seen = match self {
+            Self::Log(_) => return Ok("they go to a file".to_owned()),
+            Self::Http(http) => http.reach()?,
+            Self::Twilio(twilio) => twilio.reach()?,
+            Self::Smtp(smtp) => smtp.reach()?,
+            // It was looked at when the settings were read.
+            Self::Exec(_) => "the program is there".to_owned(),
+        };
+        Ok(format!("{seen}; whether it sends them only one tells: doorstep message test NUMBER"))
+    }
+
     /// Hands messages over, and says of each what became of it, in their order.
     pub(crate) async fn send(&self, messages: &[Outgoing]) -> Vec<Outcome> {
         if let Self::Log(log) = self {

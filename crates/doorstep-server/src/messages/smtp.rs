@@ -9,7 +9,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::transport::smtp::response::Code;
 use lettre::{Message, SmtpTransport, Transport as _};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
@@ -72,6 +72,20 @@ impl Smtp {
             timeout: timeout(settings)?,
             threads: Arc::new(Semaphore::new(settings.parallel)),
         })
+    }
+
+    /// Says who we are and no more.
+    pub(super) fn reach(&self) -> Result<String, String> {
+        let (tell, told) = mpsc::channel();
+        let transport = self.transport.clone();
+        // A server that answers a byte at a time keeps the thread, and nobody waits for it.
+        std::thread::spawn(move || tell.send(transport.test_connection()));
+        match told.recv_timeout(self.timeout) {
+            Ok(Ok(true)) => Ok("the mail server lets us in".to_owned()),
+            Ok(Ok(false)) => Err("the mail server does not go on".to_owned()),
+            Ok(Err(error)) => Err(chain(&error)),
+            Err(_) => Err(format!("no answer within {} s", self.timeout.as_secs())),
+        }
     }
 
     pub(super) async fn send(&self, message: &Outgoing) -> Outcome {

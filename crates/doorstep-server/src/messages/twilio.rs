@@ -63,6 +63,10 @@ impl Twilio {
         Ok(Self { client, url, account, token, from, status_url })
     }
 
+    pub(super) fn reach(&self) -> Result<String, String> {
+        self.client.reach(&self.url).map_err(|error| error.to_string())
+    }
+
     pub(super) async fn send(&self, message: &Outgoing) -> Outcome {
         let body = self.form(message);
         let credentials = Zeroizing::new(format!("{}:{}", self.account, *self.token));

@@ -6,6 +6,7 @@ mod address;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +150,8 @@ pub(crate) struct Post {
 pub(crate) struct Client {
     agent: ureq::Agent,
     allow_http: bool,
+    allow_private: bool,
+    timeout: Duration,
 }
 
 impl Client {
@@ -168,16 +171,31 @@ impl Client {
             .user_agent("doorstep")
             .tls_config(tls.build())
             .build();
-        let resolver =
-            Guarded { inner: DefaultResolver::default(), allow_private: rules.allow_private };
+        let resolver = Guarded::new(rules.allow_private);
         let connector = Reaching(DefaultConnector::default());
         let agent = ureq::Agent::with_parts(config, connector, resolver);
-        Ok(Self { agent, allow_http: rules.allow_http })
+        let Rules { allow_http, allow_private, timeout, .. } = *rules;
+        Ok(Self { agent, allow_http, allow_private, timeout })
     }
 
     /// Reads an address by the rules of this client.
     pub(crate) fn url(&self, text: &str) -> Result<Url, UrlError> {
         Url::parse(text, self.allow_http)
+    }
+
+    /// Connects to a server and sends it nothing; says what was reached.
+    pub(crate) fn reach(&self, url: &Url) -> Result<String, SendError> {
+        let timeout = NextTimeout { after: self.timeout.into(), ..NextTimeout::default() };
+        let resolver = Guarded::new(self.allow_private);
+        let found = resolver.resolve(&url.0, self.agent.config(), timeout).map_err(told)?;
+        let mut tried = Vec::new();
+        for address in found.iter() {
+            match TcpStream::connect_timeout(address, self.timeout) {
+                Ok(_) => return Ok(format!("{address} takes connections")),
+                Err(error) => tried.push(format!("{address}: {error}")),
+            }
+        }
+        Err(SendError::NotReached(tried.join(", ")))
     }
 
     /// Sends it and waits for the answer, whatever its status.
@@ -239,6 +257,12 @@ fn not_reached(error: &ureq::Error) -> ureq::Error {
 struct Guarded {
     inner: DefaultResolver,
     allow_private: bool,
+}
+
+impl Guarded {
+    fn new(allow_private: bool) -> Self {
+        Self { inner: DefaultResolver::default(), allow_private }
+    }
 }
 
 impl Resolver for Guarded {

@@ -162,6 +162,23 @@ async fn tls_is_with_the_server_that_is_trusted_and_no_other() {
 }
 
 #[test]
+fn a_mail_server_is_reached_without_a_mail() {
+    let server = Server::start(&[]);
+    let reach = |port| open(settings(port)).provider.reach();
+    let seen = reach(server.port).unwrap();
+    assert!(seen.contains("lets us in") && seen.contains("message test"), "{seen}");
+    let port = server.port;
+    assert!(!server.printed().contains("Message-ID"));
+    let error = reach(port).unwrap_err();
+    assert!(error.contains("refused"), "{error}");
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let hasty = Messages { timeout_seconds: 1, ..settings(port) };
+    assert!(open(hasty).provider.reach().is_err());
+}
+
+#[test]
 fn settings_of_mail_are_checked() {
     for (messages, said) in [
         (
