@@ -6,6 +6,7 @@ use crate::seal::SealKey;
 use doorstep::cose::keys::{IssuerKey, SoftwareKey};
 use doorstep::id::IssuerId;
 use doorstep::secret::Secret;
+use doorstep_files::{FileError, private};
 use hkdf::Hkdf;
 use rand_core::CryptoRng;
 use sha2::{Digest as _, Sha256};
@@ -196,27 +197,13 @@ pub(crate) fn read_private(path: &Path, issuer: IssuerId) -> Result<Secret<32>, 
             return Err(KeyError::Io { path: path.to_owned(), source });
         }
     };
-    refuse_exposed(path)?;
+    private::refuse_exposed(path).map_err(|error| match error {
+        FileError::Exposed { path, mode } => KeyError::Exposed { path, mode: mode & 0o777 },
+        other => KeyError::Io { path: path.to_owned(), source: io::Error::other(other) },
+    })?;
     let bytes = hex::decode(text.trim_end())
         .ok_or_else(|| KeyError::Malformed { path: path.to_owned() })?;
     Ok(Secret::from_bytes(*bytes))
-}
-
-#[cfg(unix)]
-fn refuse_exposed(path: &Path) -> Result<(), KeyError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata =
-        fs::metadata(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(KeyError::Exposed { path: path.to_owned(), mode })
-}
-
-#[cfg(not(unix))]
-fn refuse_exposed(_: &Path) -> Result<(), KeyError> {
-    Ok(())
 }
 
 #[cfg(test)]
