@@ -156,7 +156,16 @@ pub(crate) fn hides(c: char) -> bool {
 
 /// A name of somebody else's without what would move a terminal's cursor or hide the rest of the line.
 pub(crate) fn safe(name: &str) -> String {
-    name.chars().take(120).map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
+    name.chars().take(120).map(shown).collect()
+}
+
+/// The same of a text of any length.
+pub(crate) fn safe_text(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+fn shown(c: char) -> char {
+    if hides(c) { '\u{fffd}' } else { c }
 }
 
 /// A time in an answer of the server.

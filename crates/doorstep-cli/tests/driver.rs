@@ -62,6 +62,7 @@ fn a_failed_attempt_is_told_and_the_code_is_taken_afterwards() {
     assert_eq!(shop.status("ana")["waiting_to_sync"], 0);
     let failed = fail("refused-by-recipient", "wants it on Monday");
     assert_eq!((failed.status, failed.outcome()), (0, "failed"), "{}", failed.json);
+    assert_eq!(failed.json["reference"], "ORDER-ana");
     assert_eq!(shop.stop_of("ana")["failed"]["reason"], "refused_by_recipient");
     let status = shop.status("ana");
     assert_eq!((&status["delivered_waiting"], &status["failed_waiting"]), (&0.into(), &1.into()));
@@ -69,6 +70,9 @@ fn a_failed_attempt_is_told_and_the_code_is_taken_afterwards() {
     shop.sync("ana");
     let shown = shop.wait_for(&delivery, "failed");
     assert_eq!(shown["failure"]["note"], "wants it on Monday");
+    let text = shop.plain(&["delivery", "show", &delivery]);
+    let why = "refused_by_recipient at 2026-03-02T12:00:00Z: wants it on Monday";
+    assert!(text.contains(why), "{text}");
     assert_eq!(handover(&shop, &["1", &code]).outcome(), "granted");
     let again = shop.run(&["driver", "fail", "1", "--reason", "absent", "--dir", "ana"]);
     assert_eq!((again.status, again.outcome()), (3, "already_used"));
@@ -149,6 +153,9 @@ fn a_driver_names_a_delivery_as_its_label_does() {
     assert_eq!(references, ["A-17", "1"]);
     let list = shop.plain(&["driver", "list", "--dir", "ana"]);
     assert!(list.contains("A-17") && !list.contains("dlv_"), "{list}");
+    let absent = ["driver", "fail", "A-17", "--reason", "absent", "--dir", "ana"];
+    let noted = shop.plain(&absent);
+    assert!(noted.contains("A-17: 12 Harbour Street, ") && noted.contains("absent"), "{noted}");
     let fail =
         |name: &str| shop.run(&["driver", "fail", name, "--reason", "absent", "--dir", "ana"]);
     assert_eq!(fail("1").status, 1, "the number of one and the reference of the other");

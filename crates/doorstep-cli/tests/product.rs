@@ -91,6 +91,24 @@ fn a_key_may_what_its_scopes_say_until_it_is_rotated_or_revoked() {
 }
 
 #[test]
+fn a_key_lives_by_the_clock_of_its_data() {
+    let shop = Shop::open();
+    shop.must(&["key", "create", "--name", "s", "--expires", "1h", "--out", "s.key"]);
+    let list = || shop.run(&["key", "list", "--key-file", "s.key"]);
+    assert_eq!(list().status, 0);
+    shop.advance("59m");
+    assert_eq!(list().status, 0);
+    shop.advance("1m");
+    assert_eq!(list().outcome(), "unauthorized");
+    let dir = tempfile::tempdir().unwrap();
+    let live = Shop::live(dir.path());
+    let clock = shop.path("data/clock");
+    let refused = live.run(&["key", "create", "--name", "x", "--clock", clock.to_str().unwrap()]);
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("this data is real"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_key_that_may_only_write_acts_on_ids() {
     let shop = Shop::open();
     let delivery = shop.delivery("A-17");

@@ -10,7 +10,7 @@ use super::Connection;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, GOOD, WARN};
-use crate::text::{parse_time, rfc3339};
+use crate::text::{parse_time, rfc3339, safe_text};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -293,10 +293,28 @@ fn show(delivery: Value) -> Result<Answer, CliError> {
             text.push_str(&format!("{BOLD}{name:<12}{BOLD:#} {}\n", field(value)));
         }
     }
+    if let Some(failure) = delivery.get("failure").filter(|failure| failure.is_object()) {
+        let told = |name: &str| failure[name].as_str().map(safe_text).unwrap_or_default();
+        let note = failure["note"].as_str().map(|note| format!(": {}", safe_text(note)));
+        let what = format!("{} at {}{}", told("reason"), told("at"), note.unwrap_or_default());
+        text.push_str(&format!("{BOLD}{:<12}{BOLD:#} {what}\n", "failure"));
+    }
     for (name, columns) in [
         ("recipients", &["slot", "name", "phone"][..]),
         ("messages", &["id", "slot", "state", "send_at", "sent_at"]),
-        ("claims", &["driver", "generation", "means", "at", "verdict", "late_possible", "forked"]),
+        (
+            "claims",
+            &[
+                "driver",
+                "generation",
+                "means",
+                "reason",
+                "at",
+                "verdict",
+                "late_possible",
+                "forked",
+            ],
+        ),
     ] {
         let entries: Vec<&Value> =
             delivery.get(name).and_then(Value::as_array).into_iter().flatten().collect();

@@ -2,21 +2,19 @@
 //! API.
 
 use super::Connection;
-use super::serve::chain;
+use super::serve::{chain, open};
 use crate::client::escape;
 use crate::clock::Clock;
 use crate::error::CliError;
 use crate::output::{Answer, GOOD, table};
-use crate::randomness;
 use crate::text::{parse_span, safe};
 use doorstep_server::scope::{Scope, Scopes};
-use doorstep_server::{Config, Context, CreatedKey, create_api_key};
+use doorstep_server::{Config, CreatedKey, create_api_key};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
@@ -40,6 +38,9 @@ pub(crate) enum Command {
         /// The issuer's directory
         #[arg(long, env = "DOORSTEP_DATA", default_value = "doorstep-data", value_name = "DIR")]
         data: PathBuf,
+        /// Simulated clock (test data only)
+        #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
+        clock: Option<PathBuf>,
     },
     /// List the keys, over the API
     List {
@@ -73,10 +74,11 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     match command {
-        Command::Create { name, scopes, expires, out, data } => {
+        Command::Create { name, scopes, expires, out, data, clock } => {
             let (scopes, lifetime) = (read_scopes(scopes.as_deref())?, expires.as_deref());
             let lifetime = lifetime.map(parse_span).transpose()?;
-            hand_over(out.as_deref(), "made", || make(name, scopes, lifetime, data))
+            let clock = Clock::new(clock.clone());
+            hand_over(out.as_deref(), "made", || make(name, scopes, lifetime, data, clock))
         }
         Command::List { connection } => list(&connection.open()?.get("/v1/keys")?),
         Command::Rotate { id, overlap, out, connection } => {
@@ -163,13 +165,9 @@ fn make(
     scopes: Scopes,
     lifetime: Option<u64>,
     data: &Path,
+    clock: Clock,
 ) -> Result<CreatedKey, CliError> {
-    let context = Context::open(
-        Config::new(data.to_owned()),
-        Arc::new(Clock::System),
-        randomness::source(None),
-    )
-    .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
+    let context = open(Config::new(data.to_owned()), clock, None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| CliError::new(format!("cannot start: {error}")))?;

@@ -7,7 +7,7 @@ use crate::output::{Answer, GOOD};
 use crate::randomness;
 use doorstep::time::Timestamp;
 use doorstep_server::config::layers::Flag;
-use doorstep_server::{Context, Mode, serve};
+use doorstep_server::{Config, Context, Mode, serve};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -72,16 +72,12 @@ impl doorstep_server::Clock for Clock {
     }
 }
 
-pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
-    let log = EnvFilter::try_from_env("DOORSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
-    let config = args.settings.load(&args.flags())?.config;
-    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
-    let clock = Clock::new(args.clock);
+/// Opens a data directory, with a simulated clock or a seed only if it holds test data.
+pub(crate) fn open(config: Config, clock: Clock, seed: Option<u64>) -> Result<Context, CliError> {
     // A clock file that cannot be read is better known now than in the log.
     clock.now()?;
-    let simulated = clock.is_simulated() || args.seed.is_some();
-    let context = Context::open(config, Arc::new(clock), randomness::source(args.seed))
+    let simulated = clock.is_simulated() || seed.is_some();
+    let context = Context::open(config, Arc::new(clock), randomness::source(seed))
         .map_err(|error| CliError::new(chain(&error)).hint(error.hint()))?;
     if simulated && context.mode() != Mode::Test {
         return Err(CliError::new(
@@ -89,6 +85,15 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
         )
         .hint("leave out --clock and --seed, and unset DOORSTEP_CLOCK"));
     }
+    Ok(context)
+}
+
+pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
+    let log = EnvFilter::try_from_env("DOORSTEP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
+    let config = args.settings.load(&args.flags())?.config;
+    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
+    let context = open(config, Clock::new(args.clock), args.seed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -206,7 +206,8 @@ pub(super) fn fail(fail: &Fail) -> Result<Answer, Stop> {
     let (mut journal, clock) = fail.keyed.at.open()?;
     let delivery = select(journal.device(), &fail.delivery)?;
     let key = fail.keyed.key()?;
-    let label = journal.device().stop(delivery).map(|known| known.stop.label.clone());
+    let stop = journal.device().stop(delivery).map(|known| known.stop.clone());
+    let (reference, label) = stop.map(|stop| (stop.reference, stop.label)).unzip();
     let failed = door::fail(&mut journal, &key, delivery, (reason, &note), &clock)?;
     let device = journal.device();
     let waiting = device.waiting();
@@ -214,11 +215,12 @@ pub(super) fn fail(fail: &Fail) -> Result<Answer, Stop> {
     match failed {
         Ok(at) => {
             let json = json!({
-                "outcome": "failed", "failure": reason.as_str(), "label": label, "at": rfc3339(at),
-                "waiting_to_sync": waiting_count(waiting),
+                "outcome": "failed", "failure": reason.as_str(), "reference": reference, "label": label,
+                "at": rfc3339(at), "waiting_to_sync": waiting_count(waiting),
             });
             let text = format!(
-                "{WARN}noted{WARN:#}: {}, {}; the customer's code is valid until its window ends\n{}",
+                "{WARN}noted{WARN:#}: {}: {}, {}; the customer's code is valid until its window ends\n{}",
+                reference.unwrap_or_default(),
                 label.unwrap_or_default(),
                 reason.as_str().replace('_', " "),
                 waiting_text(waiting)
