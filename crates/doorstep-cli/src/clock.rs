@@ -6,29 +6,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where the time comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum Clock {
-    /// The operating system.
-    System,
-    /// A file with one line, UTC seconds. It does not tick; `doorstep clock advance` moves it.
-    /// Only for test data.
-    File(PathBuf),
+/// Where the time comes from: the operating system, or a file with one line, UTC seconds. That does not tick;
+/// `doorstep clock advance` moves it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Clock {
+    /// Simulated clock (test data only)
+    #[arg(id = "clock", long = "clock", env = "DOORSTEP_CLOCK", value_name = "FILE")]
+    file: Option<PathBuf>,
 }
 
 impl Clock {
-    pub(crate) fn new(file: Option<PathBuf>) -> Self {
-        file.map_or(Self::System, Self::File)
+    pub(crate) const SYSTEM: Self = Self::new(None);
+
+    pub(crate) const fn new(file: Option<PathBuf>) -> Self {
+        Self { file }
     }
 
     pub(crate) const fn is_simulated(&self) -> bool {
-        matches!(self, Self::File(_))
+        self.file.is_some()
     }
 
     pub(crate) fn now(&self) -> Result<Timestamp, CliError> {
-        match self {
-            Self::System => Ok(system_now()),
-            Self::File(path) => read(path),
+        match &self.file {
+            None => Ok(system_now()),
+            Some(path) => read(path),
         }
     }
 }
@@ -59,7 +60,8 @@ impl Deadline {
     }
 }
 
-fn read(path: &Path) -> Result<Timestamp, CliError> {
+/// What a clock file says.
+pub(crate) fn read(path: &Path) -> Result<Timestamp, CliError> {
     let text = fs::read_to_string(path)
         .map_err(|error| CliError::io("read the clock file", path, &error))?;
     text.trim().parse().map(Timestamp::from_seconds).map_err(|_| {

@@ -1,5 +1,6 @@
 //! What went wrong, and what to do next, as every command tells it.
 
+use doorstep_qr::TooLong;
 use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,6 +37,12 @@ pub(crate) struct Detail {
 impl From<String> for Detail {
     fn from(message: String) -> Self {
         Self { row: None, message }
+    }
+}
+
+impl From<TooLong> for CliError {
+    fn from(error: TooLong) -> Self {
+        Self::new(error.to_string())
     }
 }
 

@@ -28,6 +28,17 @@ pub(crate) struct Refused {
     pub(crate) listing: String,
 }
 
+impl Stop {
+    /// What a command answers with: a refusal is an answer, a malfunction is none.
+    pub(crate) fn settle(said: Result<Answer, Self>) -> Result<Answer, CliError> {
+        match said {
+            Ok(answer) => Ok(answer),
+            Err(Self::Refused(refused)) => Ok(refused.answer()),
+            Err(Self::Failed(error)) => Err(error),
+        }
+    }
+}
+
 impl Refused {
     pub(crate) fn new(
         reason: &'static str,

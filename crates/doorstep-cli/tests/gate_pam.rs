@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use support::Shop;
-use support::site::{NOON, Site, wait};
+use support::site::{NOON, Site};
+use support::wait;
 
 const LOCAL: &str = "verify = \"local\"\n";
 

@@ -7,7 +7,7 @@ mod support;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use support::{Shop, code_in};
+use support::{Shop, code_in, wait};
 
 /// Lets the shop's messages go to a program that says `verdict`.
 fn with_program(shop: &mut Shop, verdict: &str) {
@@ -31,7 +31,7 @@ fn a_message_that_was_given_up_is_seen_and_sent_again() {
     shop.plan(&delivery, &device);
     shop.sync("ana");
     let failed = ["message", "list", "--state", "failed", "--delivery", "A-17"];
-    shop.wait("the message to be given up", || {
+    wait("the message to be given up", || {
         shop.must(&failed).json["data"].as_array().is_some_and(|list| list.len() == 1)
     });
     let id = shop.must(&failed).json["data"][0]["id"].as_str().unwrap().to_owned();

@@ -15,4 +15,4 @@ mod read;
 mod write;
 
 pub use read::{BadImage, MAX_FILE, MAX_PIXELS, read};
-pub use write::{Qr, TooLong};
+pub use write::{Qr, SCALE, TooLong};

@@ -10,6 +10,9 @@ const QUIET: usize = 4;
 /// The most pixels to a module: a code of the largest size then has 5,920 a side.
 const MAX_SCALE: usize = 32;
 
+/// Pixels to a module of a picture that people print or show.
+pub const SCALE: u8 = 8;
+
 /// White on black, whatever the terminal's own colours are. Light modules are the ones that are
 /// painted, so that a dark terminal shows the code right even where colours are stripped.
 const TERMINAL_COLOURS: &str = "\u{1b}[38;5;231;48;5;16m";
@@ -29,7 +32,7 @@ pub struct TooLong;
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more than fits a QR code")
+        f.write_str("this is more than fits a QR code")
     }
 }
 

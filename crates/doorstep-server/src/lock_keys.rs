@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::http::problem::Problem;
 use crate::init::Mode;
 use crate::keys::Keys;
-use crate::passes::group_audience;
 use crate::seal::{Place, SealError};
 use crate::store::lock_groups::{self, Group};
 use crate::store::locks::{Lock, SealedSteps, Takes};
@@ -15,6 +14,7 @@ use doorstep::door::{Door, Passes, Steps};
 use doorstep::keypad::key::RootKey;
 use doorstep::otp::OtpSecret;
 use doorstep::otp::totp::Totp;
+use doorstep::pass::claims::Audience;
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::reader::Groups;
 use doorstep::secret::Secret;
@@ -91,7 +91,7 @@ pub(crate) fn bundle(
 pub(crate) fn passes(connection: &Connection, lock: &Lock) -> Result<Option<Passes>, StoreError> {
     let Lock { rotation, bulletin, .. } = *lock;
     let audience = |group: Group| {
-        group_audience(&group.name).ok_or(StoreError::Corrupt { column: "lock_groups.name" })
+        Audience::of_group(&group.name).ok_or(StoreError::Corrupt { column: "lock_groups.name" })
     };
     let groups = lock_groups::of_lock(connection, lock.seq)?.into_iter().map(audience);
     let groups = Groups::of(&groups.collect::<Result<Vec<_>, _>>()?);

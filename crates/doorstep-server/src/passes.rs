@@ -28,11 +28,6 @@ pub(crate) struct Place {
     audience: Audience,
 }
 
-/// The name of a group in passes, which no lock can have.
-pub(crate) fn group_audience(name: &str) -> Option<Audience> {
-    Audience::parse(&format!("g-{name}"))
-}
-
 impl Place {
     pub(crate) fn of(connection: &Connection, place: Where) -> Result<Self, StoreError> {
         Ok(match place {
@@ -47,7 +42,7 @@ impl Place {
 
     pub(crate) fn of_group(connection: &Connection, group: Group) -> Result<Self, StoreError> {
         let corrupt = StoreError::Corrupt { column: "lock_groups.name" };
-        let audience = group_audience(&group.name).ok_or(corrupt)?;
+        let audience = Audience::of_group(&group.name).ok_or(corrupt)?;
         let members = lock_groups::members(connection, group.seq)?;
         let locks = members.into_iter().map(|lock| locks::at(connection, lock));
         Ok(Self { locks: locks.collect::<Result<_, _>>()?, audience, group: Some(group) })

@@ -74,9 +74,8 @@ pub(crate) struct At {
     /// File that holds the passphrase on its first line; - is standard input
     #[arg(long, env = "DOORSTEP_PASSPHRASE_FILE", value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Simulated clock; a vault that is made with one is test data for ever, and only such take one
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 impl At {
@@ -87,21 +86,17 @@ impl At {
         })
     }
 
-    fn clock(&self) -> Clock {
-        Clock::new(self.clock.clone())
-    }
-
     fn passphrase(&self) -> Source {
         Source::new(self.passphrase_file.clone())
     }
 
     fn open(&self) -> Result<Vault, Stop> {
-        Vault::open(&self.path()?, &self.passphrase(), &self.clock())
+        Vault::open(&self.path()?, &self.passphrase(), &self.clock)
     }
 
     fn open_or_make(&self) -> Result<Vault, Stop> {
         let (vault, made) =
-            Vault::open_or_make(&self.path()?, &self.passphrase(), &self.clock(), Vec::new())?;
+            Vault::open_or_make(&self.path()?, &self.passphrase(), &self.clock, Vec::new())?;
         if made {
             let kind = if vault.is_test() { "a test vault" } else { "a new vault" };
             let path = vault.path().display();
@@ -124,11 +119,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             passphrase(new_passphrase_file.as_ref(), at)
         }
     };
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(refused)) => Ok(refused.answer()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Stop::settle(answer)
 }
 
 fn list(at: &At) -> Result<Answer, Stop> {

@@ -33,21 +33,16 @@ pub(crate) struct Args {
     /// File that holds the passphrase on its first line; - is standard input
     #[arg(long, value_name = "FILE", requires = "with_keys")]
     passphrase_file: Option<PathBuf>,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
-    match copy(args) {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(refused)) => Ok(refused.answer()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Stop::settle(copy(args))
 }
 
 fn copy(args: &Args) -> Result<Answer, Stop> {
-    let now = Clock::new(args.clock.clone()).now()?;
+    let now = args.clock.now()?;
     // Asked before there is anything to clear away.
     let sealed = match args.with_keys {
         true => Some((KeysFile::beside(&args.out), Source::new(args.passphrase_file.clone()))),

@@ -40,9 +40,8 @@ pub(crate) enum Command {
         /// Only the one with this reference
         #[arg(long)]
         reference: Option<String>,
-        /// Simulated clock that relative times are read by (test data only)
-        #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-        clock: Option<PathBuf>,
+        #[command(flatten)]
+        clock: Clock,
         /// At most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
@@ -167,9 +166,8 @@ pub(crate) struct When {
     /// Time zone that these times are in, as Europe/Madrid; yours by default
     #[arg(long)]
     zone: Option<String>,
-    /// Simulated clock that relative times are read by (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 impl When {
@@ -180,7 +178,7 @@ impl When {
 
     pub(super) fn window(&self) -> Result<(Timestamp, Timestamp), CliError> {
         let zone = zone(self.zone())?;
-        let now = Clock::new(self.clock.clone()).now()?;
+        let now = self.clock.now()?;
         let from = self.from.as_deref().ok_or_else(|| CliError::usage("say --from"))?;
         let from = parse_time_in(from, now, &zone)?;
         let until = match (&self.until, &self.length) {
@@ -203,7 +201,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
             if let Some(lock) = lock {
                 query.push_str(&format!("&lock={}", find::id(&client, lock)?));
             }
-            let (zone, now) = (zone(place.zone.as_deref())?, Clock::new(clock.clone()).now()?);
+            let (zone, now) = (zone(place.zone.as_deref())?, clock.now()?);
             for (name, time) in [("from", from), ("until", until)] {
                 if let Some(time) = time {
                     let time = rfc3339(parse_time_in(time, now, &zone)?);

@@ -43,11 +43,11 @@ pub(crate) struct File {
 
 pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
     let now = match command {
-        Command::Show { file } => Clock::File(file.clock.clone()).now()?,
+        Command::Show { file } => clock::read(&file.clock)?,
         Command::Advance { span, from, file } => {
             let base = match from {
-                Some(text) => parse_time(text, Clock::System.now()?)?,
-                None => Clock::File(file.clock.clone()).now()?,
+                Some(text) => parse_time(text, Clock::SYSTEM.now()?)?,
+                None => clock::read(&file.clock)?,
             };
             let now = base.later(parse_span(span)?);
             clock::set(&file.clock, now)?;

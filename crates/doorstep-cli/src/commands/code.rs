@@ -343,7 +343,7 @@ pub(crate) fn shown(code: &[u8]) -> String {
 
 /// Reads a time as the other commands do; plain numbers, also after @, are seconds since 1970.
 fn time_of(text: Option<&str>) -> Result<Timestamp, CliError> {
-    let Some(text) = text else { return Clock::System.now() };
+    let Some(text) = text else { return Clock::SYSTEM.now() };
     if let Ok(seconds) = text.strip_prefix('@').unwrap_or(text).parse() {
         return Ok(Timestamp::from_seconds(seconds));
     }
@@ -351,5 +351,5 @@ fn time_of(text: Option<&str>) -> Result<Timestamp, CliError> {
     if let Some(civil) = text.strip_suffix(" UTC") {
         return parse_time(&format!("{}Z", civil.replace(' ', "T")), Timestamp::default());
     }
-    parse_time(text, Clock::System.now()?)
+    parse_time(text, Clock::SYSTEM.now()?)
 }

@@ -179,9 +179,8 @@ pub(crate) struct Plan {
     /// The server checks the code itself: for a driver who is online at the door
     #[arg(long)]
     online: bool,
-    /// Simulated clock that relative times are read by (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
     #[command(flatten)]
     connection: Connection,
 }
@@ -242,15 +241,14 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
 
 fn plan(plan: &Plan) -> Result<Answer, CliError> {
     let client = plan.connection.open()?;
-    let clock = Clock::new(plan.clock.clone());
-    if clock.is_simulated() && !client.is_test() {
+    if plan.clock.is_simulated() && !client.is_test() {
         return Err(CliError::new(
             "a simulated clock is for test data, and this API key is for real data",
         ));
     }
     let mut body = json!({
         "mode": if plan.online { "online" } else { "offline" },
-        "expected_at": rfc3339(parse_time(&plan.at, clock.now()?)?),
+        "expected_at": rfc3339(parse_time(&plan.at, plan.clock.now()?)?),
         "check": plan.check,
     });
     if let Some(variance) = &plan.variance {

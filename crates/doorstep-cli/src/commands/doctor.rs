@@ -15,14 +15,13 @@ use std::path::PathBuf;
 pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(crate) fn run(args: Args) -> Result<Answer, CliError> {
     let loaded = args.settings.load(&[])?;
-    let findings = examine(&loaded.config, Clock::new(args.clock).now()?);
+    let findings = examine(&loaded.config, args.clock.now()?);
     let mut text = String::new();
     for finding in &findings {
         let (style, word) = match finding.verdict {

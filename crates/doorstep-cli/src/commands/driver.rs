@@ -122,9 +122,8 @@ pub(crate) struct At {
     /// The device's directory
     #[arg(long, env = "DOORSTEP_DEVICE", default_value = "doorstep-device", value_name = "DIR")]
     dir: PathBuf,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 /// The same, for what the device's key is needed for.
@@ -149,7 +148,7 @@ impl At {
     /// Opens the device, and writes the time down if enough of it passed.
     fn open(&self) -> Result<(Journal, Clock), CliError> {
         let mut journal = Journal::open(&self.dir)?;
-        let clock = Clock::new(self.clock.clone());
+        let clock = self.clock.clone();
         if clock.is_simulated() && !journal.device().identity().test {
             return Err(CliError::new(
                 "a simulated clock is for test data, and this device's is real",
@@ -201,11 +200,7 @@ pub(crate) fn run(command: Command) -> Result<Answer, CliError> {
             online::carry(&file, &connection).map_err(Stop::Failed)
         }
     };
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(refused)) => Ok(refused.answer()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Stop::settle(answer)
 }
 
 /// The newest generation of each delivery, by window.

@@ -38,9 +38,8 @@ pub(crate) enum Command {
         /// The issuer's directory
         #[arg(long, env = "DOORSTEP_DATA", default_value = "doorstep-data", value_name = "DIR")]
         data: PathBuf,
-        /// Simulated clock (test data only)
-        #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-        clock: Option<PathBuf>,
+        #[command(flatten)]
+        clock: Clock,
     },
     /// List the keys, over the API
     List {
@@ -77,8 +76,7 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Create { name, scopes, expires, out, data, clock } => {
             let (scopes, lifetime) = (read_scopes(scopes.as_deref())?, expires.as_deref());
             let lifetime = lifetime.map(parse_span).transpose()?;
-            let clock = Clock::new(clock.clone());
-            hand_over(out.as_deref(), "made", || make(name, scopes, lifetime, data, clock))
+            hand_over(out.as_deref(), "made", || make(name, scopes, lifetime, data, clock.clone()))
         }
         Command::List { connection } => list(&connection.open()?.get("/v1/keys")?),
         Command::Rotate { id, overlap, out, connection } => {

@@ -36,26 +36,20 @@ pub(crate) struct Args {
     /// Only say what would be void
     #[arg(long)]
     dry_run: bool,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
-    match bring_back(args) {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(refused)) => Ok(refused.answer()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Stop::settle(bring_back(args))
 }
 
 fn bring_back(args: &Args) -> Result<Answer, Stop> {
-    let clock = Clock::new(args.clock.clone());
-    let now = clock.now()?;
+    let now = args.clock.now()?;
     let keys = match &args.keys {
         Some(path) => {
             let source = Source::new(args.passphrase_file.clone());
-            Some(Vault::<KeysFile>::open(path, &source, &clock)?)
+            Some(Vault::<KeysFile>::open(path, &source, &args.clock)?)
         }
         None => None,
     };
@@ -65,7 +59,7 @@ fn bring_back(args: &Args) -> Result<Answer, Stop> {
         keys: keys.as_ref().map(|vault| vault.content().files()),
         access: if args.keep_access { Access::Kept } else { Access::Ended },
         now,
-        is_simulated: clock.is_simulated(),
+        is_simulated: args.clock.is_simulated(),
         rehearsal: args.dry_run,
     };
     let restored =

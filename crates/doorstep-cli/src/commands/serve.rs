@@ -38,9 +38,8 @@ pub(crate) struct Args {
     /// Put a link in the messages: this address, then # and a text to scan
     #[arg(long, value_name = "URL")]
     link_base: Option<String>,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
     /// Seed of all randomness (test data only)
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -93,7 +92,7 @@ pub(crate) fn run(args: Args, json: bool) -> Result<Answer, CliError> {
     tracing_subscriber::fmt().with_env_filter(log).with_writer(std::io::stderr).init();
     let config = args.settings.load(&args.flags())?.config;
     let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
-    let context = open(config, Clock::new(args.clock), args.seed)?;
+    let context = open(config, args.clock, args.seed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -58,9 +58,8 @@ pub(crate) struct At {
     /// File that holds the passphrase on its first line; - is standard input
     #[arg(long, env = "DOORSTEP_PASSPHRASE_FILE", value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Simulated clock; a wallet that is made with one is test data for ever, and only such take one
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 impl At {
@@ -71,16 +70,12 @@ impl At {
         })
     }
 
-    fn clock(&self) -> Clock {
-        Clock::new(self.clock.clone())
-    }
-
     fn passphrase(&self) -> Source {
         Source::new(self.passphrase_file.clone())
     }
 
     fn open(&self) -> Result<Vault, Stop> {
-        Vault::open(&self.path()?, &self.passphrase(), &self.clock())
+        Vault::open(&self.path()?, &self.passphrase(), &self.clock)
     }
 
     /// Refuses two things from one standard input.
@@ -107,9 +102,5 @@ pub(crate) fn run(command: &Command) -> Result<Answer, CliError> {
         Command::Sync(at) => sync::run(at),
         Command::Remove(args) => remove::run(args),
     };
-    match answer {
-        Ok(answer) => Ok(answer),
-        Err(Stop::Refused(refused)) => Ok(refused.answer()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
+    Stop::settle(answer)
 }

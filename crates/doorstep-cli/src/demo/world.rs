@@ -68,7 +68,7 @@ impl World {
 
     /// The simulated time.
     pub(super) fn now(&self) -> Result<Timestamp, CliError> {
-        Clock::File(self.path("data/clock")).now()
+        clock::read(&self.path("data/clock"))
     }
 
     /// Moves the simulated time of all processes on.

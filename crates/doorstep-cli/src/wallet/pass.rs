@@ -13,9 +13,6 @@ use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use zeroize::Zeroizing;
 
-/// Begins the audiences that are groups of locks; no lock is called so.
-const GROUP: &str = "g-";
-
 /// How a pass is proven to locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -190,24 +187,23 @@ impl HeldPass {
         self.pass.map(|pass| pass.window)
     }
 
-    fn audience(&self) -> Option<&str> {
-        self.pass.as_ref()?.audience.as_ref().map(Audience::as_str)
+    fn audience(&self) -> Option<&Audience> {
+        self.pass.as_ref()?.audience.as_ref()
     }
 
     /// The one lock that it names.
     pub(crate) fn lock(&self) -> Option<&Audience> {
-        let audience = self.pass.as_ref()?.audience.as_ref();
-        audience.filter(|name| !is_group(name.as_str()))
+        self.audience().filter(|name| name.group().is_none())
     }
 
     /// The group of locks that it names.
     pub(crate) fn group(&self) -> Option<&str> {
-        self.audience()?.strip_prefix(GROUP)
+        self.audience()?.group()
     }
 
     /// What the lock or the group is called in passes: all that news of it can be for.
     pub(crate) fn names(&self) -> Option<&str> {
-        self.audience()
+        self.audience().map(Audience::as_str)
     }
 
     /// How the pass is called: the door's name, or that of the lock or the group.
@@ -266,11 +262,6 @@ impl HeldPass {
             "server": self.source.as_ref().map(|source| &source.server),
         })
     }
-}
-
-/// Whether a name in passes is that of a group of locks.
-pub(crate) fn is_group(name: &str) -> bool {
-    name.starts_with(GROUP)
 }
 
 const fn kind_of(header: &Header) -> Kind {

@@ -2,7 +2,7 @@
 //! wallet goes over a network.
 
 use super::carried::Journal;
-use super::pass::{BadPass, HeldPass, Source, Told, is_group};
+use super::pass::{BadPass, HeldPass, Source, Told};
 use super::{Wallet, key};
 use crate::client::Client;
 use crate::error::CliError;
@@ -214,6 +214,7 @@ fn met<'a>(wallet: &'a Wallet, server: &'a str) -> BTreeSet<&'a str> {
     let locks = wallet.passes.iter().filter(own).filter_map(HeldPass::lock);
     let asked: BTreeSet<&str> = locks.map(Audience::as_str).collect();
     let names = wallet.carried.names(server);
+    let is_group = |name: &str| Audience::parse(name).is_some_and(|name| name.group().is_some());
     names.filter(|name| !is_group(name) && !asked.contains(name)).collect()
 }
 

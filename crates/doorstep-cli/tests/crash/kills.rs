@@ -5,7 +5,7 @@
 use crate::line::Line;
 use crate::load::{Facts, Load, Login, codes, hotp, log_in, present};
 use crate::phone::Phone;
-use crate::support::Shop;
+use crate::support::{Shop, wait};
 use crate::wreck::Wreck;
 use std::path::Path;
 use std::sync::{Condvar, Mutex};
@@ -73,10 +73,10 @@ fn killed_at_random_under_load_a_server_keeps_what_it_said() {
         assert_eq!(phone.received(), phone.claims());
     }
     let made: u64 = phones.iter().map(Phone::claims).sum();
-    shop.wait("all outcomes to be judged", || {
+    wait("all outcomes to be judged", || {
         Wreck::open(&data).count("SELECT count(*) FROM claims WHERE verdict IS NULL", &[]) == 0
     });
-    shop.wait("all messages that are due to be sent", || Wreck::open(&data).due() == 0);
+    wait("all messages that are due to be sent", || Wreck::open(&data).due() == 0);
     shop.stop();
     let wreck = Wreck::open(&data);
     wreck.check_ends().unwrap();

@@ -259,7 +259,7 @@ impl Shop {
     /// Waits for a message and gives back its text.
     pub(crate) fn message(&self, delivery: &str, generation: u64, slot: u64) -> String {
         let mut text = String::new();
-        self.wait(&format!("a message for {delivery}"), || {
+        wait(&format!("a message for {delivery}"), || {
             let sent = self.messages().into_iter().find(|message| {
                 message["delivery"] == delivery
                     && message["generation"] == generation
@@ -274,15 +274,11 @@ impl Shop {
     /// Waits until a delivery is in a state.
     pub(crate) fn wait_for(&self, delivery: &str, state: &str) -> Value {
         let mut shown = Value::Null;
-        self.wait(&format!("{delivery} to be {state}"), || {
+        wait(&format!("{delivery} to be {state}"), || {
             shown = self.must(&["delivery", "show", delivery]).json;
             shown["state"] == state
         });
         shown
-    }
-
-    pub(crate) fn wait(&self, what: &str, so: impl FnMut() -> bool) {
-        wait(what, so);
     }
 }
 

@@ -1,14 +1,13 @@
 //! A site behind a gate for tests: a real gate process, real nginx with the configuration of
 //! `docs/gate.md`, a page behind both, and browsers that keep cookies.
 
-use super::{Reply, reply};
+use super::{Reply, reply, wait};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 /// 2026-03-02T12:00:00Z.
 pub(crate) const NOON: u64 = 1_772_452_800;
@@ -144,17 +143,6 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Looks again until it is so; the bound only ends a test that has failed anyway.
-pub(crate) fn wait(what: &str, mut so: impl FnMut() -> bool) {
-    for _ in 0..1000 {
-        if so() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("waited in vain for {what}");
 }
 
 /// A page that says who it was told is there; gives back its address.

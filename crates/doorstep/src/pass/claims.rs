@@ -19,6 +19,8 @@ impl Audience {
     /// The longest, in bytes.
     pub const MAX: usize = 16;
 
+    const GROUP: &str = "g-";
+
     /// Reads a name: 1 to 16 characters of `a`-`z`, `0`-`9`, `_`, `-`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -43,6 +45,24 @@ impl Audience {
         let short = id.len().checked_sub(8).and_then(|at| id.get(at..)).unwrap_or(id);
         // An id is of the same characters, so that one of the two always fits.
         Self::parse(id).or_else(|| Self::parse(short)).unwrap_or(Self { bytes: [0; 16], length: 0 })
+    }
+
+    /// The name of a group of locks, from the 1 to 14 characters that people know it by. No lock has such a
+    /// name.
+    #[must_use]
+    pub fn of_group(name: &str) -> Option<Self> {
+        let length = Self::GROUP.len().checked_add(name.len())?;
+        let mut bytes = [0; Self::MAX];
+        let (begin, rest) = bytes.get_mut(..length)?.split_at_mut_checked(Self::GROUP.len())?;
+        begin.copy_from_slice(Self::GROUP.as_bytes());
+        rest.copy_from_slice(name.as_bytes());
+        Self::from_bytes(bytes.get(..length)?).filter(|_| !name.is_empty())
+    }
+
+    /// What people know a group of locks by; `None` for the name of one lock.
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.as_str().strip_prefix(Self::GROUP)
     }
 
     /// The name as it was written.

@@ -132,7 +132,7 @@ fn told(args: &Args, enrolled: &Value) -> Result<String, CliError> {
     let shown = &enrolled["provisioning"];
     let mut told = String::new();
     if let Some(uri) = shown["uri"].as_str() {
-        let qr = Qr::of_text(uri).map_err(|error| CliError::new(error.to_string()))?;
+        let qr = Qr::of_text(uri)?;
         told.push_str(&qr.terminal());
     }
     told.push_str(&format!("{GOOD}enrolled{GOOD:#} as {}\n", text(enrolled, "id")));

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
             .into());
     }
     let mut vault = args.at.open()?;
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let place = find(vault.authenticators(), &args.name)?;
     let Some(meant) = vault.authenticators().get(place).cloned() else {
         return Err(CliError::new("the vault is empty").into());

@@ -13,15 +13,12 @@ use crate::vault::passphrase::Source;
 use doorstep::otp::migration::{self, BadMigration};
 use doorstep::otp::otpauth::{self, Entry};
 use doorstep_files::{FileError, private};
-use doorstep_qr::Qr;
+use doorstep_qr::{Qr, SCALE};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep auth export --format aegis --encrypt --out backup.json\n  doorstep auth export --format otpauth --out uris.txt\n  doorstep auth export github --format qr           on the terminal, to scan with a phone\n  doorstep auth export --format migration-qr        for Google Authenticator\n\nWithout --encrypt the file holds the secrets for everyone to read.";
-
-/// Pixels to a module of a written image.
-const SCALE: u8 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
@@ -165,11 +162,7 @@ fn draw(
     args: &Args,
     entries: &[Entry],
 ) -> Result<(Vec<PathBuf>, String), CliError> {
-    let codes: Vec<Qr> = texts
-        .iter()
-        .map(|text| Qr::of_text(text))
-        .collect::<Result<_, _>>()
-        .map_err(|error| CliError::new(format!("cannot draw it: {error}")))?;
+    let codes: Vec<Qr> = texts.iter().map(|text| Qr::of_text(text)).collect::<Result<_, _>>()?;
     let Some(out) = &args.out else {
         let drawn = codes.iter().enumerate().map(|(place, code)| {
             let name = match (args.format, entries.get(place)) {

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     Terminal::is_needed("doorstep auth code NAME")?;
     let lock_after = parse_span(&args.lock_after)?.max(1);
-    let clock = args.at.clock();
+    let clock = &args.at.clock;
     let mut vault = Some(args.at.open()?);
     let open = vault.as_ref().map(|vault| vault.authenticators().to_vec());
     let mut screen = Screen::new(open.unwrap_or_default(), clock.now()?, lock_after);
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
 fn reopen(args: &Args, passphrase: &Zeroizing<String>, vault: &mut Option<Vault>) -> Event {
     let opened =
         args.at.path().map_err(Stop::from).and_then(|path| {
-            Vault::open(&path, &Source::Given(passphrase.clone()), &args.at.clock())
+            Vault::open(&path, &Source::Given(passphrase.clone()), &args.at.clock)
         });
     match opened {
         Ok(opened) => {

@@ -44,9 +44,8 @@ pub(crate) struct Args {
     /// All of them as CSV, in which no cell is a formula
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     csv: bool,
-    /// Simulated clock that relative times are read by (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(super) fn run(list: &Args, client: &Client) -> Result<Answer, CliError> {
@@ -71,10 +70,9 @@ pub(super) fn run(list: &Args, client: &Client) -> Result<Answer, CliError> {
 }
 
 fn filters(list: &Args) -> Result<String, CliError> {
-    let clock = Clock::new(list.clock.clone());
     let time = |text: &Option<String>| -> Result<Option<String>, CliError> {
         let Some(text) = text else { return Ok(None) };
-        Ok(Some(rfc3339(parse_time(text, clock.now()?)?)))
+        Ok(Some(rfc3339(parse_time(text, list.clock.now()?)?)))
     };
     let words = (!list.words.is_empty()).then(|| list.words.join(" "));
     let mut query = String::new();

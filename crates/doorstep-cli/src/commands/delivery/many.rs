@@ -25,9 +25,8 @@ pub(crate) struct PlanMany {
     file: PathBuf,
     #[command(flatten)]
     layout: Layout,
-    /// Simulated clock that relative times are read by (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 #[derive(Debug, clap::Args)]
@@ -53,13 +52,12 @@ pub(crate) struct Reassignment {
 /// by line, and the others are planned.
 pub(super) fn plan(many: &PlanMany, client: &Client) -> Result<Answer, CliError> {
     let sheet = Sheet::read(&many.file, &COLUMNS, &many.layout)?;
-    let clock = Clock::new(many.clock.clone());
-    if clock.is_simulated() && !client.is_test() {
+    if many.clock.is_simulated() && !client.is_test() {
         return Err(CliError::new(
             "a simulated clock is for test data, and this API key is for real data",
         ));
     }
-    let plans = plans(&many.file, &sheet, &clock, client)?;
+    let plans = plans(&many.file, &sheet, &many.clock, client)?;
     let (mut results, mut planned) = (Vec::new(), 0_u64);
     for chunk in plans.chunks(CHUNK) {
         let answer = client.post("/v1/deliveries/plan_many", &json!({ "plans": chunk }))?;

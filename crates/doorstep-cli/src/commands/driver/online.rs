@@ -82,15 +82,14 @@ pub(super) fn enrol(enrol: &Enrol) -> Result<Answer, Stop> {
     let ticket = Ticket::parse(&read_secret(&enrol.ticket, "ticket")?).ok_or_else(|| {
         CliError::new("this is not a ticket").hint("make one: doorstep driver invite NAME > FILE")
     })?;
-    let clock = Clock::new(at.clock.clone());
-    if enrol.seed.is_some() && !clock.is_simulated() {
+    if enrol.seed.is_some() && !at.clock.is_simulated() {
         return Err(CliError::usage("a seed is for test data, which runs on a simulated clock")
             .hint("give --clock too")
             .into());
     }
     let pin = enrol.pin.then(|| PinSource::new(enrol.pin_file.clone()).ask_new()).transpose()?;
     let mut rng = randomness::source(enrol.seed);
-    let identity = sync::enrol(&at.dir, &enrol.server, &ticket, &clock, &mut rng)?;
+    let identity = sync::enrol(&at.dir, &enrol.server, &ticket, &at.clock, &mut rng)?;
     if let Some(pin) = &pin {
         super::pin::set(&at.dir, pin, identity.test)?;
     }

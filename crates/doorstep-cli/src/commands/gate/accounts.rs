@@ -234,12 +234,12 @@ fn add(opened: &mut Opened, args: &AddArgs, json: bool) -> Result<Answer, CliErr
     let enrolment = enrolled.map_err(|error| told(&error))?;
     let uri = otpauth::write(&enrolment.entry)
         .map_err(|error| CliError::new(format!("the authenticator cannot be shown: {error}")))?;
-    let qr = Qr::of_text(&uri).map_err(|error| CliError::new(format!("no QR code: {error}")))?;
+    let qr = Qr::of_text(&uri)?;
     if let Some(path) = &args.svg {
         write_new(path, qr.svg().as_bytes())?;
     }
     if let Some(path) = &args.png {
-        write_new(path, &qr.png(8))?;
+        write_new(path, &qr.png(doorstep_qr::SCALE))?;
     }
     let seed = grouped(&enrolment);
     let name = &args.name;

@@ -59,18 +59,13 @@ pub(crate) struct At {
     /// The lock's directory
     #[arg(long, env = "DOORSTEP_LOCK", default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 impl At {
     fn open(&self) -> Result<VirtualLock, CliError> {
-        VirtualLock::open(&self.dir, self.clock())
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::new(self.clock.clone())
+        VirtualLock::open(&self.dir, self.clock.clone())
     }
 }
 

@@ -15,13 +15,10 @@ use crate::output::{Answer, BOLD, GOOD, WARN};
 use clap::ValueEnum;
 use doorstep::clock::{AfterPowerLoss, Oscillator};
 use doorstep::door::bundle::Bundle;
-use doorstep_qr::Qr;
+use doorstep_qr::{Qr, SCALE};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
-
-/// Pixels of one square of a QR code.
-const PIXELS: u8 = 8;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Counts {
@@ -109,9 +106,8 @@ struct BundleTo {
     /// The same as PNG
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 impl BundleTo {
@@ -125,7 +121,7 @@ impl BundleTo {
         }
         Ok(Places {
             dir,
-            clock: Clock::new(self.clock.clone()),
+            clock: self.clock.clone(),
             file: self.file.as_deref().map(new).transpose()?,
             svg: self.svg.as_deref().map(new).transpose()?,
             png: self.png.as_deref().map(new).transpose()?,
@@ -156,12 +152,12 @@ impl Places<'_> {
     fn fill(self, bundle: &str) -> Result<Option<String>, CliError> {
         let mut told = String::new();
         let nowhere = self.file.is_none() && self.svg.is_none() && self.png.is_none();
-        let qr = || Qr::of_text(bundle).map_err(|error| CliError::new(error.to_string()));
+        let qr = || Qr::of_text(bundle);
         if let Some(file) = self.svg {
             file.fill(qr()?.svg().as_bytes())?;
         }
         if let Some(file) = self.png {
-            file.fill(&qr()?.png(PIXELS))?;
+            file.fill(&qr()?.png(SCALE))?;
         }
         if let Some(file) = self.file {
             file.fill(Zeroizing::new(format!("{bundle}\n")).as_bytes())?;
@@ -229,7 +225,7 @@ fn told(mut made: Value, places: Places<'_>) -> Result<Answer, CliError> {
             told
         }
         None => {
-            let qr = Qr::of_text(&bundle).map_err(|error| CliError::new(error.to_string()))?;
+            let qr = Qr::of_text(&bundle)?;
             format!(
                 "{}{WARN}the bundle, shown once; whoever reads it can open this lock:{WARN:#}\n{}\n",
                 qr.terminal().as_str(),

@@ -128,7 +128,7 @@ impl Choice {
     /// latest of a year, so that no guest stands before the door for an hour.
     fn hours(&self) -> Result<(u16, u16), CliError> {
         let zone = zone(self.zone.as_deref())?;
-        let year = year(Clock::System.now()?, &zone);
+        let year = year(Clock::SYSTEM.now()?, &zone);
         let hour = |text: &str| {
             text.parse::<Time>().map_err(|_| {
                 CliError::usage(format!("\"{text}\" is not an hour of the day")).hint("write 15:00")

@@ -6,13 +6,10 @@ use crate::commands::new_file::NewFile;
 use crate::error::CliError;
 use crate::output::{Answer, WARN};
 use crate::text::from_base64url;
-use doorstep_qr::Qr;
+use doorstep_qr::{Qr, SCALE};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use std::path::PathBuf;
-
-/// Pixels to a module.
-const SCALE: u8 = 8;
 
 /// Where a pass goes.
 #[derive(Debug, clap::Args)]
@@ -75,7 +72,7 @@ impl HandOut {
             }
             return Ok(Answer::new(pass, text));
         };
-        let qr = || Qr::of_text(written).map_err(|error| CliError::new(error.to_string()));
+        let qr = || Qr::of_text(written);
         if self.qr {
             text.push_str(&qr()?.terminal());
         }

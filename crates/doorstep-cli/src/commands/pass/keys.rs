@@ -19,15 +19,14 @@ pub(crate) struct Rotate {
     /// When the older keys of its kind end, and with them what they signed: now, +30d, or a time
     #[arg(long, value_name = "TIME")]
     ends_old: Option<String>,
-    /// Simulated clock that relative times are read by (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
     #[command(flatten)]
     connection: Connection,
 }
 
 pub(super) fn rotate(rotate: &Rotate) -> Result<Answer, CliError> {
-    let now = Clock::new(rotate.clock.clone()).now()?;
+    let now = rotate.clock.now()?;
     let mut body = json!({ "algorithm": rotate.algorithm });
     for (name, time) in [("from", &rotate.from), ("ends_old", &rotate.ends_old)] {
         if let Some(time) = time {

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     args.at.refuse_stdin_twice(&args.pass, "pass")?;
     let document = pass_file::read(&args.pass)?;
     let held = HeldPass::new(document, args.label.clone()).map_err(|bad| explain(&bad))?;
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let mut wallet = args.at.open()?;
     wallet.update(|wallet| wallet.add(held.clone()))?;
     if held.is_bearer() {

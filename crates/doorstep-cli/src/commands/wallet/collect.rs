@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     })?;
     let held = collected.held.clone();
     wallet.update(|wallet| wallet.take_in(collected.held, collected.riders))?;
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let opens = opens_text(&held, &zone(None)?);
     let text = format!(
         "{GOOD}collected{GOOD:#} {} {}\nopens {opens}\nnext: doorstep wallet tap {} --lock DIR, at the door",

@@ -28,8 +28,8 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     }
     let key = HolderKey::make(args.algorithm, &mut randomness::source(None));
     let public = text(&key.public());
-    let (passphrase, clock) = (args.at.passphrase(), args.at.clock());
-    let (wallet, made) = Vault::open_or_make(&path, &passphrase, &clock, Wallet::new(key))?;
+    let passphrase = args.at.passphrase();
+    let (wallet, made) = Vault::open_or_make(&path, &passphrase, &args.at.clock, Wallet::new(key))?;
     if !made {
         // Another process was faster.
         return Err(exists(&path).into());

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let key = text(&wallet.content().key.public());
     let mut said = key.clone();
     if args.qr {
-        let qr = Qr::of_text(&key).map_err(|error| CliError::new(error.to_string()))?;
+        let qr = Qr::of_text(&key)?;
         said = format!("{}\n{key}", *qr.terminal());
     }
     Ok(Answer::new(json!({ "key": key }), said))

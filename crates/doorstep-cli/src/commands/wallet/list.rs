@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub(crate) fn run(at: &At) -> Result<Answer, Stop> {
     let wallet = at.open()?;
-    let now = at.clock().now()?;
+    let now = at.clock.now()?;
     let passes = &wallet.content().passes;
     let all = passes.iter().enumerate().map(|(place, pass)| {
         let mut json = pass.to_json(now);

@@ -37,6 +37,6 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
         wallet.remove(&meant.id_text());
         Ok(())
     })?;
-    let json = json!({ "removed": meant.to_json(args.at.clock().now()?) });
+    let json = json!({ "removed": meant.to_json(args.at.clock.now()?) });
     Ok(Answer::new(json, format!("removed {name}")))
 }

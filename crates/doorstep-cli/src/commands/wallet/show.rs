@@ -15,15 +15,12 @@ use crate::wallet::pass::HeldPass;
 use crate::wallet::present;
 use doorstep::pass::claims::Audience;
 use doorstep::time::Timestamp;
-use doorstep_qr::Qr;
+use doorstep_qr::{Qr, SCALE};
 use serde_json::json;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep wallet show 1\n  doorstep wallet show 1 --qr                 on the terminal, for the lock's camera\n  doorstep wallet show court --png pass.png   into a new file, mode 0600\n\nA bearer pass comes out as it is, and a copy of it is as good. Any other comes with a proof by this\nmachine's clock: for about a minute, once, at one lock.";
-
-/// Pixels to a module of a written image.
-const SCALE: u8 = 8;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -63,7 +60,7 @@ struct Form {
 
 pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let wallet = args.at.open()?;
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let passes = &wallet.content().passes;
     let place = find(passes, &args.pass)?;
     let Some(held) = passes.get(place) else {
@@ -86,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
         json["proven_at"] = json!(rfc3339(now));
     }
     let text = to_text(&presented);
-    let code = || Qr::of_text(&text).map_err(|error| CliError::new(error.to_string()));
+    let code = || Qr::of_text(&text);
     let Some(file) = file else {
         json["text"] = json!(*text);
         return Ok(Answer::new(json, format!("{}\n{}", *code()?.terminal(), describe(held, now)?)));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep wallet sync\n\nAsks each service about the passes that were collected there, and brings it the journals that locks gave.\nA service that cannot be reached is asked again next time; what is local needs none.";
 
 pub(crate) fn run(at: &At) -> Result<Answer, Stop> {
-    let now = at.clock().now()?;
+    let now = at.clock.now()?;
     let mut wallet = at.open()?;
     let questions = questions(wallet.content(), now);
     let mut servers: Vec<String> = Vec::new();

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long)]
     ble: bool,
     /// Bytes of a fragment that the phone sends over BLE, 20 to 244
-    #[arg(long, value_name = "BYTES", default_value = "244", value_parser = fragment_size, requires = "ble")]
+    #[arg(long, value_name = "BYTES", default_value = "244", requires = "ble")]
     fragment: FragmentSize,
     /// Ask the service for nothing, even if the lock wants the time
     #[arg(long)]
@@ -44,11 +44,6 @@ pub(crate) struct Args {
     wait: Duration,
     #[command(flatten)]
     at: At,
-}
-
-fn fragment_size(text: &str) -> Result<FragmentSize, String> {
-    let size = text.parse().ok().and_then(FragmentSize::new);
-    size.ok_or_else(|| "a fragment has 20 to 244 bytes".to_owned())
 }
 
 fn patience(text: &str) -> Result<Duration, String> {
@@ -67,7 +62,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Said, Stop> {
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let mut wallet = args.at.open()?;
     let place = find(&wallet.content().passes, &args.pass)?;
     let Some(mut held) = wallet.content().passes.get(place).cloned() else {

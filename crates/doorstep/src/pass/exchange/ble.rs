@@ -2,6 +2,8 @@
 
 use super::message::{MAX_REPLY, MAX_REQUEST, Request, Status};
 use crate::bytes::Short;
+use core::fmt;
+use core::str::FromStr;
 
 /// The bit of a fragment's first byte that marks the last one; the others number it, from 0.
 const LAST: u8 = 0x80;
@@ -27,6 +29,26 @@ impl FragmentSize {
     #[must_use]
     pub const fn get(self) -> u8 {
         self.0
+    }
+}
+
+/// Not from 20 to 244 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoFragmentSize;
+
+impl fmt::Display for NoFragmentSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a fragment has 20 to 244 bytes")
+    }
+}
+
+impl core::error::Error for NoFragmentSize {}
+
+impl FromStr for FragmentSize {
+    type Err = NoFragmentSize;
+
+    fn from_str(text: &str) -> Result<Self, NoFragmentSize> {
+        text.parse().ok().and_then(Self::new).ok_or(NoFragmentSize)
     }
 }
 

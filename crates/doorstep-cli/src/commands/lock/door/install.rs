@@ -36,9 +36,8 @@ pub(crate) struct Args {
     yes: bool,
     #[command(flatten)]
     weather: Change,
-    /// Simulated clock (test data only)
-    #[arg(long, env = "DOORSTEP_CLOCK", value_name = "FILE")]
-    clock: Option<PathBuf>,
+    #[command(flatten)]
+    clock: Clock,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
@@ -46,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let bundle = Bundle::parse(&text).map_err(|error| {
         CliError::new(error.to_string()).hint(error.hint()).code("bundle_refused")
     })?;
-    let now = time(&bundle, &Clock::new(args.clock.clone()))?;
+    let now = time(&bundle, &args.clock)?;
     if now > bundle.made_at.later(AHEAD) && !args.yes {
         return Err(clock_ahead(&bundle, now));
     }

@@ -20,18 +20,13 @@ pub(crate) const EXAMPLES: &str = "Examples:\n  doorstep lock listen --dir court
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Bytes of a fragment that the lock sends over BLE, 20 to 244
-    #[arg(long, value_name = "BYTES", default_value = "244", value_parser = fragment_size)]
+    #[arg(long, value_name = "BYTES", default_value = "244")]
     fragment: FragmentSize,
     /// Print also what only the lock's inside knows, for operators and tests
     #[arg(long)]
     why: bool,
     #[command(flatten)]
     at: At,
-}
-
-fn fragment_size(text: &str) -> Result<FragmentSize, String> {
-    let size = text.parse().ok().and_then(FragmentSize::new);
-    size.ok_or_else(|| "a fragment has 20 to 244 bytes".to_owned())
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Answer, CliError> {

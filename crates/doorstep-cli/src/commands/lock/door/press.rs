@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let typed = typed(&args.digits)?;
     let mut lock = args.at.open()?;
     match lock.wake()? {
-        Woken::Dark { until } => Err(no_power(until, args.at.clock().now()?)),
+        Woken::Dark { until } => Err(no_power(until, args.at.clock.now()?)),
         Woken::Awake(mut awake) => {
             let pressed = awake.press(&typed)?;
             Ok(answer(&pressed, &awake.belief(), args.why))

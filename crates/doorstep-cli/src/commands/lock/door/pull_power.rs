@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     // What the lock wrote down by itself before the power went.
     drop(lock.wake()?);
     lock.tinker(|hardware, now| hardware.pull_power(now, seconds))?;
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let until = now.later(seconds);
     let after = lock.door().clock().after_power_loss;
     let then = match after {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         let weather = args.weather.over(lock.hardware()?.weather())?;
         lock.tinker(|hardware, now| hardware.expose_to(weather, now))?;
     }
-    let clock = args.at.clock();
+    let clock = &args.at.clock;
     let door = lock.door();
     let test = if lock.is_test() { " (test)" } else { "" };
     let title = format!("{} generation {}{test}", door.id(), door.generation());

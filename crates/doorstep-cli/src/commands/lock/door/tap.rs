@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         return Err(takes_none());
     }
     match lock.wake()? {
-        Woken::Dark { until } => Err(no_power(until, args.at.clock().now()?)),
+        Woken::Dark { until } => Err(no_power(until, args.at.clock.now()?)),
         Woken::Awake(mut awake) => {
             let judged = awake.present(&bytes, Challenges::default())?;
             Ok(answer(&judged, &awake.belief(), args.why))

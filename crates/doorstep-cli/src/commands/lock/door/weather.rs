@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
         let weather = args.change.over(lock.hardware()?.weather())?;
         lock.tinker(|hardware, now| hardware.expose_to(weather, now))?
     };
-    let now = args.at.clock().now()?;
+    let now = args.at.clock.now()?;
     let believes = match lock.wake()? {
         Woken::Awake(awake) => Some(awake.belief().probable()),
         Woken::Dark { .. } => None,

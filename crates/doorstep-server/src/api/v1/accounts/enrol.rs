@@ -14,14 +14,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use doorstep::otp::otpauth::{self, Entry};
 use doorstep::otp::text::{write_base32, write_hex};
-use doorstep_qr::Qr;
+use doorstep_qr::{Qr, SCALE};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 use zeroize::Zeroize as _;
-
-/// Pixels of a module of the QR code: large enough for a phone at arm's length.
-const PIXELS: u8 = 6;
 
 /// A new authenticator, and what whoever holds it needs.
 #[derive(Serialize, ToSchema)]
@@ -127,7 +124,7 @@ fn provisioning(sealed: &Sealed, account: &str) -> Result<Provisioning, Problem>
         let qr = Qr::of_text(&uri).map_err(|_| unwritable())?;
         shown.uri = Some(uri.to_string());
         shown.qr_svg = Some(qr.svg().to_string());
-        shown.qr_png = Some(STANDARD.encode(&*qr.png(PIXELS)));
+        shown.qr_png = Some(STANDARD.encode(&*qr.png(SCALE)));
     }
     Ok(shown)
 }

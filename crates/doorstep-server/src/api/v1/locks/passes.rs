@@ -1,10 +1,10 @@
 //! What a lock takes of passes: as it is asked for, and as it is shown.
 
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::passes::group_audience;
 use crate::store::locks::{Lock, Takes};
 use crate::store::{StoreError, bulletins, lock_groups, pass_keys, rotations};
 use crate::{pass_keys as keys, passes};
+use doorstep::pass::claims::Audience;
 use doorstep::pass::reader::MAX_GROUPS;
 use doorstep::time::Timestamp;
 use rusqlite::Connection;
@@ -71,9 +71,7 @@ impl Asked {
         let takes = takes.map_err(|()| wrong("passes", "is none of signed, mac, none"))?;
         groups.sort_unstable();
         groups.dedup();
-        let are_names =
-            groups.iter().all(|name| !name.is_empty() && group_audience(name).is_some());
-        if !are_names {
+        if groups.iter().any(|name| Audience::of_group(name).is_none()) {
             return Err(wrong(
                 "groups",
                 "has a name that is not 1 to 14 characters of a-z 0-9 _ -",
