@@ -6,7 +6,7 @@ mod support;
 
 use std::fs::File;
 use std::process::Stdio;
-use support::{Shop, WRITES, code_in, copy, link_in, wait_at_lock, wrong};
+use support::{Shop, WRITES, code_in, copy, link_in, wait, wait_at_lock, wrong};
 
 const PROCESSES: usize = 16;
 
@@ -316,7 +316,7 @@ fn a_new_driver_means_a_new_code() {
     shop.sync("ana");
     shop.sync("bojan");
     let shown = shop.wait_for(&delivery, "delivered");
-    shop.wait("both verdicts", || {
+    wait("both verdicts", || {
         let shown = shop.must(&["delivery", "show", &delivery]).json;
         shown["claims"].as_array().unwrap().iter().all(|claim| claim["verdict"].is_string())
     });

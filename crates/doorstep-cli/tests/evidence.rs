@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{Shop, code_in};
+use support::{Shop, code_in, wait};
 
 /// A delivery that was handed over with the right code, judged.
 fn delivered(shop: &Shop) -> String {
@@ -167,7 +167,7 @@ fn webhooks_ranking_and_erasure_are_commands_too() {
     let id = made.text("id");
     assert_eq!(shop.must(&["webhook", "list"]).json["data"][0]["url"], url);
     let event = shop.must(&["webhook", "test", &id]).text("id");
-    shop.wait("the try to fail", || {
+    wait("the try to fail", || {
         let log = shop.must(&["webhook", "log", &id]).json;
         log["data"][0]["last_error"].is_string()
     });

@@ -14,7 +14,6 @@ use crate::text::{parse_span, parse_time_in, rfc3339, span_face, zone};
 use clap::ValueEnum;
 use doorstep::time::Timestamp;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {

@@ -12,7 +12,6 @@ use crate::error::CliError;
 use crate::output::{self, Answer, BAD, BOLD, GOOD, WARN};
 use crate::text::{parse_time, rfc3339, safe_text};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {

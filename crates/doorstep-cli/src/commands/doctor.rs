@@ -6,7 +6,6 @@ use crate::error::CliError;
 use crate::output::{Answer, BAD, DIM, GOOD, WARN};
 use doorstep_server::doctor::{Verdict, examine};
 use serde_json::json;
-use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 #[command(

@@ -30,7 +30,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let mode = if args.test { Mode::Test } else { Mode::Live };
-    let system = Clock::System.now()?;
+    let system = Clock::SYSTEM.now()?;
     let now = match &args.at {
         Some(text) => parse_time(text, system)?,
         None => system,

@@ -10,7 +10,6 @@ use doorstep_server::config::layers::Flag;
 use doorstep_server::{Config, Context, Mode, serve};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};

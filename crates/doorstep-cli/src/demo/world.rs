@@ -1,7 +1,7 @@
 //! The world of one story: a directory, a simulated clock, a server process, and commands as processes.
 
 use super::stage::{Leavings, Role, until};
-use crate::clock::{self, Clock};
+use crate::clock;
 use crate::error::CliError;
 use crate::text::parse_span;
 use doorstep::time::Timestamp;

@@ -7,7 +7,6 @@ use crate::output::{self, Answer, DIM};
 use crate::spreadsheet;
 use crate::text::{parse_time, rfc3339};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// What a page holds at most.
 const PAGE: u16 = 200;

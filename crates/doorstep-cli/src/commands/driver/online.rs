@@ -2,7 +2,6 @@
 
 use super::{At, Keyed, Server, waiting_count, waiting_text};
 use crate::client::{escape, read_secret};
-use crate::clock::Clock;
 use crate::commands::Connection;
 use crate::commands::delivery::find;
 use crate::device;

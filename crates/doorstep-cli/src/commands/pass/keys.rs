@@ -6,7 +6,6 @@ use crate::error::CliError;
 use crate::output::{self, Answer, BOLD, DIM, WARN};
 use crate::text::{parse_time, rfc3339};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rotate {

@@ -24,7 +24,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
     let key = text(&wallet.content().key.public());
     let mut said = key.clone();
     if args.qr {
-        let qr = Qr::of_text(&key)?;
+        let qr = Qr::of_text(&key).map_err(CliError::from)?;
         said = format!("{}\n{key}", *qr.terminal());
     }
     Ok(Answer::new(json!({ "key": key }), said))

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, Stop> {
         json["proven_at"] = json!(rfc3339(now));
     }
     let text = to_text(&presented);
-    let code = || Qr::of_text(&text);
+    let code = || Qr::of_text(&text).map_err(CliError::from);
     let Some(file) = file else {
         json["text"] = json!(*text);
         return Ok(Answer::new(json, format!("{}\n{}", *code()?.terminal(), describe(held, now)?)));

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
     let test = if lock.is_test() { " (test)" } else { "" };
     let title = format!("{} generation {}{test}", door.id(), door.generation());
     let digits = door.lock().profile().digits().get();
-    let seen = see(&mut lock, &clock, args.show_clock)?;
+    let seen = see(&mut lock, clock, args.show_clock)?;
     let mut keypad = Keypad::new(title, digits, seen);
     let mut terminal = Terminal::take()?;
     let (columns, lines) = terminal.size();
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args) -> Result<Answer, CliError> {
                 keypad.handle(Event::Answered(answer));
             }
         }
-        keypad.handle(Event::Seen(see(&mut lock, &clock, args.show_clock)?));
+        keypad.handle(Event::Seen(see(&mut lock, clock, args.show_clock)?));
     }
     Ok(Answer::new(Value::Null, ""))
 }
