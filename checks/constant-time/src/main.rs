@@ -14,7 +14,7 @@ use doorstep::keypad::key::RootKey;
 use doorstep::keypad::lock::{Entry, Lock};
 use doorstep::keypad::profile::Profile;
 use doorstep::keypad::state::State as LockState;
-use doorstep::ledger::Head;
+use doorstep::ledger::{Head, Place};
 use doorstep::otp::record::{Event, Presenter, State};
 use doorstep::otp::recovery::{self, Held};
 use doorstep::otp::totp::Totp;
@@ -94,8 +94,9 @@ fn delivery_codes() -> bool {
     let method = AtServer { delivery, generation: 1, slots: slots.to_vec(), code: typed, pepper };
     let window = Window::new(NOW, NOW.later(60)).expect("a window");
     let standing = Standing { window, budget: Budget::new(5, 0), spent: None };
-    let attempt = Attempt::begin(method, Means::Typed, &standing, NOW, Head::EMPTY, b"tried")
-        .expect("nothing stops it");
+    let place = Place::of(Head::EMPTY, b"tried");
+    let attempt = Attempt::begin(method, Means::Typed, &standing, NOW, place);
+    let attempt = attempt.expect("nothing stops it");
     let receipt = attempt.place().appended();
     attempt.counted(receipt).expect("its own receipt").compare().is_ok()
 }

@@ -1,23 +1,145 @@
-//! Fixed layouts: what is stored and appended, written and read field by field, big-endian.
+//! What is stored and appended, field by field, big-endian: fixed layouts, and what varies in length.
 
 use crate::time::Timestamp;
 
-/// Writes `N` bytes; fields beyond them are a defect that the first test of a layout shows.
+/// What is stored in one layout. Its fields are named once, and so are written and read by the same lines.
+pub(crate) trait Stored {
+    /// Names the fields in their order. What cannot be read stays as it was, since it is then seen to differ.
+    fn fields(&mut self, layout: &mut Layout<'_>);
+
+    /// Fills `out` with the fields, and then with zeros; `None` when it is too short.
+    fn store(mut self, out: &mut [u8]) -> Option<()>
+    where
+        Self: Sized,
+    {
+        let mut layout = Layout { way: Way::Write(out), fits: true };
+        self.fields(&mut layout);
+        layout.end()
+    }
+
+    /// Reads the fields; `None` for all that [`Stored::store`] does not write.
+    fn load(&mut self, bytes: &[u8]) -> Option<()> {
+        self.fields(&mut Layout { way: Way::Read(bytes), fits: true });
+        let mut layout = Layout { way: Way::Compare(bytes), fits: true };
+        self.fields(&mut layout);
+        layout.end()
+    }
+}
+
+/// The bytes of something [`Stored`], which its fields are written to, read from or compared with.
+pub(crate) struct Layout<'a> {
+    way: Way<'a>,
+    fits: bool,
+}
+
+enum Way<'a> {
+    Write(&'a mut [u8]),
+    Read(&'a [u8]),
+    Compare(&'a [u8]),
+}
+
+impl Layout<'_> {
+    /// Whether the fields are being set.
+    #[cfg(feature = "lock")]
+    pub(crate) const fn is_read(&self) -> bool {
+        matches!(self.way, Way::Read(_))
+    }
+
+    /// The next bytes.
+    #[inline(never)]
+    pub(crate) fn bytes(&mut self, field: &mut [u8]) {
+        match &mut self.way {
+            Way::Write(out) => {
+                let Some((place, rest)) = core::mem::take(out).split_at_mut_checked(field.len())
+                else {
+                    self.fits = false;
+                    return;
+                };
+                place.copy_from_slice(field);
+                *out = rest;
+            }
+            Way::Read(from) => {
+                let Some((place, rest)) = from.split_at_checked(field.len()) else { return };
+                field.copy_from_slice(place);
+                *from = rest;
+            }
+            Way::Compare(with) => match with.strip_prefix(&*field) {
+                Some(rest) => *with = rest,
+                None => self.fits = false,
+            },
+        }
+    }
+
+    pub(crate) fn byte(&mut self, field: &mut u8) {
+        self.bytes(core::slice::from_mut(field));
+    }
+
+    pub(crate) fn flag(&mut self, field: &mut bool) {
+        let mut byte = u8::from(*field);
+        self.byte(&mut byte);
+        *field = byte == 1;
+    }
+
+    pub(crate) fn half(&mut self, field: &mut u16) {
+        let mut bytes = field.to_be_bytes();
+        self.bytes(&mut bytes);
+        *field = u16::from_be_bytes(bytes);
+    }
+
+    #[cfg(feature = "lock")]
+    pub(crate) fn word(&mut self, field: &mut u32) {
+        let mut bytes = field.to_be_bytes();
+        self.bytes(&mut bytes);
+        *field = u32::from_be_bytes(bytes);
+    }
+
+    pub(crate) fn long(&mut self, field: &mut u64) {
+        let mut bytes = field.to_be_bytes();
+        self.bytes(&mut bytes);
+        *field = u64::from_be_bytes(bytes);
+    }
+
+    pub(crate) fn signed(&mut self, field: &mut i64) {
+        let mut bytes = field.to_be_bytes();
+        self.bytes(&mut bytes);
+        *field = i64::from_be_bytes(bytes);
+    }
+
+    pub(crate) fn time(&mut self, field: &mut Timestamp) {
+        let mut seconds = field.seconds();
+        self.long(&mut seconds);
+        *field = Timestamp::from_seconds(seconds);
+    }
+
+    /// After the last field are zeros.
+    fn end(self) -> Option<()> {
+        let zeros = match self.way {
+            Way::Write(rest) => {
+                rest.fill(0);
+                true
+            }
+            Way::Read(rest) | Way::Compare(rest) => rest.iter().all(|byte| *byte == 0),
+        };
+        (self.fits && zeros).then_some(())
+    }
+}
+
+/// Writes what varies in length, up to `N` bytes; fields beyond them are a defect that the first test of a layout
+/// shows.
+#[cfg(all(feature = "otp", feature = "pass"))]
 pub(crate) struct Writer<const N: usize>([u8; N], usize);
 
+#[cfg(all(feature = "otp", feature = "pass"))]
 impl<const N: usize> Writer<N> {
     pub(crate) const fn new() -> Self {
         Self([0; N], 0)
     }
 
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        self.1 = place(&mut self.0, self.1, bytes);
-    }
-
-    /// Leaves so many bytes as zeros.
-    #[cfg(feature = "pass")]
-    pub(crate) const fn skip(&mut self, bytes: usize) {
-        self.1 = self.1.saturating_add(bytes);
+        for (place, byte) in self.0.iter_mut().skip(self.1).zip(bytes) {
+            *place = *byte;
+        }
+        self.1 = self.1.saturating_add(bytes.len());
     }
 
     pub(crate) const fn finish(self) -> [u8; N] {
@@ -25,23 +147,16 @@ impl<const N: usize> Writer<N> {
     }
 
     /// How many bytes were put so far.
-    #[cfg(all(feature = "otp", feature = "pass"))]
     pub(crate) const fn length(&self) -> usize {
         self.1
     }
 }
 
-/// Puts bytes into others from a place on, and says where they end.
-fn place(out: &mut [u8], from: usize, bytes: &[u8]) -> usize {
-    for (place, byte) in out.iter_mut().skip(from).zip(bytes) {
-        *place = *byte;
-    }
-    from.saturating_add(bytes.len())
-}
-
-/// Reads what a [`Writer`] wrote; `None` where the bytes end.
+/// Reads what varies in length; `None` where the bytes end.
+#[cfg(feature = "pass")]
 pub(crate) struct Reader<'a>(&'a [u8]);
 
+#[cfg(feature = "pass")]
 impl<'a> Reader<'a> {
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
@@ -54,7 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next `length` bytes.
-    #[cfg(feature = "pass")]
+    #[cfg(feature = "otp")]
     pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -62,13 +177,12 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
-    #[cfg(feature = "pass")]
     pub(crate) const fn rest(&self) -> &'a [u8] {
         self.0
     }
 
     /// Whether nothing is left.
-    #[cfg(all(feature = "otp", feature = "pass"))]
+    #[cfg(feature = "otp")]
     pub(crate) const fn is_done(&self) -> bool {
         self.0.is_empty()
     }

@@ -122,13 +122,17 @@ impl Code {
     /// # Errors
     /// [`Mistyped`] says what is wrong with it.
     pub fn parse(typed: &str, shape: Shape) -> Result<Self, Mistyped> {
+        Self::parse_bytes(typed.as_bytes(), shape)
+    }
+
+    fn parse_bytes(typed: &[u8], shape: Shape) -> Result<Self, Mistyped> {
         if typed.len() > MAX_INPUT_LENGTH {
             return Err(Mistyped::TooLong);
         }
         let mut symbols = [0; CAPACITY];
         let mut count: u8 = 0;
-        for byte in typed.bytes().filter(|b| !matches!(b, b' ' | b'-')) {
-            let symbol = shape.alphabet.canonical(byte).ok_or(Mistyped::Symbol)?;
+        for byte in typed.iter().filter(|b| !matches!(b, b' ' | b'-')) {
+            let symbol = shape.alphabet.canonical(*byte).ok_or(Mistyped::Symbol)?;
             if count == shape.length {
                 return Err(Mistyped::TooLong);
             }
@@ -143,15 +147,16 @@ impl Code {
         Ok(Self { symbols, shape })
     }
 
-    /// Reads as many digits as were typed at a lock, of which there are several lengths.
+    /// Reads as many digits as were typed at a lock, of which there are several lengths. A keypad need not know
+    /// text.
     #[cfg(feature = "lock")]
-    pub(crate) fn parse_keypad(typed: &str) -> Result<Self, Mistyped> {
+    pub(crate) fn parse_keypad(typed: &[u8]) -> Result<Self, Mistyped> {
         if typed.len() > MAX_INPUT_LENGTH {
             return Err(Mistyped::TooLong);
         }
-        let digits = typed.bytes().filter(u8::is_ascii_digit).count();
+        let digits = typed.iter().filter(|byte| byte.is_ascii_digit()).count();
         let shape = u8::try_from(digits).ok().and_then(Shape::keypad);
-        Self::parse(typed, shape.ok_or(Mistyped::TooLong)?)
+        Self::parse_bytes(typed, shape.ok_or(Mistyped::TooLong)?)
     }
 
     /// Draws a code, each one equally likely.
@@ -190,10 +195,7 @@ impl Code {
     /// The number that the digits write. It stands for the code only beside its length.
     #[cfg(any(feature = "lock", feature = "otp"))]
     pub(crate) fn number(&self) -> u64 {
-        let digits = self.expose().iter();
-        let digits = digits.map(|symbol| u64::from(symbol.saturating_sub(b'0')));
-        // At most 16 digits.
-        digits.fold(0, |number, digit| number.saturating_mul(10).saturating_add(digit))
+        number(self.expose())
     }
 
     /// The code's shape.
@@ -228,6 +230,13 @@ impl Code {
         }
         Ok(())
     }
+}
+
+/// The number that up to 16 digits write.
+#[cfg(any(feature = "lock", feature = "otp"))]
+pub(crate) fn number(digits: &[u8]) -> u64 {
+    let digits = digits.iter().map(|symbol| u64::from(symbol.saturating_sub(b'0')));
+    digits.fold(0, |number, digit| number.saturating_mul(10).saturating_add(digit))
 }
 
 impl Drop for Code {

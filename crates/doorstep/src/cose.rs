@@ -17,7 +17,8 @@ pub mod sign1;
 
 use core::fmt;
 
-/// What a document is.
+/// What a document is. Those of locks have kinds of their own ([`crate::pass::document::Kind`]).
+#[cfg(feature = "handover")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A device proves, at enrolment, that it holds its key.
@@ -42,18 +43,9 @@ pub enum Kind {
     Receipt,
     /// Everything that was claimed about a delivery, for whoever judges a dispute.
     Bundle,
-    /// A pass for a lock.
-    Pass,
-    /// The holder of a pass proves to have its key.
-    HolderProof,
-    /// Which passes are revoked.
-    Bulletin,
-    /// The issuer's answer to a lock that asked for the time.
-    TimeToken,
-    /// Another key of the issuer.
-    KeyRotation,
 }
 
+#[cfg(feature = "handover")]
 impl Kind {
     /// The text that separates this kind from all others.
     #[must_use]
@@ -70,12 +62,6 @@ impl Kind {
             Self::Evidence => "doorstep/HO1/evidence/v1",
             Self::Receipt => "doorstep/HO1/receipt/v1",
             Self::Bundle => "doorstep/HO1/bundle/v1",
-            // Short, since a lock hashes them.
-            Self::Pass => "dp1",
-            Self::HolderProof => "dp-h",
-            Self::Bulletin => "dp-r",
-            Self::TimeToken => "dp-t",
-            Self::KeyRotation => "dp-k",
         }
     }
 }

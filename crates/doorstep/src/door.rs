@@ -155,12 +155,9 @@ impl Door {
 
     /// What its reader must know when something is presented, so many seconds after the last record.
     #[must_use]
-    pub const fn pass_moment<const N: usize>(
-        &self,
-        state: &State<N>,
-        elapsed: u32,
-    ) -> reader::Moment {
-        reader::Moment { belief: *state.keypad.belief(), epoch: state.keypad.epoch(), elapsed }
+    pub fn pass_moment<const N: usize>(&self, state: &State<N>, elapsed: u32) -> reader::Moment {
+        let belief = state.keypad.believed(elapsed);
+        reader::Moment { belief, epoch: state.keypad.epoch(), elapsed }
     }
 
     /// What it remembers when it is installed at `now`, which whoever installs it knows.

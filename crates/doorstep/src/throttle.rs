@@ -156,6 +156,13 @@ impl Bucket {
         Self { as_of: self.as_of.min(now), ..self }
     }
 
+    /// What is stored of it: `u8 used || u64 as of`. Its pace is the method's.
+    #[cfg(feature = "lock")]
+    pub(crate) fn fields(&mut self, layout: &mut crate::bytes::Layout<'_>) {
+        layout.byte(&mut self.used);
+        layout.time(&mut self.as_of);
+    }
+
     /// The bucket with the token of an attempt that was right.
     #[must_use]
     pub const fn give_back(self) -> Self {

@@ -13,7 +13,7 @@
 //! was lost was not counted and starts over; a match whose spending was lost keeps its count and
 //! tries [`Matched::spend`] again on the new state, which may by then be spent.
 
-use crate::ledger::{Head, Place, Receipt};
+use crate::ledger::{Place, Receipt};
 use crate::refusal::Refusal;
 use crate::throttle::Budget;
 use crate::time::{Position, Timestamp, Window};
@@ -117,9 +117,9 @@ pub struct Attempt<M> {
 }
 
 impl<M: Compare> Attempt<M> {
-    /// Asks whether an attempt may be made at all, and names the record that counts it.
+    /// Asks whether an attempt may be made at all.
     ///
-    /// `record` is the caller's encoding of "this credential was tried", which, folded into the
+    /// `place` is that of the caller's record of "this credential was tried", which, folded into the
     /// ledger's state, must take one from the budget if the means are [`Means::Typed`].
     ///
     /// # Errors
@@ -129,11 +129,10 @@ impl<M: Compare> Attempt<M> {
         means: Means,
         standing: &impl Ledgered<M::Found>,
         now: Timestamp,
-        head: Head,
-        record: &[u8],
+        place: Place,
     ) -> Result<Self, Refusal> {
         let left = standing.admit(means, now)?;
-        Ok(Self { method, place: Place::of(head, record), left })
+        Ok(Self { method, place, left })
     }
 
     /// Where the record that counts this attempt must be appended.
@@ -202,7 +201,7 @@ impl<M: Compare> Matched<M> {
         &self.method
     }
 
-    /// Names the record that spends the credential, on the state read last.
+    /// Asks whether the credential may be spent, on the state read last, by the record that belongs at `place`.
     ///
     /// # Errors
     /// The refusal when the credential was spent, or its window ended, in between.
@@ -210,11 +209,10 @@ impl<M: Compare> Matched<M> {
         &self,
         standing: &impl Ledgered<M::Found>,
         now: Timestamp,
-        head: Head,
-        record: &[u8],
+        place: Place,
     ) -> Result<Spending<M::Found>, Refusal> {
         standing.still(&self.found, now)?;
-        Ok(Spending { found: self.found, at: now, place: Place::of(head, record) })
+        Ok(Spending { found: self.found, at: now, place })
     }
 }
 
@@ -289,6 +287,7 @@ impl core::error::Error for WrongReceipt {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::Head;
 
     #[derive(Debug)]
     struct Right;
@@ -313,7 +312,7 @@ mod tests {
     }
 
     fn attempt(head: Head) -> Attempt<Right> {
-        Attempt::begin(Right, Means::Typed, &standing(0), NOW, head, b"tried").unwrap()
+        Attempt::begin(Right, Means::Typed, &standing(0), NOW, Place::of(head, b"tried")).unwrap()
     }
 
     #[test]
@@ -336,7 +335,8 @@ mod tests {
         let attempt = attempt(Head::EMPTY);
         let counted = *attempt.place();
         let matched = attempt.counted(counted.appended()).unwrap().compare().unwrap();
-        let spend = || matched.spend(&standing(5), NOW, counted.after, b"spent").unwrap();
+        let spent = Place::of(counted.after, b"spent");
+        let spend = || matched.spend(&standing(5), NOW, spent).unwrap();
         for place in
             [counted, Place::of(counted.after, b"spent twice"), Place::of(Head::EMPTY, b"spent")]
         {

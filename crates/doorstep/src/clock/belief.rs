@@ -1,8 +1,8 @@
 //! The state of a lock's clock, and everything that changes it.
 
-use super::estimate::{Estimate, HOUR, MILLISECOND, SECOND};
+use super::estimate::{Estimate, HOUR, MILLISECOND, SECOND, advanced};
 use super::{AfterPowerLoss, Clock, Interval, MAX_UNCERTAINTY};
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
 use crate::time::Timestamp;
 
 /// Bytes of an encoded belief.
@@ -130,8 +130,8 @@ pub struct Belief {
     heard: [u32; HEARD],
 }
 
-const fn fine(at: Timestamp) -> u64 {
-    at.seconds().saturating_mul(SECOND)
+fn fine(at: Timestamp) -> u64 {
+    advanced(0, SECOND, at.seconds())
 }
 
 const fn coarse(at: u64) -> Timestamp {
@@ -233,6 +233,12 @@ impl Belief {
     /// seen in what comes back.
     #[must_use]
     pub fn then(mut self, event: &Event) -> Self {
+        self.learn(event);
+        self
+    }
+
+    /// Changes the belief into the one after `event`, where there is no memory for two.
+    pub(crate) fn learn(&mut self, event: &Event) {
         match *event {
             Event::Elapsed { seconds } => self.elapsed(seconds),
             Event::PowerLost => self.power_lost(),
@@ -244,14 +250,12 @@ impl Belief {
             Event::Missed { code, by } => self.missed(code, by),
         }
         self.settle();
-        self
     }
 
     fn elapsed(&mut self, seconds: u64) {
         let bound = u64::from(self.clock.oscillator.bound()).saturating_mul(1_000);
-        let counted = |second: u64| second.saturating_mul(seconds);
-        self.floor = self.floor.saturating_add(counted(SECOND.saturating_sub(bound)));
-        self.ceiling = self.ceiling.saturating_add(counted(SECOND.saturating_add(bound)));
+        self.floor = advanced(self.floor, SECOND.saturating_sub(bound), seconds);
+        self.ceiling = advanced(self.ceiling, SECOND.saturating_add(bound), seconds);
         self.estimate.count(seconds);
         let (hours, pending) = split(self.pending, seconds, HOUR);
         let (days, day) = split(self.day, seconds, DAY);
@@ -302,8 +306,7 @@ impl Belief {
     /// The answer to a nonce. `floor` is what it must not fall below: a reset may.
     fn answered(&mut self, time: u64, age: u32, floor: u64) {
         // The nonce's age was counted, so it is a little wrong as well.
-        let span = u64::from(age).saturating_add(2).saturating_mul(SECOND);
-        let latest = time.saturating_add(span);
+        let latest = advanced(time, SECOND, u64::from(age).saturating_add(2));
         if age <= NONCE_LIFETIME && latest >= floor {
             self.restart(time.max(floor), latest);
         }
@@ -396,19 +399,10 @@ impl Belief {
     /// The belief as it is stored. The layout is in `docs/clock.md`.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; BELIEF_LENGTH] {
-        let mut out = Writer::new();
-        out.put(&[VERSION]);
-        for time in [self.floor, self.ceiling, self.estimate.at, self.announced] {
-            out.put(&time.to_be_bytes());
-        }
-        let Estimate { rate, offset_variance, covariance, rate_variance, .. } = self.estimate;
-        for number in [rate, offset_variance, covariance, rate_variance] {
-            out.put(&number.to_be_bytes());
-        }
-        for number in [self.pending, self.day, self.widened].into_iter().chain(self.heard) {
-            out.put(&number.to_be_bytes());
-        }
-        out.finish()
+        let mut bytes = [0; BELIEF_LENGTH];
+        // As long as its fields.
+        let _ = self.store(&mut bytes);
+        bytes
     }
 
     /// Reads a belief that was stored; `None` for anything else. Whoever reads one cannot know how
@@ -416,24 +410,29 @@ impl Belief {
     /// counted.
     #[must_use]
     pub fn from_bytes(clock: Clock, bytes: &[u8; BELIEF_LENGTH]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        from.take().filter(|version| *version == [VERSION])?;
-        let mut time = || from.take().map(u64::from_be_bytes);
-        let (floor, ceiling, at, announced) = (time()?, time()?, time()?, time()?);
-        let mut number = || from.take().map(i64::from_be_bytes);
-        let (rate, offset_variance) = (number()?, number()?);
-        let (covariance, rate_variance) = (number()?, number()?);
-        let estimate = Estimate { at, rate, offset_variance, covariance, rate_variance };
-        let mut small = || from.take().map(u32::from_be_bytes);
-        let (pending, day, widened) = (small()?, small()?, small()?);
-        let mut heard = [0; HEARD];
-        for code in &mut heard {
-            *code = small()?;
+        let mut belief = Self::new(clock, Timestamp::from_seconds(0));
+        belief.load(bytes)?;
+        Some(belief)
+    }
+}
+
+impl Stored for Belief {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.byte(&mut { VERSION });
+        let Estimate { at, rate, offset_variance, covariance, rate_variance } = &mut self.estimate;
+        for time in [&mut self.floor, &mut self.ceiling, at, &mut self.announced] {
+            layout.long(time);
         }
-        let mut belief =
-            Self { clock, floor, ceiling, estimate, pending, day, widened, announced, heard };
-        belief.settle();
-        (belief.to_bytes() == *bytes && pending < HOUR && day < DAY).then_some(belief)
+        for number in [rate, offset_variance, covariance, rate_variance] {
+            layout.signed(number);
+        }
+        let small = [&mut self.pending, &mut self.day, &mut self.widened];
+        for number in small.into_iter().chain(&mut self.heard) {
+            layout.word(number);
+        }
+        // One that was stored is settled.
+        (self.pending, self.day) = (self.pending.min(HOUR - 1), self.day.min(DAY - 1));
+        self.settle();
     }
 }
 

@@ -1,10 +1,11 @@
 //! What a door remembers: its keypad and clock, the last step it took and the attempts at steps, and passes.
 
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
 use crate::clock::{Belief, Clock};
 use crate::keypad::odds::PIN_PACE;
 use crate::keypad::state as keypad;
 use crate::otp::record as otp;
+use crate::pass::key::TrustedKeys;
 use crate::pass::state as pass;
 use crate::throttle::Bucket;
 use crate::time::Timestamp;
@@ -38,27 +39,28 @@ impl<const N: usize> State<N> {
     /// Writes the state as a snapshot of the journal; `None` when `out` has not [`State::LENGTH`] bytes.
     #[must_use]
     pub fn write(&self, out: &mut [u8]) -> Option<()> {
-        let (keypad, rest) = out.split_at_mut_checked(keypad::State::<N>::LENGTH)?;
-        let (steps, passes) = rest.split_first_chunk_mut::<STEPS>()?;
-        let mut bytes = Writer::new();
-        bytes.put(&self.steps.to_bytes());
-        bytes.put(&[self.attempts.used()]);
-        bytes.put(&self.attempts.as_of().seconds().to_be_bytes());
-        *steps = bytes.finish();
-        self.keypad.write(keypad)?;
-        self.passes.write(passes)
+        if out.len() == Self::LENGTH { self.store(out) } else { None }
     }
 
     /// Reads a snapshot; `None` for anything else.
     #[must_use]
     pub fn read(clock: Clock, bytes: &[u8]) -> Option<Self> {
-        let (keypad, rest) = bytes.split_at_checked(keypad::State::<N>::LENGTH)?;
-        let (steps, passes) = rest.split_first_chunk::<STEPS>()?;
-        let mut from = Reader::new(steps);
-        let steps = otp::State::from_bytes(&from.take()?)?;
-        let [used] = from.take()?;
-        let attempts = Bucket::stored(PIN_PACE, used, from.time()?);
-        let keypad = keypad::State::read(clock, keypad)?;
-        Some(Self { keypad, steps, attempts, passes: pass::State::read(passes)? })
+        let zero = Timestamp::from_seconds(0);
+        let passes = pass::State::new(TrustedKeys::NONE, 0, 0, zero);
+        let mut state = Self::new(clock, 0, passes, zero);
+        if bytes.len() != Self::LENGTH {
+            return None;
+        }
+        state.load(bytes)?;
+        Some(state)
+    }
+}
+
+impl<const N: usize> Stored for State<N> {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        self.keypad.fields(layout);
+        self.steps.fields(layout);
+        self.attempts.fields(layout);
+        self.passes.fields(layout);
     }
 }

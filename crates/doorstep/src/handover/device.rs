@@ -23,7 +23,7 @@ use crate::cose::Invalid;
 use crate::cose::keys::PublicKey;
 use crate::cose::sign1::Signed;
 use crate::id::DeliveryId;
-use crate::ledger::Head;
+use crate::ledger::{Head, Place};
 use crate::refusal::Refusal;
 use crate::throttle::Budget;
 use crate::time::Timestamp;
@@ -366,8 +366,8 @@ impl Device {
             issuer: self.identity.issuer,
             device: self.key.fingerprint(),
         };
-        let attempt =
-            Attempt::begin(method, means, &known.standing(), now, self.head(), record.body())?;
+        let place = Place::of(self.head(), record.body());
+        let attempt = Attempt::begin(method, means, &known.standing(), now, place)?;
         Ok((record, attempt))
     }
 

@@ -3,7 +3,7 @@
 use super::key::ControlKey;
 use super::profile::Profile;
 use super::tuple::{Class, Divisor, Tuple};
-use crate::code::{Code, Shape};
+use crate::code::{Code, Shape, number};
 use crate::time::Timestamp;
 use core::fmt;
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
@@ -197,13 +197,11 @@ impl fmt::Debug for Order {
 impl Order {
     /// The order in a code that begins with 0; `None` for a type or length that there is not.
     pub(crate) fn read(code: &Code) -> Option<Self> {
-        let number = code.number();
-        let kind = Kind::ALL.into_iter().find(|kind| {
-            let first = (number / MAC).checked_div(kind.bodies());
-            kind.shape() == code.shape() && first == Some(kind.number())
-        })?;
-        let body = (number / MAC).checked_rem(kind.bodies())?;
-        Some(Self { kind, body: u32::try_from(body).ok()?, mac: number % MAC })
+        let (rest, mac) = code.expose().split_last_chunk::<7>()?;
+        let (first, body) = rest.split_first_chunk::<2>()?;
+        let is = |kind: &Kind| kind.shape() == code.shape() && kind.number() == number(first);
+        let kind = Kind::ALL.into_iter().find(is)?;
+        Some(Self { kind, body: u32::try_from(number(body)).ok()?, mac: number(mac) })
     }
 
     /// The command that was meant, among all that it may be; the MAC tells. All are compared, whichever

@@ -34,7 +34,7 @@
 //! ```
 
 use super::control::{Command, Order};
-use super::key::{ControlKey, RootKey};
+use super::key::RootKey;
 use super::mark::{Mark, What, of_use};
 use super::profile::Profile;
 use super::record::{Event, Record, Source};
@@ -100,8 +100,8 @@ impl Lock {
     ///
     /// # Errors
     /// [`Refusal::Mistyped`]: not of the right shape, so it costs nothing.
-    pub fn read(&self, typed: &str) -> Result<Entry, Refusal> {
-        let code = Code::parse_keypad(typed).map_err(|_| Refusal::Mistyped)?;
+    pub fn read(&self, typed: impl AsRef<[u8]>) -> Result<Entry, Refusal> {
+        let code = Code::parse_keypad(typed.as_ref()).map_err(|_| Refusal::Mistyped)?;
         if code.expose().first() == Some(&b'0') {
             let order = Order::read(&code).ok_or(Refusal::Mistyped)?;
             return Ok(Entry::Control(TypedControl(order)));
@@ -134,10 +134,10 @@ impl Lock {
         let presented =
             Presented { lock: self, epoch: state.epoch, next: state.announced, now, pin };
         let record = Record { elapsed, event: Event::Tried(source) };
-        let standing = Standing { lock: self, state, belief, source };
+        let standing = Standing { lock: self, state, belief: &belief, source };
         let at = belief.probable();
-        let bytes = record.to_bytes();
-        Ok((Attempt::begin(presented, Means::Typed, &standing, at, head, &bytes)?, record))
+        let place = record.place(head);
+        Ok((Attempt::begin(presented, Means::Typed, &standing, at, place)?, record))
     }
 
     /// The record that remembers a code as wrong, for when it turns out to be, or opens no more. It may
@@ -163,9 +163,9 @@ impl Lock {
         let belief = state.believed(elapsed);
         let Found { tuple, epoch, form } = *matched.found();
         let record = Record { elapsed, event: Event::Opened { tuple, epoch, form } };
-        let standing = Standing { lock: self, state, belief, source: form.into() };
+        let standing = Standing { lock: self, state, belief: &belief, source: form.into() };
         let at = belief.probable();
-        Ok((matched.spend(&standing, at, head, &record.to_bytes())?, record))
+        Ok((matched.spend(&standing, at, record.place(head))?, record))
     }
 
     /// The record by which the clock learns of an authentic PIN whose window was missed; `None` when
@@ -208,10 +208,10 @@ impl Lock {
             order: typed.0,
         };
         let record = Record { elapsed, event: Event::Tried(Source::Control) };
-        let standing = Standing { lock: self, state, belief, source: Source::Control };
+        let standing = Standing { lock: self, state, belief: &belief, source: Source::Control };
         let at = belief.probable();
-        let bytes = record.to_bytes();
-        Ok((Attempt::begin(ordered, Means::Typed, &standing, at, head, &bytes)?, record))
+        let place = record.place(head);
+        Ok((Attempt::begin(ordered, Means::Typed, &standing, at, place)?, record))
     }
 
     /// Names the record that carries out a command, on the state read last.
@@ -228,9 +228,9 @@ impl Lock {
     ) -> Result<(Spending<Command>, Record), Refusal> {
         let belief = state.believed(elapsed);
         let record = Record { elapsed, event: Event::Obeyed(*matched.found()) };
-        let standing = Standing { lock: self, state, belief, source: Source::Control };
+        let standing = Standing { lock: self, state, belief: &belief, source: Source::Control };
         let at = belief.probable();
-        Ok((matched.spend(&standing, at, head, &record.to_bytes())?, record))
+        Ok((matched.spend(&standing, at, record.place(head))?, record))
     }
 
     /// The state after a record.
@@ -243,22 +243,23 @@ impl Lock {
 
     /// Changes the state into the one after a record, where there is no memory for two.
     pub fn fold<const N: usize>(&self, state: &mut State<N>, record: &Record) {
-        state.belief = state.believed(record.elapsed);
+        state.belief.learn(&clock::Event::Elapsed { seconds: u64::from(record.elapsed) });
         let floor = state.belief.floor();
         match &record.event {
             Event::Clock(event) => {
-                let belief = state.belief.then(event);
+                let before = state.belief;
+                state.belief.learn(event);
                 let reset = matches!(event, clock::Event::Reset { .. });
-                if reset && belief != state.belief {
+                if reset && state.belief != before {
                     // What was valid at the earlier time must not come back with it.
                     state.end_epoch(state.epoch.saturating_add(1));
-                    state.buckets = state.buckets.map(|bucket| bucket.set_back(belief.floor()));
+                    let floor = state.belief.floor();
+                    state.buckets = state.buckets.map(|bucket| bucket.set_back(floor));
                 }
                 let passing = clock::Event::Elapsed { seconds: 0 };
                 if core::mem::discriminant(event) != core::mem::discriminant(&passing) {
                     state.forget_wrong();
                 }
-                state.belief = belief;
             }
             Event::Tried(source) => state.set_bucket(*source, state.bucket(*source).taken(floor)),
             Event::Wrong { code } => state.note_wrong(*code),
@@ -274,7 +275,7 @@ impl Lock {
                 for mark in of_use(tuple, *epoch, at, &self.profile).into_iter().flatten() {
                     state.marks.insert(mark);
                 }
-                state.belief = state.belief.then(&clock::Event::Heard(tuple.clue()));
+                state.belief.learn(&clock::Event::Heard(tuple.clue()));
             }
             Event::Obeyed(command) => {
                 let source = Source::Control;
@@ -298,7 +299,7 @@ impl<const N: usize> State<N> {
         match command {
             Command::SetTime { index } => {
                 let time = Command::set_to(*index);
-                self.belief = self.belief.then(&clock::Event::SetTime { time });
+                self.belief.learn(&clock::Event::SetTime { time });
             }
             Command::Cancel { tuple, epoch } => {
                 self.marks.insert(cancelled(tuple, *epoch, self.belief.probable()));
@@ -324,7 +325,7 @@ const fn cancelled(tuple: &Tuple, epoch: u32, at: Timestamp) -> Mark {
 struct Standing<'a, const N: usize> {
     lock: &'a Lock,
     state: &'a State<N>,
-    belief: Belief,
+    belief: &'a Belief,
     source: Source,
 }
 
@@ -435,11 +436,10 @@ impl Compare for Ordered<'_> {
 
     fn compare(&self) -> Option<Command> {
         let Lock { root, profile } = self.lock;
-        let next = self.epoch.saturating_add(1);
-        let (this, after): (ControlKey, ControlKey) =
-            (root.control(self.epoch), root.control(next));
-        let keys = [(self.epoch, this), (next, after.clone())];
+        let key = |epoch| (epoch, root.control(epoch));
+        let keys = [key(self.epoch), key(self.epoch.saturating_add(1))];
+        let [_, (next, after)] = &keys;
         let taken = if self.next { &keys[..] } else { keys.get(..1)? };
-        self.order.find(taken, (next, &after), profile, self.floor)
+        self.order.find(taken, (*next, after), profile, self.floor)
     }
 }

@@ -3,6 +3,7 @@
 
 use super::profile::Profile;
 use super::tuple::Tuple;
+use crate::bytes::{Layout, Stored};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -50,6 +51,23 @@ pub struct Mark {
 }
 
 impl Mark {
+    /// Bytes of an encoded mark.
+    const LENGTH: usize = 28;
+
+    /// None that a lock makes.
+    const BLANK: Self =
+        Self { what: What::Spent, tuple: Tuple::BLANK, epoch: 0, at: Timestamp::from_seconds(0) };
+
+    /// `u8 what || tuple || u32 epoch || u64 at`.
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        let mut what = self.what.number();
+        layout.byte(&mut what);
+        self.what = What::from_number(what).unwrap_or(self.what);
+        self.tuple.fields(layout);
+        layout.word(&mut self.epoch);
+        layout.time(&mut self.at);
+    }
+
     fn of_the_same_holder(&self, tuple: &Tuple) -> bool {
         let same = |tuple: &Tuple| (tuple.class, tuple.index, tuple.holder);
         same(&self.tuple) == same(tuple)
@@ -104,7 +122,7 @@ impl<const N: usize> Marks<N> {
 
     /// All marks.
     pub fn iter(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().flatten()
+        self.marks.iter().filter_map(Option::as_ref)
     }
 
     /// How many more marks there is room for, of revocations or of single use.
@@ -177,13 +195,14 @@ impl<const N: usize> Marks<N> {
         let over = |until: Timestamp| until.later(late) <= floor;
         // Once the newest beginning is over, whatever an older one ended is as well.
         let begun = self.iter().filter(|mark| mark.what == What::Began && mark.epoch == epoch);
-        let newest = begun.map(|mark| mark.tuple.from()).max();
+        let first = Timestamp::from_seconds(0);
+        let newest = begun.map(|mark| mark.tuple.from()).fold(first, Ord::max);
         for place in &mut self.marks {
             let Some(mark) = place else { continue };
             let done = match mark.what {
                 What::Began => {
                     let from = mark.tuple.from();
-                    let newer = newest.is_some_and(|newest| newest > from && over(newest));
+                    let newer = newest > from && over(newest);
                     newer || over(from.later(profile.longest()))
                 }
                 What::Spent | What::Cancelled | What::Successor => over(mark.tuple.until()),
@@ -191,6 +210,30 @@ impl<const N: usize> Marks<N> {
             if done || mark.epoch < epoch {
                 *place = None;
             }
+        }
+    }
+}
+
+impl<const N: usize> Marks<N> {
+    /// Bytes of encoded marks.
+    pub(super) const LENGTH: usize = 1 + N * Mark::LENGTH;
+
+    /// `u8 count || marks`, then zeros for each place without one.
+    pub(super) fn fields(&mut self, layout: &mut Layout<'_>) {
+        if layout.is_read() {
+            self.marks = [None; N];
+        }
+        let mut count = u8::try_from(self.iter().count()).unwrap_or(u8::MAX);
+        layout.byte(&mut count);
+        for place in 0..N {
+            if place >= usize::from(count) {
+                layout.bytes(&mut [0; Mark::LENGTH]);
+                continue;
+            }
+            let mut mark = self.iter().nth(place).copied().unwrap_or(Mark::BLANK);
+            mark.fields(layout);
+            // One that is known already changes nothing.
+            self.insert(mark);
         }
     }
 }

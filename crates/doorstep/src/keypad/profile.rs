@@ -2,6 +2,8 @@
 
 use super::odds;
 use super::tuple::{Class, Grace, PinDigits, Tuple};
+use crate::bytes::{Layout, Stored};
+#[cfg(all(feature = "otp", feature = "pass"))]
 use crate::bytes::{Reader, Writer};
 use crate::time::Window;
 
@@ -129,22 +131,25 @@ impl Profile {
         (holders, generations): (u8, u8),
         digits: PinDigits,
     ) -> Result<Self, ProfileError> {
-        let Some(first) = classes.first() else { return Err(ProfileError::Classes(0)) };
-        let mut kept = [*first; MAX_CLASSES];
-        if classes.len() > MAX_CLASSES {
-            return Err(ProfileError::Classes(classes.len()));
-        }
-        for (place, class) in kept.iter_mut().zip(classes) {
-            if class.duration == 0 || class.phase >= class.quantum {
-                return Err(ProfileError::Class(*class));
-            }
-            *place = *class;
-        }
-        if !(1..=MAX_LANES).contains(&holders.saturating_mul(generations)) {
-            return Err(ProfileError::Lanes);
-        }
         let count = classes.len();
-        Ok(Self { classes: kept, count, holders, generations, exclusive, digits })
+        let mut kept = [Class::BLANK; MAX_CLASSES];
+        let places = kept.get_mut(..count).ok_or(ProfileError::Classes(count))?;
+        places.copy_from_slice(classes);
+        let profile = Self { classes: kept, count, holders, generations, exclusive, digits };
+        profile.check()?;
+        Ok(profile)
+    }
+
+    fn check(&self) -> Result<(), ProfileError> {
+        let unfit = |class: &&Class| class.duration == 0 || class.phase >= class.quantum;
+        if self.classes().is_empty() {
+            return Err(ProfileError::Classes(0));
+        }
+        if let Some(class) = self.classes().iter().find(unfit) {
+            return Err(ProfileError::Class(*class));
+        }
+        let lanes = self.holders.saturating_mul(self.generations);
+        if (1..=MAX_LANES).contains(&lanes) { Ok(()) } else { Err(ProfileError::Lanes) }
     }
 
     /// The same for so many holders at once, whose PINs can be made anew so often less one. The digits
@@ -165,8 +170,7 @@ impl Profile {
         let of = |one_time| move |class: &Class| Class { one_time, ..*class };
         let (many, once) =
             (self.classes().iter().map(of(false)), self.classes().iter().map(of(true)));
-        let mut classes =
-            [Class { duration: 0, quantum: 0, phase: 0, one_time: false }; 2 * MAX_CLASSES];
+        let mut classes = [Class::BLANK; 2 * MAX_CLASSES];
         let wanted = many.filter(|_| uses != Uses::Once).chain(once.filter(|_| uses != Uses::Many));
         let mut count: usize = 0;
         for class in wanted {
@@ -244,43 +248,49 @@ impl Profile {
     /// Bytes of a stored profile, and the most of one in a bundle.
     pub const LENGTH: usize = 5 + MAX_CLASSES * Class::LENGTH;
 
-    /// Writes the profile: `u8 classes || u8 holders || u8 generations || u8 exclusive || u8 digits ||`
-    /// the classes.
-    pub(crate) fn put<const N: usize>(&self, out: &mut Writer<N>) {
-        let count = u8::try_from(self.count).unwrap_or(u8::MAX);
-        let exclusive = u8::from(self.exclusive);
-        out.put(&[count, self.holders, self.generations, exclusive, self.digits.get()]);
-        for class in self.classes() {
-            out.put(&class.to_bytes());
-        }
-    }
-
     /// The profile as an issuer stores it, filled with zeros.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LENGTH] {
-        let mut out = Writer::new();
-        self.put(&mut out);
-        out.finish()
+        let mut bytes = [0; Self::LENGTH];
+        // As long as one with all classes.
+        let _ = self.store(&mut bytes);
+        bytes
     }
 
-    /// Reads a profile that was stored; `None` for anything else.
+    /// Reads a profile that was stored; `None` for anything else. Nothing is computed: a lock takes the digits
+    /// it is told.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; Self::LENGTH]) -> Option<Self> {
-        let profile = Self::take(&mut Reader::new(bytes))?;
-        (profile.to_bytes() == *bytes).then_some(profile)
+        Self::parse(bytes)
     }
 
-    /// Reads a profile; `None` for anything else. Nothing is computed: a lock takes the digits it is told.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let [digits, ..] = PinDigits::ALL;
+        let classes = [Class::BLANK; MAX_CLASSES];
+        let mut profile =
+            Self { classes, count: 0, holders: 0, generations: 0, exclusive: false, digits };
+        profile.load(bytes)?;
+        profile.check().ok()?;
+        Some(profile)
+    }
+
+    /// Bytes of a profile of so many classes, without zeros.
+    #[cfg(all(feature = "otp", feature = "pass"))]
+    const fn length_of(count: usize) -> usize {
+        Class::LENGTH.saturating_mul(count).saturating_add(5)
+    }
+
+    /// Writes the profile without zeros.
+    #[cfg(all(feature = "otp", feature = "pass"))]
+    pub(crate) fn put<const N: usize>(&self, out: &mut Writer<N>) {
+        out.put(self.to_bytes().get(..Self::length_of(self.count)).unwrap_or_default());
+    }
+
+    /// Reads what [`Profile::put`] wrote; `None` for anything else.
+    #[cfg(all(feature = "otp", feature = "pass"))]
     pub(crate) fn take(from: &mut Reader<'_>) -> Option<Self> {
-        let [count, holders, generations, exclusive, digits] = from.take()?;
-        let mut classes =
-            [Class { duration: 0, quantum: 0, phase: 0, one_time: false }; MAX_CLASSES];
-        let classes = classes.get_mut(..usize::from(count))?;
-        for place in classes.iter_mut() {
-            *place = Class::from_bytes(from.take()?)?;
-        }
-        let digits = PinDigits::new(digits).filter(|_| exclusive <= 1)?;
-        Self::checked(classes, exclusive == 1, (holders, generations), digits).ok()
+        let count = usize::from(*from.rest().first()?);
+        Self::parse(from.slice(Self::length_of(count))?)
     }
 
     /// The classes.
@@ -342,7 +352,7 @@ impl Profile {
     /// The longest window, in seconds.
     #[must_use]
     pub fn longest(&self) -> u64 {
-        self.classes().iter().map(Class::seconds).max().unwrap_or(0)
+        self.classes().iter().map(Class::seconds).fold(0, Ord::max)
     }
 
     /// Rounds a booking outward to the shortest window that holds it; `None` when none is long
@@ -360,5 +370,23 @@ impl Profile {
         fits.min_by_key(|fit| {
             (fit.window.length(), u64::MAX.saturating_sub(fit.window.from().seconds()))
         })
+    }
+}
+
+impl Stored for Profile {
+    /// `u8 classes || u8 holders || u8 generations || u8 exclusive || u8 digits ||` the classes.
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        let mut count = u8::try_from(self.count).unwrap_or(u8::MAX);
+        layout.byte(&mut count);
+        self.count = usize::from(count);
+        layout.byte(&mut self.holders);
+        layout.byte(&mut self.generations);
+        layout.flag(&mut self.exclusive);
+        let mut digits = self.digits.get();
+        layout.byte(&mut digits);
+        self.digits = PinDigits::new(digits).unwrap_or(self.digits);
+        for class in self.classes.get_mut(..self.count).unwrap_or_default() {
+            class.fields(layout);
+        }
     }
 }

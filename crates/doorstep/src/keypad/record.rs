@@ -2,8 +2,9 @@
 
 use super::control::Command;
 use super::tuple::{Form, Tuple};
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
 use crate::clock;
+use crate::ledger::{Head, Place};
 use crate::time::Timestamp;
 
 /// Bytes of an encoded record.
@@ -37,6 +38,13 @@ impl Source {
             Self::Long => 1,
             Self::Control => 2,
         }
+    }
+
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        let mut number = self.number();
+        layout.byte(&mut number);
+        let all = [Self::Pin, Self::Long, Self::Control];
+        *self = all.into_iter().find(|source| source.number() == number).unwrap_or(*self);
     }
 }
 
@@ -78,106 +86,122 @@ impl Record {
     /// The record as it is appended: `u8 kind || u32 elapsed ||` what the kind needs, then zeros.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_LENGTH] {
-        let (mut out, elapsed) = (Writer::new(), self.elapsed.to_be_bytes());
-        let mut put = |kind: u8, parts: &[&[u8]]| {
-            out.put(&[kind]);
-            out.put(&elapsed);
-            for part in parts {
-                out.put(part);
-            }
-        };
-        let time = |time: Timestamp| time.seconds().to_be_bytes();
-        match self.event {
-            Event::Tried(source) => put(1, &[&[source.number()]]),
-            Event::Wrong { code } => put(2, &[&code.to_be_bytes()]),
-            Event::Opened { tuple, epoch, form } => {
-                let form = [Source::from(form).number()];
-                put(3, &[&tuple.to_bytes(), &epoch.to_be_bytes(), &form]);
-            }
-            Event::Obeyed(Command::SetTime { index }) => put(4, &[&index.to_be_bytes()]),
-            Event::Obeyed(Command::Cancel { tuple, epoch }) => {
-                put(5, &[&tuple.to_bytes(), &epoch.to_be_bytes()]);
-            }
-            Event::Obeyed(Command::Announce { epoch }) => put(6, &[&epoch.to_be_bytes()]),
-            Event::Obeyed(Command::EndEpoch { epoch }) => put(7, &[&epoch.to_be_bytes()]),
-            Event::Clock(event) => match event {
-                clock::Event::Elapsed { seconds } => put(16, &[&seconds.to_be_bytes()]),
-                clock::Event::PowerLost => put(17, &[]),
-                clock::Event::Signed(at) => put(18, &[&time(at)]),
-                clock::Event::Token { time: at, age } => put(19, &[&time(at), &age.to_be_bytes()]),
-                clock::Event::Reset { time: at, age } => put(20, &[&time(at), &age.to_be_bytes()]),
-                clock::Event::Missed { code, by } => {
-                    put(21, &[&code.to_be_bytes(), &by.to_be_bytes()]);
-                }
-                clock::Event::SetTime { time: at } => put(22, &[&time(at)]),
-                clock::Event::Heard(clue) => {
-                    let [spread, reach, code] =
-                        [clue.spread, clue.reach, clue.code].map(u32::to_be_bytes);
-                    put(23, &[&time(clue.about), &spread, &reach, &code]);
-                }
-            },
-        }
-        out.finish()
+        let mut bytes = [0; RECORD_LENGTH];
+        // The longest is that of an opening, by which the room is measured.
+        let _ = self.store(&mut bytes);
+        bytes
+    }
+
+    /// Where it belongs after `head`.
+    pub(crate) fn place(&self, head: Head) -> Place {
+        Place::of(head, &self.to_bytes())
     }
 
     /// Reads a record that was appended; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; RECORD_LENGTH]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        let [kind] = from.take()?;
-        let elapsed = u32::from_be_bytes(from.take()?);
-        let mut small = || from.take().map(u32::from_be_bytes);
-        let event = match kind {
-            2 => Event::Wrong { code: small()? },
-            4 => Event::Obeyed(Command::SetTime { index: small()? }),
-            6 => Event::Obeyed(Command::Announce { epoch: small()? }),
-            7 => Event::Obeyed(Command::EndEpoch { epoch: small()? }),
-            21 => Event::Clock(clock::Event::Missed { code: small()?, by: small()? }),
-            1 => Event::Tried(match from.take()? {
-                [0] => Source::Pin,
-                [1] => Source::Long,
-                [2] => Source::Control,
-                _ => return None,
-            }),
-            3 => {
-                let tuple = Tuple::from_bytes(from.take()?)?;
-                let epoch = u32::from_be_bytes(from.take()?);
-                let form = match from.take()? {
-                    [0] => Form::Pin,
-                    [1] => Form::Long,
-                    _ => return None,
-                };
-                Event::Opened { tuple, epoch, form }
+        let mut record = Self { elapsed: 0, event: Event::Clock(clock::Event::PowerLost) };
+        record.load(bytes)?;
+        Some(record)
+    }
+}
+
+impl Stored for Record {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        let mut kind = self.event.kind();
+        layout.byte(&mut kind);
+        if layout.is_read() {
+            self.event = Event::blank(kind).unwrap_or(self.event);
+        }
+        layout.word(&mut self.elapsed);
+        match &mut self.event {
+            Event::Clock(event) => clock_fields(event, layout),
+            Event::Tried(source) => source.fields(layout),
+            Event::Opened { tuple, epoch, form } => {
+                tuple.fields(layout);
+                layout.word(epoch);
+                let mut source = Source::from(*form);
+                source.fields(layout);
+                *form = if source == Source::Long { Form::Long } else { Form::Pin };
             }
-            5 => {
-                let tuple = Tuple::from_bytes(from.take()?)?;
-                let epoch = u32::from_be_bytes(from.take()?);
-                Event::Obeyed(Command::Cancel { tuple, epoch })
+            Event::Obeyed(Command::Cancel { tuple, epoch }) => {
+                tuple.fields(layout);
+                layout.word(epoch);
             }
-            16..=23 => Event::Clock(Self::clock(kind, &mut from)?),
-            _ => return None,
-        };
-        let record = Self { elapsed, event };
-        // A record has one encoding.
-        (record.to_bytes() == *bytes).then_some(record)
+            Event::Wrong { code: number }
+            | Event::Obeyed(
+                Command::SetTime { index: number }
+                | Command::Announce { epoch: number }
+                | Command::EndEpoch { epoch: number },
+            ) => layout.word(number),
+        }
+    }
+}
+
+fn clock_fields(event: &mut clock::Event, layout: &mut Layout<'_>) {
+    match event {
+        clock::Event::PowerLost => {}
+        clock::Event::Elapsed { seconds } => layout.long(seconds),
+        clock::Event::Signed(time) | clock::Event::SetTime { time } => layout.time(time),
+        clock::Event::Token { time, age } | clock::Event::Reset { time, age } => {
+            layout.time(time);
+            layout.word(age);
+        }
+        clock::Event::Missed { code, by } => {
+            layout.word(code);
+            layout.word(by);
+        }
+        clock::Event::Heard(clue) => {
+            layout.time(&mut clue.about);
+            for number in [&mut clue.spread, &mut clue.reach, &mut clue.code] {
+                layout.word(number);
+            }
+        }
+    }
+}
+
+impl Event {
+    /// The first byte of its record.
+    const fn kind(&self) -> u8 {
+        match self {
+            Self::Tried(_) => 1,
+            Self::Wrong { .. } => 2,
+            Self::Opened { .. } => 3,
+            Self::Obeyed(Command::SetTime { .. }) => 4,
+            Self::Obeyed(Command::Cancel { .. }) => 5,
+            Self::Obeyed(Command::Announce { .. }) => 6,
+            Self::Obeyed(Command::EndEpoch { .. }) => 7,
+            Self::Clock(clock::Event::Elapsed { .. }) => 16,
+            Self::Clock(clock::Event::PowerLost) => 17,
+            Self::Clock(clock::Event::Signed(_)) => 18,
+            Self::Clock(clock::Event::Token { .. }) => 19,
+            Self::Clock(clock::Event::Reset { .. }) => 20,
+            Self::Clock(clock::Event::Missed { .. }) => 21,
+            Self::Clock(clock::Event::SetTime { .. }) => 22,
+            Self::Clock(clock::Event::Heard(_)) => 23,
+        }
     }
 
-    fn clock(kind: u8, from: &mut Reader<'_>) -> Option<clock::Event> {
-        if kind == 17 {
-            return Some(clock::Event::PowerLost);
-        }
-        let time = from.time()?;
-        let mut small = || from.take().map(u32::from_be_bytes);
+    /// An event of a kind, whose fields are to be read; `None` for a kind that there is not.
+    const fn blank(kind: u8) -> Option<Self> {
+        let (time, tuple, epoch) = (Timestamp::from_seconds(0), Tuple::BLANK, 0);
+        let clue = clock::Clue { about: time, spread: 0, reach: 0, code: 0 };
         Some(match kind {
-            16 => clock::Event::Elapsed { seconds: time.seconds() },
-            18 => clock::Event::Signed(time),
-            19 => clock::Event::Token { time, age: small()? },
-            20 => clock::Event::Reset { time, age: small()? },
-            22 => clock::Event::SetTime { time },
-            23 => {
-                let (spread, reach, code) = (small()?, small()?, small()?);
-                clock::Event::Heard(clock::Clue { about: time, spread, reach, code })
-            }
+            1 => Self::Tried(Source::Pin),
+            2 => Self::Wrong { code: 0 },
+            3 => Self::Opened { tuple, epoch, form: Form::Pin },
+            4 => Self::Obeyed(Command::SetTime { index: 0 }),
+            5 => Self::Obeyed(Command::Cancel { tuple, epoch }),
+            6 => Self::Obeyed(Command::Announce { epoch }),
+            7 => Self::Obeyed(Command::EndEpoch { epoch }),
+            16 => Self::Clock(clock::Event::Elapsed { seconds: 0 }),
+            17 => Self::Clock(clock::Event::PowerLost),
+            18 => Self::Clock(clock::Event::Signed(time)),
+            19 => Self::Clock(clock::Event::Token { time, age: 0 }),
+            20 => Self::Clock(clock::Event::Reset { time, age: 0 }),
+            21 => Self::Clock(clock::Event::Missed { code: 0, by: 0 }),
+            22 => Self::Clock(clock::Event::SetTime { time }),
+            23 => Self::Clock(clock::Event::Heard(clue)),
             _ => return None,
         })
     }

@@ -1,10 +1,9 @@
 //! What a lock remembers: its belief about the time, its epoch, its attempts and its marks.
 
-use super::mark::{Mark, Marks, What};
+use super::mark::Marks;
 use super::odds::PIN_PACE;
 use super::record::Source;
-use super::tuple::Tuple;
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
 use crate::clock::{BELIEF_LENGTH, Belief, Clock, Event};
 use crate::throttle::Bucket;
 use crate::time::Timestamp;
@@ -16,8 +15,8 @@ const REPEAT: u64 = 120;
 const WRONG: usize = 4;
 
 const VERSION: u8 = 1;
-const HEADER: usize = BELIEF_LENGTH + 34;
-const MARK: usize = 28;
+/// Bytes before the marks.
+const HEADER: usize = BELIEF_LENGTH + 33;
 
 /// A lock's state, with room for `N` marks. It holds no key and no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,72 +124,45 @@ impl<const N: usize> State<N> {
     }
 
     /// Bytes of an encoded state.
-    pub const LENGTH: usize = HEADER + N * MARK;
+    pub const LENGTH: usize = HEADER + Marks::<N>::LENGTH;
 
     /// Writes the state as a snapshot of the journal; `None` when `out` has not [`State::LENGTH`] bytes. The
     /// wrong codes of the last minutes are not in it.
     #[must_use]
+    // Apart, so that its part of the stack is given back before it is read again.
+    #[inline(never)]
     pub fn write(&self, out: &mut [u8]) -> Option<()> {
-        if out.len() != Self::LENGTH {
-            return None;
-        }
-        let (head, rest) = out.split_at_mut_checked(HEADER)?;
-        let mut header = Writer::<HEADER>::new();
-        header.put(&[VERSION]);
-        header.put(&self.belief.to_bytes());
-        header.put(&self.epoch.to_be_bytes());
-        header.put(&[u8::from(self.announced)]);
-        for bucket in &self.buckets {
-            header.put(&[bucket.used()]);
-            header.put(&bucket.as_of().seconds().to_be_bytes());
-        }
-        header.put(&[u8::try_from(self.marks.iter().count()).ok()?]);
-        head.copy_from_slice(&header.finish());
-        rest.fill(0);
-        for (place, mark) in rest.chunks_exact_mut(MARK).zip(self.marks.iter()) {
-            let mut bytes = Writer::<MARK>::new();
-            bytes.put(&[mark.what.number()]);
-            bytes.put(&mark.tuple.to_bytes());
-            bytes.put(&mark.epoch.to_be_bytes());
-            bytes.put(&mark.at.seconds().to_be_bytes());
-            place.copy_from_slice(&bytes.finish());
-        }
-        Some(())
+        if out.len() == Self::LENGTH { self.store(out) } else { None }
     }
 
     /// Reads a snapshot; `None` for anything else.
     #[must_use]
     pub fn read(clock: Clock, bytes: &[u8]) -> Option<Self> {
-        let (head, rest) = bytes.split_at_checked(HEADER)?;
-        let mut from = Reader::new(head);
-        from.take().filter(|version| *version == [VERSION])?;
-        let belief = Belief::from_bytes(clock, &from.take()?)?;
-        let epoch = u32::from_be_bytes(from.take()?);
-        let announced = match from.take()? {
-            [0] => false,
-            [1] => true,
-            _ => return None,
-        };
-        let mut state = Self { epoch, announced, ..Self::new(belief) };
-        for bucket in &mut state.buckets {
-            let [used] = from.take()?;
-            *bucket = Bucket::stored(PIN_PACE, used, from.time()?);
+        let mut state = Self::new(Belief::new(clock, Timestamp::from_seconds(0)));
+        state.restore(bytes)?;
+        Some(state)
+    }
+
+    /// Changes the state into that of a snapshot, where there is no memory for two; `None` for anything else, and
+    /// then it is of no use any more.
+    #[must_use]
+    pub fn restore(&mut self, bytes: &[u8]) -> Option<()> {
+        if bytes.len() == Self::LENGTH { self.load(bytes) } else { None }
+    }
+}
+
+impl<const N: usize> Stored for State<N> {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        if layout.is_read() {
+            self.forget_wrong();
         }
-        let [count] = from.take()?;
-        let (marks, empty) = rest.as_chunks::<MARK>();
-        if marks.len() != N || !empty.is_empty() {
-            return None;
+        layout.byte(&mut { VERSION });
+        self.belief.fields(layout);
+        layout.word(&mut self.epoch);
+        layout.flag(&mut self.announced);
+        for bucket in &mut self.buckets {
+            bucket.fields(layout);
         }
-        for bytes in marks.iter().take(usize::from(count)) {
-            let mut from = Reader::new(bytes);
-            let [what] = from.take()?;
-            let what = What::from_number(what)?;
-            let tuple = Tuple::from_bytes(from.take()?)?;
-            let epoch = u32::from_be_bytes(from.take()?);
-            state.marks.insert(Mark { what, tuple, epoch, at: from.time()? });
-        }
-        let whole = state.marks.iter().count() == usize::from(count);
-        let spare = marks.iter().skip(usize::from(count)).flatten().all(|byte| *byte == 0);
-        (whole && spare).then_some(state)
+        self.marks.fields(layout);
     }
 }

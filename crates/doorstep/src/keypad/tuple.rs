@@ -1,5 +1,6 @@
 //! What a PIN means: a window, a holder and a generation; and the digits that stand for it.
 
+use crate::bytes::{Layout, Stored};
 use crate::clock::{Clue, Interval};
 use crate::code::{Code, Shape};
 use crate::time::Timestamp;
@@ -39,25 +40,14 @@ impl Class {
     /// Bytes of an encoded class: `u32 duration || u16 quantum || u16 phase || u8 flags`.
     pub(crate) const LENGTH: usize = 9;
 
-    pub(crate) const fn to_bytes(self) -> [u8; Self::LENGTH] {
-        let ([a, b, c, d], [e, f]) = (self.duration.to_be_bytes(), self.quantum.to_be_bytes());
-        let [g, h] = self.phase.to_be_bytes();
-        [a, b, c, d, e, f, g, h, if self.one_time { 1 } else { 0 }]
-    }
+    /// None that a profile has.
+    pub(crate) const BLANK: Self = Self { duration: 0, quantum: 0, phase: 0, one_time: false };
 
-    pub(crate) const fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, flags] = bytes;
-        let one_time = match flags {
-            0 => false,
-            1 => true,
-            _ => return None,
-        };
-        Some(Self {
-            duration: u32::from_be_bytes([a, b, c, d]),
-            quantum: u16::from_be_bytes([e, f]),
-            phase: u16::from_be_bytes([g, h]),
-            one_time,
-        })
+    pub(crate) fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.word(&mut self.duration);
+        layout.half(&mut self.quantum);
+        layout.half(&mut self.phase);
+        layout.flag(&mut self.one_time);
     }
 
     /// How long a window lasts, in seconds.
@@ -165,16 +155,25 @@ impl Tuple {
         [b'K', b'P', b'1', a, b, c, d, e, f, g, h, i, j, k, l, m, block]
     }
 
+    // Apart, since a compiler writes the same bytes one by one wherever it is used.
+    #[inline(never)]
     pub(crate) fn to_bytes(self) -> [u8; Self::LENGTH] {
-        let [a, b, c, d, e, f, g, h, flags] = self.class.to_bytes();
-        let [i, j, k, l] = self.index.to_be_bytes();
-        [a, b, c, d, e, f, g, h, flags, i, j, k, l, self.holder, self.generation]
+        let mut bytes = [0; Self::LENGTH];
+        // As long as its fields.
+        let _ = self.store(&mut bytes);
+        bytes
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; Self::LENGTH]) -> Option<Self> {
-        let [a, b, c, d, e, f, g, h, flags, i, j, k, l, holder, generation] = bytes;
-        let class = Class::from_bytes([a, b, c, d, e, f, g, h, flags])?;
-        Some(Self { class, index: u32::from_be_bytes([i, j, k, l]), holder, generation })
+    /// None that a lock takes.
+    pub(crate) const BLANK: Self = Self { class: Class::BLANK, index: 0, holder: 0, generation: 0 };
+}
+
+impl Stored for Tuple {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        self.class.fields(layout);
+        layout.word(&mut self.index);
+        layout.byte(&mut self.holder);
+        layout.byte(&mut self.generation);
     }
 }
 

@@ -4,7 +4,8 @@
 //! not double the guesses; each has a [`State`] of its own.
 
 use super::verify::{Accepted, Half};
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
+use crate::ledger::{Head, Place};
 use crate::refusal::Refusal;
 use crate::throttle::Bucket;
 use crate::time::Timestamp;
@@ -139,7 +140,30 @@ impl Record {
     /// `u8 kind || u16 source || u16 authenticator || u64 at || u64 step || i64 drift`.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; RECORD_LENGTH] {
-        let (kind, authenticator, step, drift) = match self.event {
+        let mut bytes = [0; RECORD_LENGTH];
+        // As long as its fields.
+        let _ = self.store(&mut bytes);
+        bytes
+    }
+
+    /// Where it belongs after `head`.
+    pub(crate) fn place(&self, head: Head) -> Place {
+        Place::of(head, &self.to_bytes())
+    }
+
+    /// Reads a record that was appended; `None` for anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; RECORD_LENGTH]) -> Option<Self> {
+        let at = Timestamp::from_seconds(0);
+        let mut record = Self { at, source: 0, event: Event::Tried };
+        record.load(bytes)?;
+        Some(record)
+    }
+}
+
+impl Stored for Record {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        let (mut kind, mut authenticator, mut step, mut drift) = match self.event {
             Event::Tried => (1, 0, 0, 0),
             Event::Accepted { authenticator, step, drift } => (2, authenticator, step, drift),
             Event::First { authenticator, step } => (3, authenticator, step, 0),
@@ -149,40 +173,22 @@ impl Record {
             Event::TriedRecovery => (7, 0, 0, 0),
             Event::Recovered { code } => (8, 0, u64::from(code), 0),
         };
-        let mut out = Writer::new();
-        out.put(&[kind]);
-        out.put(&self.source.to_be_bytes());
-        out.put(&u16::to_be_bytes(authenticator));
-        out.put(&self.at.seconds().to_be_bytes());
-        out.put(&u64::to_be_bytes(step));
-        out.put(&i64::to_be_bytes(drift));
-        out.finish()
-    }
-
-    /// Reads a record that was appended; `None` for anything else.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8; RECORD_LENGTH]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        let [kind] = from.take()?;
-        let source = u16::from_be_bytes(from.take()?);
-        let authenticator = u16::from_be_bytes(from.take()?);
-        let at = from.time()?;
-        let step = u64::from_be_bytes(from.take()?);
-        let drift = i64::from_be_bytes(from.take()?);
-        let event = match kind {
-            1 => Event::Tried,
+        layout.byte(&mut kind);
+        layout.half(&mut self.source);
+        layout.half(&mut authenticator);
+        layout.time(&mut self.at);
+        layout.long(&mut step);
+        layout.signed(&mut drift);
+        self.event = match kind {
             2 => Event::Accepted { authenticator, step, drift },
             3 => Event::First { authenticator, step },
             4 => Event::Resynced { authenticator, step, drift },
             5 => Event::Answered { authenticator, counter: None },
             6 => Event::Answered { authenticator, counter: Some(step) },
             7 => Event::TriedRecovery,
-            8 => Event::Recovered { code: u8::try_from(step).ok()? },
-            _ => return None,
+            8 => Event::Recovered { code: u8::try_from(step).unwrap_or(0) },
+            _ => Event::Tried,
         };
-        let record = Self { at, source, event };
-        // A record has one encoding.
-        (record.to_bytes() == *bytes).then_some(record)
     }
 }
 
@@ -281,35 +287,35 @@ impl State {
     /// The state as a row of a table or a file holds it.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; STATE_LENGTH] {
-        let mut out = Writer::new();
-        out.put(&[STATE_VERSION]);
-        for seen in [self.last, self.first] {
-            out.put(&[u8::from(seen.is_some())]);
-            out.put(&seen.map_or(0, |seen| seen.step).to_be_bytes());
-            out.put(&seen.map_or(0, |seen| seen.at.seconds()).to_be_bytes());
-        }
-        out.put(&self.drift.to_be_bytes());
-        out.put(&self.anchor.drift.to_be_bytes());
-        out.put(&self.anchor.at.seconds().to_be_bytes());
-        out.finish()
+        let mut bytes = [0; STATE_LENGTH];
+        // As long as its fields.
+        let _ = self.store(&mut bytes);
+        bytes
     }
 
     /// Reads a state that was stored; `None` for anything else.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; STATE_LENGTH]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        let seen = |from: &mut Reader<'_>| {
-            let [there] = from.take()?;
-            let seen = Seen { step: u64::from_be_bytes(from.take()?), at: from.time()? };
-            Some((there == 1).then_some(seen))
-        };
-        from.take().filter(|version| *version == [STATE_VERSION])?;
-        let (last, first) = (seen(&mut from)?, seen(&mut from)?);
-        let drift = i64::from_be_bytes(from.take()?);
-        let anchor = Anchor { drift: i64::from_be_bytes(from.take()?), at: from.time()? };
-        let state = Self { last, first, drift, anchor };
-        // A state has one encoding.
-        (state.to_bytes() == *bytes).then_some(state)
+        let mut state = Self::new(Timestamp::from_seconds(0));
+        state.load(bytes)?;
+        Some(state)
+    }
+}
+
+impl Stored for State {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.byte(&mut { STATE_VERSION });
+        for seen in [&mut self.last, &mut self.first] {
+            let blank = Seen { step: 0, at: Timestamp::from_seconds(0) };
+            let (mut there, mut fields) = (seen.is_some(), seen.unwrap_or(blank));
+            layout.flag(&mut there);
+            layout.long(&mut fields.step);
+            layout.time(&mut fields.at);
+            *seen = there.then_some(fields);
+        }
+        layout.signed(&mut self.drift);
+        layout.signed(&mut self.anchor.drift);
+        layout.time(&mut self.anchor.at);
     }
 }
 

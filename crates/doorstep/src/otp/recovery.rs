@@ -93,7 +93,7 @@ pub fn begin<'a>(
     let method = Presented { held, mac: derive_mac(pepper, account, &code) };
     let record = presenter.record(now, Event::TriedRecovery);
     let standing = Standing { presenter, held };
-    let attempt = Attempt::begin(method, Means::Scanned, &standing, now, head, &record.to_bytes())?;
+    let attempt = Attempt::begin(method, Means::Scanned, &standing, now, record.place(head))?;
     Ok((attempt, record))
 }
 
@@ -110,7 +110,7 @@ pub fn spend(
 ) -> Result<(Spending<u8>, Record), Refusal> {
     let record = presenter.record(now, Event::Recovered { code: *matched.found() });
     let standing = Standing { presenter, held };
-    Ok((matched.spend(&standing, now, head, &record.to_bytes())?, record))
+    Ok((matched.spend(&standing, now, record.place(head))?, record))
 }
 
 /// A recovery code, and those it is compared with.

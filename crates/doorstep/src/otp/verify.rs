@@ -400,7 +400,7 @@ impl<'a> Enrolled<'a> {
             return Err(Refusal::Unknown);
         }
         let standing = Standing { presenter, state: &self.state };
-        Ok((matched.spend(&standing, record.at, head, &record.to_bytes())?, record))
+        Ok((matched.spend(&standing, record.at, record.place(head))?, record))
     }
 
     fn read(&self, typed: &str) -> Result<Code, Refusal> {
@@ -467,7 +467,7 @@ where
     let record = presenter.record(now, Event::Tried);
     // Nothing of the state decides whether an attempt is made.
     let standing = Standing { presenter, state: &State::new(now) };
-    let attempt = Attempt::begin(method, Means::Typed, &standing, now, head, &record.to_bytes())?;
+    let attempt = Attempt::begin(method, Means::Typed, &standing, now, record.place(head))?;
     Ok((attempt, record))
 }
 

@@ -176,8 +176,9 @@ impl Writer<'_> {
         self.string(BYTES, bytes)
     }
 
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.string(TEXT, text.as_bytes())
+    /// A text, by its bytes: a lock has no use for more of UTF-8.
+    pub(super) fn text(&mut self, text: &[u8]) -> &mut Self {
+        self.string(TEXT, text)
     }
 }
 

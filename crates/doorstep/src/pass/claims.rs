@@ -1,5 +1,6 @@
 //! What a pass says: for which lock, when, how often, and whose it is.
 
+use crate::bytes::Layout;
 #[cfg(any(feature = "handover", feature = "esp256"))]
 use crate::cose::keys::PublicKey;
 use crate::cose::keys::{IssuerPublicKey, Signer};
@@ -27,8 +28,9 @@ impl Audience {
         Self::from_bytes(text.as_bytes())
     }
 
-    /// The name of these bytes.
-    pub(super) fn from_bytes(source: &[u8]) -> Option<Self> {
+    /// The same of bytes.
+    #[must_use]
+    pub fn from_bytes(source: &[u8]) -> Option<Self> {
         let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         let fits = (1..=Self::MAX).contains(&source.len()) && source.iter().all(plain);
         let mut bytes = [0; Self::MAX];
@@ -68,8 +70,13 @@ impl Audience {
     /// The name as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        core::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
@@ -97,6 +104,16 @@ impl PassId {
         bytes.get_mut(..source.len())?.copy_from_slice(source);
         let length = u8::try_from(source.len()).ok()?;
         (source.len() >= 4).then_some(Self { bytes, length })
+    }
+
+    /// The name of nothing.
+    pub(super) const BLANK: Self = Self { bytes: [0; Self::MAX], length: 0 };
+
+    /// `u8 length || id`, then zeros.
+    pub(super) fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.byte(&mut self.length);
+        layout.bytes(&mut self.bytes);
+        *self = Self::from_bytes(self.as_bytes()).unwrap_or(Self::BLANK);
     }
 
     /// Its bytes.

@@ -6,7 +6,6 @@ use super::fields::{Fields, MAX_PAYLOAD};
 use super::key::{KeyName, MAC_LENGTH};
 use super::rider::Rider;
 use crate::bytes::Short;
-use crate::cose::Kind;
 use crate::cose::keys::{ED25519, ESP256};
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -138,6 +137,35 @@ fn epoch(bytes: &[u8]) -> Option<u32> {
     match bytes {
         [] | [0, _, ..] | [_, _, _, _, _, ..] => None,
         _ => Some(bytes.iter().fold(0, |epoch, byte| (epoch << 8) | u32::from(*byte))),
+    }
+}
+
+/// What a document is, or a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A pass for a lock.
+    Pass,
+    /// The holder of a pass proves to have its key.
+    HolderProof,
+    /// Which passes are revoked.
+    Bulletin,
+    /// The issuer's answer to a lock that asked for the time.
+    TimeToken,
+    /// Another key of the issuer.
+    KeyRotation,
+}
+
+impl Kind {
+    /// The text that separates this kind from all others. It is short, since a lock hashes it.
+    #[must_use]
+    pub const fn context(self) -> &'static str {
+        match self {
+            Self::Pass => "dp1",
+            Self::HolderProof => "dp-h",
+            Self::Bulletin => "dp-r",
+            Self::TimeToken => "dp-t",
+            Self::KeyRotation => "dp-k",
+        }
     }
 }
 
@@ -360,6 +388,6 @@ pub(super) fn structure<const N: usize>(
 }
 
 fn begin(w: &mut Writer<'_>, context: &str, protected: &[u8], external: &[u8], payload: &[u8]) {
-    w.array(4).text(context).bytes(protected).bytes(external);
+    w.array(4).text(context.as_bytes()).bytes(protected).bytes(external);
     w.head(BYTES, u64::try_from(payload.len()).unwrap_or(u64::MAX));
 }

@@ -3,11 +3,10 @@
 
 use super::cbor::write;
 use super::claims::Pass;
-use super::document::{Check, Envelope, Header, SEAL_TAG};
+use super::document::{Check, Envelope, Header, Kind, SEAL_TAG};
 use super::fields::{Fields, MAX_PAYLOAD};
 use super::key::EncryptionKey;
 use crate::bytes::Short;
-use crate::cose::Kind;
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _, Tag};
 
@@ -50,7 +49,7 @@ fn cipher(key: &EncryptionKey) -> Aes256Gcm {
 fn data(header: &Header) -> Option<Short<32>> {
     let protected = header.encode()?;
     write(|w| {
-        w.array(3).text("Encrypt0").bytes(protected.as_ref());
+        w.array(3).text(b"Encrypt0").bytes(protected.as_ref());
         w.bytes(Kind::Pass.context().as_bytes());
     })
 }

@@ -2,9 +2,9 @@
 
 use super::claims::HolderKey;
 use super::document::Header;
-use crate::bytes::{Reader, Writer};
+use crate::bytes::Layout;
 use crate::cose::keys::Signer;
-use crate::time::Window;
+use crate::time::{Timestamp, Window};
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -89,7 +89,7 @@ impl TrustedKeys {
 
     /// The keys.
     pub fn iter(&self) -> impl Iterator<Item = &TrustedKey> {
-        self.0.iter().flatten()
+        self.0.iter().filter_map(Option::as_ref)
     }
 
     /// Those of which `good` holds, to verify with.
@@ -103,36 +103,31 @@ impl TrustedKeys {
 
     /// For each place `u8 length of the key || key, zeros to 33 || u64 begin || u64 end || u32 sequence`, or
     /// zeros.
-    pub(super) fn put<const N: usize>(&self, out: &mut Writer<N>) {
-        for place in &self.0 {
-            let Some(TrustedKey { key, window, sequence, .. }) = place else {
-                out.skip(KEY);
-                continue;
-            };
-            let key = HolderKey::of(key);
-            let key = key.bytes();
-            out.put(&[u8::try_from(key.len()).unwrap_or(u8::MAX)]);
-            out.put(key);
-            out.skip(LONGEST.saturating_sub(key.len()));
-            out.put(&window.from().seconds().to_be_bytes());
-            out.put(&window.until().seconds().to_be_bytes());
-            out.put(&sequence.to_be_bytes());
-        }
-    }
-
-    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
-        let mut keys = Self::NONE;
-        for place in &mut keys.0 {
-            let [length] = from.take()?;
-            let key: [u8; LONGEST] = from.take()?;
-            let (begin, end) = (from.time()?, from.time()?);
-            let sequence = u32::from_be_bytes(from.take()?);
-            if length > 0 {
-                let key = HolderKey::from_bytes(key.get(..usize::from(length))?)?.signer()?;
-                *place = Some(TrustedKey::new(key, Window::new(begin, end)?, sequence));
+    pub(super) fn fields(&mut self, layout: &mut Layout<'_>) {
+        for place in &mut self.0 {
+            let (mut length, mut key) = (0, [0; LONGEST]);
+            let (mut from, mut until) = (Timestamp::from_seconds(0), Timestamp::from_seconds(0));
+            let mut sequence = 0;
+            if let Some(known) = place {
+                let holder = HolderKey::of(&known.key);
+                let bytes = holder.bytes().iter();
+                length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+                key.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+                (from, until) = (known.window.from(), known.window.until());
+                sequence = known.sequence;
+            }
+            layout.byte(&mut length);
+            layout.bytes(&mut key);
+            layout.time(&mut from);
+            layout.time(&mut until);
+            layout.word(&mut sequence);
+            // A key is not unpacked in order to write it.
+            if layout.is_read() {
+                let key = key.get(..usize::from(length)).and_then(HolderKey::from_bytes);
+                let key = key.and_then(|key| key.signer()).zip(Window::new(from, until));
+                *place = key.map(|(key, window)| TrustedKey::new(key, window, sequence));
             }
         }
-        Some(keys)
     }
 
     /// Takes a key out.

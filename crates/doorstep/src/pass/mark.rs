@@ -4,7 +4,7 @@
 use super::claims::{Pass, PassId};
 use super::reader::GRACE;
 use super::record::Remembered;
-use crate::bytes::{Reader, Writer};
+use crate::bytes::Layout;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
@@ -30,33 +30,29 @@ pub struct Mark {
 const MARK: usize = 51;
 
 impl Mark {
-    fn to_bytes(self) -> [u8; MARK] {
-        let mut out = Writer::new();
-        let id = self.id.as_bytes();
-        out.put(&[u8::try_from(id.len()).unwrap_or(u8::MAX)]);
-        out.put(id);
-        out.skip(PassId::MAX.saturating_sub(id.len()));
-        out.put(&[self.uses]);
-        for time in [self.first, self.last, self.until] {
-            out.put(&time.seconds().to_be_bytes());
-        }
-        out.put(&[u8::from(self.proven.is_some())]);
-        out.put(&self.proven.map_or(0, Timestamp::seconds).to_be_bytes());
-        out.finish()
-    }
+    /// None that a lock makes.
+    const BLANK: Self = Self {
+        id: PassId::BLANK,
+        uses: 0,
+        first: Timestamp::from_seconds(0),
+        last: Timestamp::from_seconds(0),
+        until: Timestamp::from_seconds(0),
+        proven: None,
+    };
 
-    fn from_bytes(bytes: &[u8; MARK]) -> Option<Self> {
-        let mut from = Reader::new(bytes);
-        let [length] = from.take()?;
-        let id: [u8; PassId::MAX] = from.take()?;
-        let id = PassId::from_bytes(id.get(..usize::from(length))?)?;
-        let [uses] = from.take()?;
-        let (first, last, until) = (from.time()?, from.time()?, from.time()?);
-        let [proven] = from.take()?;
-        let proven = Some(from.time()?).filter(|_| proven == 1);
-        let mark = Self { id, uses, first, last, until, proven };
-        // A mark has one encoding.
-        (mark.to_bytes() == *bytes).then_some(mark)
+    /// `u8 length of the id || id, zeros to 16 || u8 uses || u64 first || u64 last || u64 end || u8 proven by time
+    /// || u64 that time`.
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        self.id.fields(layout);
+        layout.byte(&mut self.uses);
+        for time in [&mut self.first, &mut self.last, &mut self.until] {
+            layout.time(time);
+        }
+        let (mut proven, zero) = (self.proven.is_some(), Timestamp::from_seconds(0));
+        let mut at = self.proven.unwrap_or(zero);
+        layout.flag(&mut proven);
+        layout.time(&mut at);
+        self.proven = Some(at).filter(|_| proven);
     }
 }
 
@@ -77,7 +73,7 @@ impl<const N: usize> Marks<N> {
 
     /// All marks.
     pub fn iter(&self) -> impl Iterator<Item = &Mark> {
-        self.marks.iter().flatten()
+        self.marks.iter().filter_map(Option::as_ref)
     }
 
     /// How many more there is room for.
@@ -150,35 +146,14 @@ impl<const N: usize> Marks<N> {
     /// Bytes of encoded marks.
     pub(super) const LENGTH: usize = 8 + N * MARK;
 
-    /// `u64 latest end forgotten`, then for each place `u8 length of the id || id, zeros to 16 || u8 uses ||
-    /// u64 first || u64 last || u64 end || u8 proven by time || u64 that time`, or zeros.
-    pub(super) fn write(&self, out: &mut [u8]) -> Option<()> {
-        let (forgotten, places) = out.split_first_chunk_mut()?;
-        *forgotten = self.forgotten.seconds().to_be_bytes();
-        let places = places.as_chunks_mut::<MARK>().0;
-        if places.len() != N {
-            return None;
+    /// `u64 latest end forgotten`, then for each place a mark, or zeros.
+    pub(super) fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.time(&mut self.forgotten);
+        for place in &mut self.marks {
+            let mut mark = place.unwrap_or(Mark::BLANK);
+            mark.fields(layout);
+            *place = Some(mark).filter(|mark| mark.id != PassId::BLANK);
         }
-        for (place, mark) in places.iter_mut().zip(&self.marks) {
-            *place = mark.map_or([0; MARK], |mark| mark.to_bytes());
-        }
-        Some(())
-    }
-
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let (forgotten, places) = bytes.split_first_chunk()?;
-        let (places, rest) = places.as_chunks::<MARK>();
-        let mut marks = Self::new();
-        marks.forgotten = Timestamp::from_seconds(u64::from_be_bytes(*forgotten));
-        if places.len() != N || !rest.is_empty() {
-            return None;
-        }
-        for (place, bytes) in marks.marks.iter_mut().zip(places) {
-            if *bytes != [0; MARK] {
-                *place = Some(Mark::from_bytes(bytes)?);
-            }
-        }
-        Some(marks)
     }
 }
 

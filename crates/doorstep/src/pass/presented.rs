@@ -2,11 +2,10 @@
 
 use super::cbor::{Reader, write};
 use super::claims::Pass;
-use super::document::{Envelope, MAX_LENGTH, Malformed};
+use super::document::{Envelope, Kind, MAX_LENGTH, Malformed};
 use super::fields::Fields;
 use super::proof::Proof;
 use crate::bytes::Short;
-use crate::cose::Kind;
 use core::fmt;
 
 /// The most bytes of a presentation.

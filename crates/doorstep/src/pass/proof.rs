@@ -1,12 +1,11 @@
 //! The holder's proof: whoever shows a pass with a holder's key also signs the lock's challenge, so that a
 //! copied pass is worth nothing; or, where the lock cannot send one, the time, so that a copy soon is.
 
-use super::cbor::{Writer, write};
+use super::cbor::write;
 use super::claims::Audience;
-use super::document::{Document, Envelope, structure};
+use super::document::{Document, Envelope, Kind, structure};
 use crate::bytes::Short;
 use crate::clock::Interval;
-use crate::cose::Kind;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use core::fmt;
@@ -117,34 +116,36 @@ pub(super) fn timely(
 /// issuer signed, and no signature; all of what is encrypted.
 #[must_use]
 pub fn transcript(pass: &Document<'_>, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
-    pass.envelope().transcript(lock, nonce)
+    pass.envelope().transcript(lock, &Fresh::Nonce(nonce))
 }
 
 /// What the holder of a pass signs to show it one way, in a QR code, to the lock that is called `lock`: the
 /// phone's time stands in the place of the nonce, as a number, so that neither proof passes for the other.
 #[must_use]
 pub fn timed_transcript(pass: &Document<'_>, lock: &Audience, time: u32) -> Transcript {
-    pass.envelope().timed_transcript(lock, time)
+    pass.envelope().transcript(lock, &Fresh::Time(time))
+}
+
+/// What no earlier proof was over.
+pub(super) enum Fresh<'a> {
+    /// The lock's challenge.
+    Nonce(&'a [u8; 16]),
+    /// The phone's time.
+    Time(u32),
 }
 
 impl Envelope<'_> {
-    pub(super) fn transcript(&self, lock: &Audience, nonce: &[u8; 16]) -> Transcript {
-        self.signed(lock, |w| {
-            w.bytes(nonce);
-        })
-    }
-
-    pub(super) fn timed_transcript(&self, lock: &Audience, time: u32) -> Transcript {
-        self.signed(lock, |w| {
-            w.unsigned(time);
-        })
-    }
-
-    fn signed(&self, lock: &Audience, fresh: impl FnOnce(&mut Writer<'_>)) -> Transcript {
+    // Apart, so that its part of the stack is given back before a signature needs all of it.
+    #[inline(never)]
+    pub(super) fn transcript(&self, lock: &Audience, fresh: &Fresh<'_>) -> Transcript {
         let hash = self.digest();
         let payload: Option<Short<52>> = write(|w| {
-            fresh(w.array(3));
-            w.text(lock.as_str()).bytes(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+            w.array(3);
+            match fresh {
+                Fresh::Nonce(nonce) => w.bytes(*nonce),
+                Fresh::Time(time) => w.unsigned(*time),
+            };
+            w.text(lock.as_bytes()).bytes(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
         });
         let external = Kind::HolderProof.context().as_bytes();
         let signed =

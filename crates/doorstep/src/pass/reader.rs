@@ -5,10 +5,10 @@
 //! clock, and only then may the pass be refused for a reason, or open.
 
 use super::claims::{Audience, Pass};
-use super::document::{Header, Malformed};
+use super::document::{Header, Kind, Malformed};
 #[cfg(feature = "encrypt")]
 use super::key::EncryptionKey;
-use super::key::{PassKey, is_named, name_of};
+use super::key::{PassKey, TrustedKeys, is_named, name_of};
 use super::presented::{PresentedPass, PresentedRider};
 use super::proof::Challenge;
 use super::record::{Event, Record, Remembered};
@@ -16,8 +16,7 @@ use super::rider::{Rider, advances, follows};
 use super::starts::Starting;
 use super::state::State;
 use super::verification::{Keys, UNPROVEN, Verification};
-use crate::clock::{self, Belief};
-use crate::cose::Kind;
+use crate::clock::Belief;
 use crate::cose::keys::Signer;
 use crate::keypad::key::RootKey;
 use crate::ledger::{Head, Place, Receipt};
@@ -58,7 +57,7 @@ impl Groups {
 
     /// The groups.
     pub fn iter(&self) -> impl Iterator<Item = &Audience> {
-        self.0.iter().flatten()
+        self.0.iter().filter_map(Option::as_ref)
     }
 }
 
@@ -90,7 +89,7 @@ pub struct Reader {
 /// What a lock knows when something is presented to it.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
-    /// What it believes about the time, at the record before.
+    /// What it believes about the time, with these seconds counted.
     pub belief: Belief,
     /// Its epoch.
     pub epoch: u32,
@@ -99,10 +98,6 @@ pub struct Moment {
 }
 
 impl Moment {
-    fn belief(&self) -> Belief {
-        self.belief.then(&clock::Event::Elapsed { seconds: u64::from(self.elapsed) })
-    }
-
     const fn record(&self, event: Event) -> Record {
         Record { elapsed: self.elapsed, event }
     }
@@ -147,7 +142,7 @@ impl Reader {
         // Of what is encrypted nothing is known before it is decrypted, when the attempt is counted.
         let meant = self.is_meant(pass.as_ref().and_then(|pass| pass.audience.as_ref()));
         let issued_at = pass.as_ref().and_then(|pass| pass.issued_at);
-        let keys = self.issuers(moment, state, &envelope.header, issued_at);
+        let keys = self.issuers(moment, &state.keys, &envelope.header, issued_at);
         let verification = Verification { reader: self, presented, keys, challenge };
         attempt(moment, state, verification, meant, head)
     }
@@ -168,17 +163,17 @@ impl Reader {
         let meant = self.is_meant(claims.audience.as_ref());
         let keys = match envelope.kind {
             Kind::KeyRotation => self.root(&envelope.header),
-            _ => self.issuers(moment, state, &envelope.header, claims.issued_at()),
+            _ => self.issuers(moment, &state.keys, &envelope.header, claims.issued_at()),
         };
         let verification = Verification { reader: self, presented, keys, challenge };
         attempt(moment, state, verification, meant, head)
     }
 
     /// The keys that the issuer may have made a document with.
-    fn issuers<const N: usize>(
+    fn issuers(
         &self,
         moment: &Moment,
-        state: &State<N>,
+        keys: &TrustedKeys,
         header: &Header,
         issued_at: Option<Timestamp>,
     ) -> Keys {
@@ -188,7 +183,7 @@ impl Reader {
             Header::Encrypted { epoch } if epoch == moment.epoch => Keys::Own(epoch),
             Header::Mac { .. } | Header::Encrypted { .. } => Keys::None,
             Header::Ed25519(_) | Header::Esp256(_) => {
-                Keys::of(&state.keys, header, issued_at, moment.belief().floor())
+                Keys::of(keys, header, issued_at, moment.belief.floor())
             }
         }
     }
@@ -227,7 +222,7 @@ impl Reader {
         head: Head,
     ) -> (Learning<'m, 'a>, Record) {
         let record = moment.record(Event::Verified { issued_at: matched.found().issued_at });
-        (Learning { matched, place: Place::of(head, record.to_bytes().as_ref()) }, record)
+        (Learning { matched, place: record.place(head) }, record)
     }
 
     /// Names the record that spends a pass, on the state read last.
@@ -248,11 +243,10 @@ impl Reader {
         let until = if pass.is_counted() { Some(pass.window.until()) } else { proven };
         let remembered = until.map(|until| Remembered { until, proven });
         let record = moment.record(Event::Opened { id: pass.id, remembered });
-        let belief = moment.belief();
         let (verification, remembered) = (matched.method(), remembered.is_some());
-        let standing = Passes { reader: self, belief, state, verification, remembered };
-        let spending =
-            matched.spend(&standing, belief.probable(), head, record.to_bytes().as_ref())?;
+        let standing =
+            Passes { reader: self, belief: &moment.belief, state, verification, remembered };
+        let spending = matched.spend(&standing, moment.belief.probable(), record.place(head))?;
         Ok((spending, record))
     }
 
@@ -272,11 +266,13 @@ impl Reader {
         let age = challenge.as_ref().map_or(u32::MAX, Challenge::age);
         let age = age.saturating_add(moment.elapsed);
         let record = moment.record(Event::of_rider(matched.found(), age));
-        let belief = moment.belief();
-        let standing =
-            Riders { belief, state, challenge: challenge.as_ref(), event: &record.event };
-        let spending =
-            matched.spend(&standing, belief.probable(), head, record.to_bytes().as_ref())?;
+        let standing = Riders {
+            belief: &moment.belief,
+            state,
+            challenge: challenge.as_ref(),
+            event: &record.event,
+        };
+        let spending = matched.spend(&standing, moment.belief.probable(), record.place(head))?;
         Ok((spending, record))
     }
 
@@ -291,7 +287,7 @@ impl Reader {
     ) -> Option<(Starting, Record)> {
         let starts = state.starts.checked_add(1)?;
         let record = moment.record(Event::Started);
-        let place = Place::of(head, record.to_bytes().as_ref());
+        let place = record.place(head);
         Some((Starting::new(&self.keys, starts, place), record))
     }
 }
@@ -306,11 +302,11 @@ fn attempt<'a, P, const N: usize>(
 where
     Verification<'a, P>: Compare,
 {
-    let (known, belief) = (!matches!(verification.keys, Keys::None), moment.belief());
-    let standing = Attempts { state, floor: belief.floor(), taken: known && meant };
-    let (record, at) = (moment.record(Event::Tried), belief.probable());
-    let bytes = record.to_bytes();
-    Ok((Attempt::begin(verification, Means::Scanned, &standing, at, head, bytes.as_ref())?, record))
+    let known = !matches!(verification.keys, Keys::None);
+    let standing = Attempts { state, floor: moment.belief.floor(), taken: known && meant };
+    let (record, at) = (moment.record(Event::Tried), moment.belief.probable());
+    let place = record.place(head);
+    Ok((Attempt::begin(verification, Means::Scanned, &standing, at, place)?, record))
 }
 
 /// The record of what an authentic pass tells the clock, not yet appended.
@@ -362,7 +358,7 @@ impl<C, const N: usize> Ledgered<C> for Attempts<'_, N> {
 /// What the state says of an authentic pass.
 struct Passes<'a, 'b, const N: usize> {
     reader: &'a Reader,
-    belief: Belief,
+    belief: &'a Belief,
     state: &'a State<N>,
     verification: &'a Verification<'b, PresentedPass<'b>>,
     remembered: bool,
@@ -406,7 +402,7 @@ impl<const N: usize> Ledgered<Pass> for Passes<'_, '_, N> {
 
 /// What the state says of an authentic rider.
 struct Riders<'a, const N: usize> {
-    belief: Belief,
+    belief: &'a Belief,
     state: &'a State<N>,
     challenge: Option<&'a Challenge>,
     event: &'a Event,
@@ -432,7 +428,7 @@ impl<const N: usize> Ledgered<Rider> for Riders<'_, N> {
                 answers.then_some(false).ok_or(UNPROVEN)?
             }
         };
-        let tells = |event| self.belief.then(&event) != self.belief;
+        let tells = |event| self.belief.then(&event) != *self.belief;
         let news = newer || self.event.clock().is_some_and(tells);
         if news { Ok(()) } else { Err(Refusal::AlreadyUsed { at }) }
     }

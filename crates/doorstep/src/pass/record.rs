@@ -4,6 +4,7 @@ use super::claims::{HolderKey, PassId};
 use super::rider::{Bulletin, MAX_REVOKED, Revoked, Rider, Rotation, Token};
 use crate::bytes::{Reader, Short};
 use crate::clock::{self, Belief};
+use crate::ledger::{Head, Place};
 use crate::time::{Timestamp, Window};
 
 /// The most bytes of an encoded record: that of a full bulletin.
@@ -139,6 +140,11 @@ impl Record {
             Event::Started => put(73, &[]),
         }
         out
+    }
+
+    /// Where it belongs after `head`.
+    pub(crate) fn place(&self, head: Head) -> Place {
+        Place::of(head, self.to_bytes().as_ref())
     }
 
     /// Reads a record that was appended; `None` for anything else.

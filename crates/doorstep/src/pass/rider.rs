@@ -2,8 +2,8 @@
 //! believes.
 
 use super::claims::Audience;
-use crate::bytes::{Reader, Writer};
-use crate::cose::Kind;
+use super::document::Kind;
+use crate::bytes::Layout;
 use crate::cose::keys::Signer;
 use crate::time::{Timestamp, Window};
 
@@ -55,15 +55,11 @@ impl Revoked {
     /// Bytes in a snapshot.
     pub(super) const LENGTH: usize = 1 + MAX_REVOKED * 4;
 
-    pub(super) fn put<const N: usize>(&self, out: &mut Writer<N>) {
-        out.put(&[self.count]);
-        out.put(self.prefixes.as_flattened());
-    }
-
-    pub(super) fn take(from: &mut Reader<'_>) -> Option<Self> {
-        let [count] = from.take()?;
-        let (prefixes, _) = from.slice(MAX_REVOKED * 4)?.as_chunks();
-        Self::from_prefixes(prefixes.get(..usize::from(count))?)
+    /// `u8 count || prefixes`, then zeros.
+    pub(super) fn fields(&mut self, layout: &mut Layout<'_>) {
+        layout.byte(&mut self.count);
+        layout.bytes(self.prefixes.as_flattened_mut());
+        *self = Self::from_prefixes(self.prefixes()).unwrap_or(Self::NONE);
     }
 
     /// The prefixes.

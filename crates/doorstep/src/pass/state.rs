@@ -5,7 +5,7 @@ use super::key::{TrustedKey, TrustedKeys};
 use super::mark::Marks;
 use super::record::{Event, Record};
 use super::rider::{Revoked, advances, follows};
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Layout, Stored};
 use crate::clock::Belief;
 use crate::throttle::{Bucket, Pace};
 use crate::time::Timestamp;
@@ -141,39 +141,36 @@ impl<const N: usize> State<N> {
     /// Writes the state as a snapshot: `keys || u32 rotation || u32 bulletin || u8 revoked, 48 * 4 prefixes ||
     /// u8 attempts used || u64 as of || u32 starts || marks`; `None` when `out` has not [`State::LENGTH`] bytes.
     #[must_use]
+    // Apart, so that its part of the stack is given back before it is read again.
+    #[inline(never)]
     pub fn write(&self, out: &mut [u8]) -> Option<()> {
-        let (head, marks) = out.split_first_chunk_mut()?;
-        *head = self.head();
-        self.marks.write(marks)
-    }
-
-    fn head(&self) -> [u8; HEAD] {
-        let mut out = Writer::new();
-        self.keys.put(&mut out);
-        out.put(&self.rotation.to_be_bytes());
-        out.put(&self.bulletin.to_be_bytes());
-        self.revoked.put(&mut out);
-        out.put(&[self.attempts.used()]);
-        out.put(&self.attempts.as_of().seconds().to_be_bytes());
-        out.put(&self.starts.to_be_bytes());
-        out.finish()
+        if out.len() == Self::LENGTH { self.store(out) } else { None }
     }
 
     /// Reads a snapshot; `None` for anything else.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let (head, marks) = bytes.split_first_chunk::<HEAD>()?;
-        let mut from = Reader::new(head);
-        let keys = TrustedKeys::take(&mut from)?;
-        let rotation = u32::from_be_bytes(from.take()?);
-        let bulletin = u32::from_be_bytes(from.take()?);
-        let revoked = Revoked::take(&mut from)?;
-        let [used] = from.take()?;
-        let attempts = Bucket::stored(PACE, used, from.time()?);
-        let starts = u32::from_be_bytes(from.take()?);
-        let marks = Marks::read(marks)?;
-        let state = Self { keys, rotation, bulletin, revoked, attempts, marks, starts };
-        // A state has one encoding.
-        (state.head() == *head).then_some(state)
+        let mut state = Self::new(TrustedKeys::NONE, 0, 0, Timestamp::from_seconds(0));
+        state.restore(bytes)?;
+        Some(state)
+    }
+
+    /// Changes the state into that of a snapshot, where there is no memory for two; `None` for anything else, and
+    /// then it is of no use any more.
+    #[must_use]
+    pub fn restore(&mut self, bytes: &[u8]) -> Option<()> {
+        if bytes.len() == Self::LENGTH { self.load(bytes) } else { None }
+    }
+}
+
+impl<const N: usize> Stored for State<N> {
+    fn fields(&mut self, layout: &mut Layout<'_>) {
+        self.keys.fields(layout);
+        layout.word(&mut self.rotation);
+        layout.word(&mut self.bulletin);
+        self.revoked.fields(layout);
+        self.attempts.fields(layout);
+        layout.word(&mut self.starts);
+        self.marks.fields(layout);
     }
 }

@@ -6,7 +6,7 @@ use super::document::{Check, Envelope, Header};
 use super::encrypt::open;
 use super::key::{MAX_KEYS, TrustedKey, TrustedKeys};
 use super::presented::{PresentedPass, PresentedRider};
-use super::proof::{Challenge, PROOF_LIFETIME, Proof, timely};
+use super::proof::{Challenge, Fresh, PROOF_LIFETIME, Proof, timely};
 use super::reader::Reader;
 use super::rider::Rider;
 use crate::clock::Interval;
@@ -68,7 +68,7 @@ impl<P> Verification<'_, P> {
             (Keys::Own(epoch), Check::Mac(mac)) => self.reader.fits(*epoch, message, mac),
             (Keys::Issuers(keys), Check::Signature(signature)) => {
                 let fits = |key: &Signer| key.verify(message, signature).is_ok();
-                keys.iter().flatten().any(fits)
+                keys.iter().filter_map(Option::as_ref).any(fits)
             }
             _ => false,
         }
@@ -117,18 +117,16 @@ impl Verification<'_, PresentedPass<'_>> {
         last: Option<Timestamp>,
     ) -> Result<(), Refusal> {
         let Some(holder) = &pass.holder else { return Ok(()) };
-        let document = &self.presented.envelope;
-        let (message, signature) = match (self.presented.proof, &self.challenge) {
+        let (fresh, signature) = match (self.presented.proof, &self.challenge) {
             (Some(Proof::Answer(signature)), Some(challenge))
                 if challenge.age() <= PROOF_LIFETIME =>
             {
-                (document.transcript(lock, challenge.nonce()), signature)
+                (Fresh::Nonce(challenge.nonce()), signature)
             }
-            (Some(Proof::Timed(time, signature)), _) => {
-                (document.timed_transcript(lock, time), signature)
-            }
+            (Some(Proof::Timed(time, signature)), _) => (Fresh::Time(time), signature),
             _ => return Err(UNPROVEN),
         };
+        let message = self.presented.envelope.transcript(lock, &fresh);
         let fits = |key: Signer| key.verify(&[message.as_ref()], signature).is_ok();
         if !holder.signer().is_some_and(fits) {
             return Err(UNPROVEN);

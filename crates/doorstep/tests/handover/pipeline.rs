@@ -78,7 +78,7 @@ fn begin<'a>(
     means: Means,
     method: Fixed<'a>,
 ) -> Result<Attempt<Fixed<'a>>, Refusal> {
-    Attempt::begin(method, means, &ledger.standing(limit), now, ledger.head(), TRIED)
+    Attempt::begin(method, means, &ledger.standing(limit), now, Place::of(ledger.head(), TRIED))
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn counted_before_compared_and_spent_before_granted() {
     let receipt = ledger.append(attempt.place(), TRIED).unwrap();
     log.borrow_mut().push("counted");
     let matched = attempt.counted(receipt).unwrap().compare().unwrap();
-    let spending = matched.spend(&ledger.standing(5), NOW, ledger.head(), SPENT).unwrap();
+    let spending =
+        matched.spend(&ledger.standing(5), NOW, Place::of(ledger.head(), SPENT)).unwrap();
     let receipt = ledger.append(spending.place(), SPENT).unwrap();
     log.borrow_mut().push("spent");
     let grant = spending.granted(receipt).unwrap();
@@ -117,7 +118,9 @@ fn a_receipt_of_another_record_counts_and_grants_nothing() {
     let attempt = begin();
     let receipt = attempt.place().appended();
     let matched = attempt.counted(receipt).unwrap().compare().unwrap();
-    let spend = || matched.spend(&ledger.standing(5), NOW, Head::EMPTY.then(TRIED), SPENT).unwrap();
+    let spend = || {
+        matched.spend(&ledger.standing(5), NOW, Place::of(Head::EMPTY.then(TRIED), SPENT)).unwrap()
+    };
     for place in elsewhere {
         assert_eq!(spend().granted(place.appended()).unwrap_err(), WrongReceipt);
     }
@@ -170,8 +173,9 @@ fn a_match_is_judged_again_when_it_is_spent() {
     let receipt = attempt.place().appended();
     let matched = attempt.counted(receipt).unwrap().compare().unwrap();
     let spent = Ledger { spent: 1, ..Ledger::default() };
-    let refused =
-        |ledger: &Ledger, now| matched.spend(&ledger.standing(5), now, ledger.head(), SPENT).err();
+    let refused = |ledger: &Ledger, now| {
+        matched.spend(&ledger.standing(5), now, Place::of(ledger.head(), SPENT)).err()
+    };
     assert_eq!(refused(&spent, NOW), Some(Refusal::AlreadyUsed { at: NOW }));
     assert_eq!(refused(&ledger, at(200)), Some(Refusal::Expired { until: at(200) }));
     assert_eq!(refused(&ledger, at(99)), Some(Refusal::NotYetValid { from: at(100) }));
@@ -211,7 +215,7 @@ impl<'a> Step<'a> {
                 Err(refusal) => Self::Done(Err(refusal)),
             },
             Self::Matched(matched) => {
-                match matched.spend(&ledger.standing(limit), NOW, ledger.head(), SPENT) {
+                match matched.spend(&ledger.standing(limit), NOW, Place::of(ledger.head(), SPENT)) {
                     Ok(spending) => Self::Spending(matched, spending),
                     Err(refusal) => Self::Done(Err(refusal)),
                 }

@@ -55,6 +55,28 @@ fn clock_set_back_revives_no_spent_pin() {
     assert!(matches!(door.open(&pin), Err(Refusal::AlreadyUsed { .. })));
 }
 
+#[test]
+fn no_bit_of_a_snapshot_changes_unseen() {
+    let mut door = door();
+    let tuple = door.booking(MIDNIGHT, HOUR);
+    for generation in [0, 1] {
+        let tuple = Tuple { class: once(tuple.class), generation, ..tuple };
+        door.open(&door.pin(&tuple, 0)).unwrap();
+    }
+    assert!(door.state.marks().iter().count() > 1);
+    let mut bytes = vec![0; State::<32>::LENGTH];
+    door.state.write(&mut bytes).unwrap();
+    assert_eq!(State::read(CLOCK, &bytes), Some(door.state));
+    for at in 0..bytes.len() {
+        for bit in 0..8 {
+            let mut other = bytes.clone();
+            other[at] ^= 1 << bit;
+            assert_ne!(State::read(CLOCK, &other), Some(door.state), "byte {at}, bit {bit}");
+        }
+        assert_eq!(State::<32>::read(CLOCK, &bytes[..at]), None, "cut at {at}");
+    }
+}
+
 /// Old PINs, typed every day to hold the clock back: an expired one opens at most the stated
 /// uncertainty after its grace.
 #[test]

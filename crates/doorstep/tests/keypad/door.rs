@@ -208,7 +208,7 @@ fn only_digits_of_the_right_shape_are_read_and_nothing_else_costs() {
     ] {
         assert!(matches!(door.lock.read(typed), Err(Refusal::Mistyped)), "{typed}");
     }
-    assert!(matches!(door.lock.read(&format!("{pin}\n")), Err(Refusal::Mistyped)));
+    assert!(matches!(door.lock.read(format!("{pin}\n")), Err(Refusal::Mistyped)));
     assert!(matches!(door.lock.read("03000000000"), Err(Refusal::Mistyped)));
     assert!(matches!(door.lock.read("0300000000"), Ok(Entry::Control(_))));
     assert!(door.open(&spaced).is_ok());

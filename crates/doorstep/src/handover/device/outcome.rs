@@ -8,7 +8,7 @@ use super::Device;
 use crate::cose::Invalid;
 use crate::cose::sign1::Unsigned;
 use crate::id::DeliveryId;
-use crate::ledger::Head;
+use crate::ledger::{Head, Place};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::verifier::{Matched, Spending, Standing};
@@ -112,7 +112,8 @@ impl Claiming<'_> {
     pub fn signed(self, signature: &[u8; 64]) -> Result<(Record, Spending), Refusal> {
         let event = Event::Claimed(self.unsigned.signed(signature), self.at);
         let record = Record::new(&event, self.head);
-        let spending = self.matched.spend(&self.standing, self.at, self.head, record.body())?;
+        let place = Place::of(self.head, record.body());
+        let spending = self.matched.spend(&self.standing, self.at, place)?;
         Ok((record, spending))
     }
 }

@@ -134,8 +134,7 @@ impl<'e> Enrolled<'e, OcraAuthenticator> {
             .ok_or(Refusal::Unknown)?;
         let record = presenter.record(now, Event::Tried);
         let standing = Standing { presenter, state: &self.state, asked };
-        let attempt =
-            Attempt::begin(answer, Means::Typed, &standing, now, head, &record.to_bytes())?;
+        let attempt = Attempt::begin(answer, Means::Typed, &standing, now, record.place(head))?;
         Ok((attempt, record))
     }
 
@@ -159,7 +158,7 @@ impl<'e> Enrolled<'e, OcraAuthenticator> {
         }
         let record = presenter.record(now, Event::Answered { authenticator, counter });
         let standing = Standing { presenter, state: &self.state, asked };
-        Ok((matched.spend(&standing, now, head, &record.to_bytes())?, record))
+        Ok((matched.spend(&standing, now, record.place(head))?, record))
     }
 }
 

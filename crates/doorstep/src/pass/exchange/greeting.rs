@@ -31,7 +31,7 @@ impl Greeting {
     #[must_use]
     pub fn to_bytes(&self) -> Short<MAX_GREETING> {
         let written = write(|w| {
-            w.array(6).bytes(&self.nonce).text(self.lock.as_str());
+            w.array(6).bytes(&self.nonce).text(self.lock.as_bytes());
             w.unsigned(self.rotation).unsigned(self.bulletin).unsigned(self.journal);
             match &self.time_nonce {
                 Some(nonce) => w.bytes(nonce),
