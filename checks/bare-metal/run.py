@@ -1,6 +1,6 @@
 """Runs the firmware under QEMU, types at it what the vectors say, and compares what it answers.
 
-    run.py FIRMWARE FLASH STACK_TYPING STACK_PASSES INSTRUCTIONS    the most that there may be of each
+    run.py FIRMWARE FLASH STACK_TYPING STACK_PASSES STACK_RESTART INSTRUCTIONS    the most that there may be of each
 
 Prints what was measured: flash, memory, instructions. Instructions are counted by QEMU's clock, of which each
 takes a nanosecond; the board's timer ticks every five.
@@ -38,7 +38,7 @@ class Firmware:
         # It waits for ever for what is typed, also after whoever types has gone.
         atexit.register(self.qemu.kill)
         self.journal = []
-        self.most_stack = self.most_stack_passes = 0
+        self.most_stack = self.most_stack_passes = self.most_stack_restart = 0
 
     def send(self, data):
         self.qemu.stdin.write(data)
@@ -47,7 +47,7 @@ class Firmware:
     def read(self, length):
         data = self.qemu.stdout.read(length)
         if len(data) < length:
-            sys.exit(f"the firmware stopped with status {self.qemu.wait()}: 2 is a panic, 1 a fault")
+            sys.exit(f"the firmware stopped with status {self.qemu.wait()}: 1 is a fault, 2 a panic, 3 what it did not understand")
         return data
 
     def answer(self):
@@ -73,8 +73,9 @@ class Firmware:
         clock = ["crystal", "compensated", "calibrated"].index(oscillator)
         kind = ["need_time", "trust_90min"].index(policy)
         whole = (header + classes).ljust(PROFILE, b"\0")
-        self.send(b"L" + root + whole + bytes([clock, kind]) + kp1.u(now, 8))
-        self.send(b"".join(counted(passes[name].encode()) for name in ("name", "group")) + passes["keys"])
+        names = b"".join(counted(passes[name].encode()) for name in ("name", "group"))
+        issuer = passes["keys"][32:] + passes["keys"][:32]
+        self.send(b"L" + root + whole + bytes([clock, kind]) + names + issuer + kp1.u(now, 8))
         assert not self.answer()
         self.journal = []
 
@@ -83,12 +84,13 @@ class Firmware:
         fields = kp1.u(step["seconds"], 8) if kind == 16 else b""
         fields += kp1.u(step["time"], 8) if kind > 17 else b""
         fields += kp1.u(step["age"], 4) if kind > 18 else b""
-        self.send(b"E" + (bytes([kind, 0, 0, 0, 0]) + fields).ljust(RECORD, b"\0"))
+        self.send(b"E" + counted((bytes([kind, 0, 0, 0, 0]) + fields).ljust(RECORD, b"\0")))
         assert not self.answer()
 
     def restart(self):
-        self.send(b"S")
+        self.send(b"S" + counted(b""))
         assert not self.answer()
+        self.most_stack_restart = max(self.most_stack_restart, self.measured()[2])
 
     def present(self, presented):
         """What is opened or taken, as the vectors of passes write it."""
@@ -258,13 +260,14 @@ def main():
     lock, state, _, _ = firmware.measured()
     print(f"flash: {flash:,} bytes, static memory: {data + bss:,}")
     print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
-    print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged")
+    print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged, {firmware.most_stack_restart:,} at a restart")
     firmware.send(b"Q")
     if firmware.qemu.wait() != 0:
         sys.exit("the firmware did not end well")
-    reached = [flash, firmware.most_stack, firmware.most_stack_passes, signed]
+    stacks = [firmware.most_stack, firmware.most_stack_passes, firmware.most_stack_restart]
+    reached = [flash, *stacks, signed]
     if any(one > most for one, most in zip(reached, ceilings, strict=True)):
-        sys.exit(f"flash, stack of PINs, stack of passes, instructions of a pass: {reached}, more than {ceilings}")
+        sys.exit(f"flash, stack of PINs, of passes and of a restart, instructions of a pass: {reached}, more than {ceilings}")
 
 
 main()

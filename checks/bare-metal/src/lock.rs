@@ -1,20 +1,21 @@
 //! What a lock does with what is typed at it and held to it: a keypad and a reader with one clock, and a journal
 //! at the other end of the line, as it would be in flash.
 
-use crate::board;
+use crate::{board, known};
 use doorstep::clock::{Belief, Clock, Event as Clue};
 use doorstep::keypad::lock::{Entry, Lock, TypedControl, TypedPin};
 use doorstep::keypad::record::{Event, Record};
 use doorstep::keypad::state::State;
 use doorstep::ledger::{Head, Place, Receipt};
+use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::{Presented, PresentedPass, PresentedRider};
 use doorstep::pass::proof::Challenge;
 use doorstep::pass::reader::{Learned, Moment, Reader};
 use doorstep::pass::verification::Verification;
-use doorstep::pass::{key, record, state};
+use doorstep::pass::{record, state};
 use doorstep::refusal::Refusal;
 use doorstep::time::Timestamp;
-use doorstep::verifier::{Counted, Matched};
+use doorstep::verifier::{Compare, Counted, Matched};
 
 /// Room for marks of PINs, and as many of passes.
 pub(crate) const MARKS: usize = 32;
@@ -35,7 +36,7 @@ pub(crate) struct Memory {
 
 // What is never inlined here keeps its own part of the stack, which then is given back, and is measured.
 impl Memory {
-    pub(crate) fn new(clock: Clock, keys: key::TrustedKeys, now: Timestamp) -> Self {
+    pub(crate) fn new(clock: Clock, keys: TrustedKeys, now: Timestamp) -> Self {
         Self {
             keypad: State::new(Belief::new(clock, now)),
             passes: state::State::new(keys, 0, 0, now),
@@ -78,20 +79,40 @@ impl Memory {
     }
 
     /// What a restart does with the state; that power was lost is then for the hardware to say.
+    pub(crate) fn restart(&mut self, door: &Door) {
+        self.restore_keypad(door.clock);
+        self.restore_passes();
+    }
+
     #[inline(never)]
-    pub(crate) fn restart(&mut self, door: &Door) -> Option<()> {
+    fn restore_keypad(&mut self, clock: Clock) {
         let mut stored = [0; State::<MARKS>::LENGTH];
-        self.keypad.write(&mut stored)?;
-        self.keypad = State::read(door.clock, &stored)?;
+        known(self.keypad.write(&mut stored));
+        self.forget_keypad(clock);
+        known(self.keypad.restore(&stored));
+    }
+
+    #[inline(never)]
+    fn forget_keypad(&mut self, clock: Clock) {
+        self.keypad = State::new(Belief::new(clock, Timestamp::from_seconds(0)));
+    }
+
+    #[inline(never)]
+    fn forget_passes(&mut self) {
+        self.passes = state::State::new(TrustedKeys::NONE, 0, 0, Timestamp::from_seconds(0));
+    }
+
+    #[inline(never)]
+    fn restore_passes(&mut self) {
         let mut stored = [0; state::State::<MARKS>::LENGTH];
-        self.passes.write(&mut stored)?;
-        self.passes = state::State::read(&stored)?;
-        Some(())
+        known(self.passes.write(&mut stored));
+        self.forget_passes();
+        known(self.passes.restore(&stored));
     }
 
     /// What a keypad does with digits.
     #[inline(never)]
-    pub(crate) fn type_in(&mut self, door: &Door, typed: &str) -> Result<(), Refusal> {
+    pub(crate) fn type_in(&mut self, door: &Door, typed: &[u8]) -> Result<(), Refusal> {
         match door.lock.read(typed)? {
             Entry::Pin(pin) => self.open(door, pin),
             Entry::Control(order) => self.obey(door, order),
@@ -154,7 +175,7 @@ impl Memory {
         pass: &PresentedPass<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
-        let matched = self.count_pass(door, pass, challenge).and_then(Counted::compare);
+        let matched = self.count_pass(door, pass, challenge).and_then(compare);
         let learned = self.learn(door, matched.as_ref().map_err(|refusal| *refusal)?)?;
         self.spend_pass(door, &learned)
     }
@@ -199,7 +220,7 @@ impl Memory {
         rider: &PresentedRider<'_>,
         challenge: Option<Challenge>,
     ) -> Result<(), Refusal> {
-        let matched = self.count_rider(door, rider, challenge).and_then(Counted::compare);
+        let matched = self.count_rider(door, rider, challenge).and_then(compare);
         self.spend_rider(door, matched.as_ref().map_err(|refusal| *refusal)?)
     }
 
@@ -228,6 +249,11 @@ impl Memory {
         let receipt = self.append_pass(door, spending.place(), &taken);
         spending.granted(receipt).map(|_| ()).map_err(|_| Refusal::Unknown)
     }
+}
+
+#[inline(never)]
+fn compare<M: Compare>(counted: Counted<M>) -> Result<Matched<M>, Refusal> {
+    counted.compare()
 }
 
 /// A record becomes durable.

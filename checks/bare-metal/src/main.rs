@@ -18,36 +18,40 @@ use doorstep::cose::keys::{IssuerPublicKey, Signer};
 use doorstep::keypad::key::RootKey;
 use doorstep::keypad::lock::Lock;
 use doorstep::keypad::profile::Profile;
-use doorstep::keypad::record::{RECORD_LENGTH, Record};
+use doorstep::keypad::record::Record;
 use doorstep::pass::claims::Audience;
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::MAX_PRESENTED;
 use doorstep::pass::reader::{Groups, Reader};
-use doorstep::refusal::Refusal;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
 use lock::{Door, Memory};
 
-/// A lock, its clock and its memory from a root, a profile, an oscillator, a policy and a time; and for passes its
-/// name, its group, its issuer's key, and the issuer's root.
+/// What was understood; the emulation ends with anything else.
+pub(crate) fn known<T>(value: Option<T>) -> T {
+    value.unwrap_or_else(|| board::exit(3))
+}
+
+/// A lock and its clock from a root, a profile, an oscillator and a policy; and for passes its name, its group and its
+/// issuer's root.
 #[inline(never)]
-fn install() -> Option<(Door, Memory)> {
+fn install() -> Door {
     let root = RootKey::from_secret(Secret::from_bytes(receive()));
-    let profile = Profile::from_bytes(&receive())?;
+    let lock = Lock::new(root.clone(), known(Profile::from_bytes(&receive())));
     let [oscillator, policy] = receive();
     let clock = Clock {
-        oscillator: *Oscillator::ALL.get(usize::from(oscillator))?,
-        after_power_loss: match policy {
-            0 => AfterPowerLoss::NeedTime,
-            _ => AfterPowerLoss::Trust90Min,
-        },
+        oscillator: *known(Oscillator::ALL.get(usize::from(oscillator))),
+        after_power_loss: *known(AfterPowerLoss::ALL.get(usize::from(policy))),
     };
-    let now = Timestamp::from_seconds(u64::from_be_bytes(receive()));
-    let (name, group) = (receive_name()?, receive_name()?);
-    let keys = TrustedKeys::provisioned(&[(receive_key()?, Window::ALWAYS)])?;
-    let reader = Reader::new(name, Groups::of(&[group])?, root.clone(), receive_key());
-    let door = Door { lock: Lock::new(root, profile), reader, clock };
-    Some((door, Memory::new(clock, keys, now)))
+    let (name, groups) = (receive_name(), known(Groups::of(&[receive_name()])));
+    Door { lock, reader: Reader::new(name, groups, root, Some(receive_key())), clock }
+}
+
+/// What it remembers first, from its issuer's key and a time.
+#[inline(never)]
+fn begin(clock: Clock) -> Memory {
+    let keys = known(TrustedKeys::provisioned(&[(receive_key(), Window::ALWAYS)]));
+    Memory::new(clock, keys, Timestamp::from_seconds(u64::from_be_bytes(receive())))
 }
 
 fn receive<const N: usize>() -> [u8; N] {
@@ -56,29 +60,49 @@ fn receive<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn receive_name() -> Option<Audience> {
-    let mut name = [0; Audience::MAX];
-    Audience::parse(core::str::from_utf8(receive_into(&mut name)?).ok()?)
+#[inline(never)]
+fn receive_name() -> Audience {
+    known(Audience::from_bytes(receive_into(&mut [0; Audience::MAX])))
 }
 
 #[inline(never)]
-fn receive_key() -> Option<Signer> {
-    IssuerPublicKey::from_bytes(&receive::<32>()).ok().map(Signer::Ed25519)
+fn receive_key() -> Signer {
+    Signer::Ed25519(known(IssuerPublicKey::from_bytes(&receive::<32>()).ok()))
 }
 
 /// As many bytes as two before them say.
-fn receive_into(bytes: &mut [u8]) -> Option<&[u8]> {
+fn receive_into(bytes: &mut [u8]) -> &[u8] {
     let length = u16::from_be_bytes(receive());
-    let bytes = bytes.get_mut(..usize::from(length))?;
+    let bytes = known(bytes.get_mut(..usize::from(length)));
     bytes.fill_with(board::receive);
-    Some(bytes)
+    bytes
 }
 
-/// Does what `answer` does, says what came of it, and how many ticks it took.
-fn measured(answer: impl FnOnce() -> Result<(), Refusal>) -> u32 {
+#[inline(never)]
+fn note(door: &Door, memory: &mut Memory, bytes: &[u8]) {
+    memory.note(door, &known(bytes.try_into().ok().and_then(Record::from_bytes)));
+}
+
+/// Does what is asked for with what comes next, says what came of it, and how many ticks it took.
+#[inline(never)]
+fn carry_out(asked: u8, door: &Door, memory: &mut Memory) -> u32 {
+    let mut bytes = [0; MAX_PRESENTED];
+    let bytes = receive_into(&mut bytes);
     board::paint_stack();
     board::start_timer();
-    let answer = answer();
+    let answer = match asked {
+        b'E' => {
+            note(door, memory, bytes);
+            Ok(())
+        }
+        b'T' => memory.type_in(door, bytes),
+        b'P' => memory.present(door, bytes, None),
+        b'S' => {
+            memory.restart(door);
+            Ok(())
+        }
+        _ => known(None),
+    };
     let took = board::ticks();
     if let Err(refusal) = answer {
         board::send(b"R");
@@ -88,51 +112,32 @@ fn measured(answer: impl FnOnce() -> Result<(), Refusal>) -> u32 {
     took
 }
 
-/// Types what comes next.
-fn type_next(door: &Door, memory: &mut Memory) -> Option<u32> {
-    let mut typed = [0; 255];
-    let typed = core::str::from_utf8(receive_into(&mut typed)?).ok()?;
-    Some(measured(|| memory.type_in(door, typed)))
-}
-
-/// Holds what comes next to the reader.
-fn present_next(door: &Door, memory: &mut Memory) -> Option<u32> {
-    let mut presented = [0; MAX_PRESENTED];
-    let presented = receive_into(&mut presented)?;
-    Some(measured(|| memory.present(door, presented, None)))
+/// A lock, until another one is asked for.
+#[inline(never)]
+fn serve() {
+    let door = install();
+    let mut memory = begin(door.clock);
+    let mut took = 0;
+    loop {
+        board::send(b"+");
+        match board::receive() {
+            b'L' => return,
+            b'M' => {
+                let sizes = [size_of_val(&door), size_of_val(&memory)];
+                let [door, memory] = sizes.map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+                for number in [door, memory, board::stack_painted_over(), took] {
+                    board::send(&number.to_be_bytes());
+                }
+            }
+            b'Q' => board::exit(0),
+            asked => took = carry_out(asked, &door, &mut memory),
+        }
+    }
 }
 
 pub(crate) extern "C" fn main() -> ! {
-    let mut installed = None;
-    let mut took = 0;
+    board::receive();
     loop {
-        let mut timed = |ticks: Option<u32>| {
-            took = ticks.unwrap_or_default();
-            ticks.is_some()
-        };
-        let understood = match (board::receive(), &mut installed) {
-            (b'L', installed) => {
-                *installed = install();
-                installed.is_some()
-            }
-            (b'E', Some((door, memory))) => {
-                let record = Record::from_bytes(&receive::<RECORD_LENGTH>());
-                record.map(|record| memory.note(door, &record)).is_some()
-            }
-            (b'T', Some((door, memory))) => timed(type_next(door, memory)),
-            (b'P', Some((door, memory))) => timed(present_next(door, memory)),
-            (b'S', Some((door, memory))) => memory.restart(door).is_some(),
-            (b'M', Some((door, memory))) => {
-                for size in [size_of_val(door), size_of_val(memory)] {
-                    board::send(&u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
-                }
-                board::send(&board::stack_painted_over().to_be_bytes());
-                board::send(&took.to_be_bytes());
-                true
-            }
-            (b'Q', _) => board::exit(0),
-            _ => false,
-        };
-        board::send(if understood { b"+" } else { b"-" });
+        serve();
     }
 }
