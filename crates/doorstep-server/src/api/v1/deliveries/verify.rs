@@ -16,6 +16,7 @@ use doorstep::code::Code;
 use doorstep::handover::BUDGET;
 use doorstep::handover::judge::AtServer;
 use doorstep::id::DeliveryId;
+use doorstep::ledger::{Head, Place};
 use doorstep::refusal::Refusal;
 use doorstep::throttle::Budget;
 use doorstep::time::{Timestamp, Window};
@@ -240,28 +241,23 @@ fn decide(
         budget: Budget::new(BUDGET, generation.attempts),
         spent: generation.spent_at,
     };
-    let record =
-        |what: &str| format!("{what} {} {}", generation.number, now.seconds()).into_bytes();
-    let attempt = match Attempt::begin(
-        method,
-        Means::Typed,
-        &standing,
-        now,
-        generation.head,
-        &record("attempt"),
-    ) {
+    let place = |head: Head, what: &str| {
+        Place::of(head, format!("{what} {} {}", generation.number, now.seconds()).as_bytes())
+    };
+    let counting = place(generation.head, "attempt");
+    let attempt = match Attempt::begin(method, Means::Typed, &standing, now, counting) {
         Ok(attempt) => attempt,
         Err(refusal) => return Ok(Err(refusal)),
     };
     // No other job runs between reading the head and this, so a lost append is damage.
-    let place = *attempt.place();
-    let receipt = generations::count_attempt(connection, generation, &place)?.ok_or_else(lost)?;
+    let receipt =
+        generations::count_attempt(connection, generation, &counting)?.ok_or_else(lost)?;
     let counted = attempt.counted(receipt).map_err(|WrongReceipt| lost())?;
     let matched = match counted.compare() {
         Ok(matched) => matched,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let spending = match matched.spend(&standing, now, place.after, &record("spend")) {
+    let spending = match matched.spend(&standing, now, place(counting.after, "spend")) {
         Ok(spending) => spending,
         Err(refusal) => return Ok(Err(refusal)),
     };
