@@ -207,6 +207,8 @@ def issued(firmware):
             instructions = firmware.measured()[3]
             print(f"a pass {step['name']}: {len(presented)} bytes, {instructions:,} instructions until it opens")
             signed = max(signed, instructions)
+        # All of it is known again after a restart.
+        firmware.restart()
     print(f"{len(steps)} documents of a service: as expected; {changed} with a bit changed: refused")
     return signed
 

@@ -241,3 +241,31 @@ impl<const N: usize> core::fmt::Debug for Short<N> {
         write!(f, "{} bytes", self.length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Pair(u8, bool);
+
+    impl Stored for Pair {
+        fn fields(&mut self, layout: &mut Layout<'_>) {
+            layout.byte(&mut self.0);
+            layout.flag(&mut self.1);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_has_one_encoding() {
+        let (mut out, mut read) = ([9; 4], Pair(0, false));
+        assert_eq!(Pair(7, true).store(&mut out), Some(()));
+        assert_eq!(out, [7, 1, 0, 0]);
+        assert_eq!((read.load(&out), read), (Some(()), Pair(7, true)));
+        assert_eq!(read.load(&out[..2]), Some(()), "as short as it may be");
+        for other in [&[7, 2, 0, 0][..], &[7, 1, 0, 1], &[7, 1, 1, 0], &[7], &[]] {
+            assert_eq!(Pair(0, false).load(other), None, "{other:?}");
+        }
+        assert_eq!(Pair(7, true).store(&mut out[..1]), None);
+    }
+}

@@ -4,7 +4,7 @@
 use super::key::{TrustedKey, TrustedKeys};
 use super::mark::Marks;
 use super::record::{Event, Record};
-use super::rider::{Revoked, advances, follows};
+use super::rider::{Revoked, Rotation, advances, follows};
 use crate::bytes::{Layout, Stored};
 use crate::clock::Belief;
 use crate::throttle::{Bucket, Pace};
@@ -97,12 +97,12 @@ impl<const N: usize> State<N> {
 
     /// Changes the state into the one after a record, where there is no memory for two.
     pub fn fold(&mut self, belief: &Belief, record: &Record) {
-        match record.event {
+        match &record.event {
             Event::Tried => self.attempts = self.attempts.taken(belief.floor()),
             Event::Opened { id, remembered } => {
                 self.attempts = self.attempts.give_back();
-                if let Some(used) = &remembered {
-                    self.marks.insert(id, used, belief.probable());
+                if let Some(used) = remembered {
+                    self.marks.insert(*id, used, belief.probable());
                 }
             }
             Event::Started => self.starts = self.starts.saturating_add(1),
@@ -112,12 +112,12 @@ impl<const N: usize> State<N> {
                 self.attempts = self.attempts.give_back();
             }
         }
-        match record.event {
-            Event::Bulletin { sequence, revoked, .. } if advances(self.bulletin, sequence) => {
-                (self.bulletin, self.revoked) = (sequence, revoked);
+        match &record.event {
+            Event::Bulletin { sequence, revoked, .. } if advances(self.bulletin, *sequence) => {
+                (self.bulletin, self.revoked) = (*sequence, *revoked);
             }
             Event::Rotation(rotation) if follows(self.rotation, rotation.sequence) => {
-                let (key, window, sequence) = (rotation.key, rotation.window, rotation.sequence);
+                let Rotation { key, window, sequence, .. } = *rotation;
                 self.rotation = sequence;
                 if rotation.is_end() {
                     self.keys.remove(&key);
