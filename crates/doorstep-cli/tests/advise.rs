@@ -5,6 +5,7 @@
 mod support;
 
 use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use support::reply;
@@ -115,8 +116,12 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn the_block_for_a_keypad_opens_what_was_advised() {
-    for name in ["court-without-phones", "locker"] {
-        let advice = advice(name, &[]);
+    // Four hours that begin at any minute are more than the windows of courts hold.
+    let long = ["--lifetime", "4h"];
+    for (name, over) in
+        [("court-without-phones", &[][..]), ("court-without-phones", &long), ("locker", &[])]
+    {
+        let advice = advice(name, over);
         assert_eq!(advice["recommended"], "kp1");
         let pasted = paste(&advice, "", "doorstep --json lock show 'Front door' > lock.json");
         assert!(pasted.said.contains("opened"), "{name}: {}", pasted.said);
@@ -164,6 +169,17 @@ fn the_block_for_a_totp_door_opens_a_lock_with_the_oscillator_that_was_named() {
     let pasted = paste(&advice, "", "doorstep --json lock show 'Front door' > lock.json");
     assert!(pasted.said.contains("opened"), "{}", pasted.said);
     assert!(pasted.json("lock.json").to_string().contains("compensated"));
+}
+
+#[test]
+fn the_block_for_a_list_of_codes_prints_them_and_keeps_their_secret() {
+    let advice = advice("keypad-without-clock", &[]);
+    assert_eq!(advice["recommended"], "hotp");
+    let pasted = paste(&advice, "", "");
+    let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
+    assert_eq!(pasted.said.lines().filter(is_code).count(), 10, "{}", pasted.said);
+    let secret = std::fs::metadata(pasted.dir.path().join("lock.secret")).unwrap();
+    assert_eq!(secret.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

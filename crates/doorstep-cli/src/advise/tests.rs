@@ -9,6 +9,8 @@ use super::tables::modest;
 use super::{Advice, Aspect, Fit, Grade, Method, advise};
 use clap::{Parser as _, ValueEnum};
 use doorstep::keypad::odds::BEARABLE;
+use doorstep::odds::{YEAR, guessed_within};
+use doorstep::throttle::Pace;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 
@@ -90,8 +92,90 @@ fn numbers_are_those_of_the_product() {
     assert!((number(&courier.fits[0], "forged_claim") - 8.19e-5).abs() < 1e-7);
     assert!((number(&courier.fits[0], "guess_all_attempts") - 1.22e-3).abs() < 1e-5);
     let page = scenario("internal-page");
-    let everybody = number(&page.fits[0], "guess_everywhere");
-    assert!(everybody > 11.0 * number(&page.fits[0], "guess_year") && everybody < 0.01);
+    let [guess, year, everybody] =
+        ["guess", "guess_year", "guess_everywhere"].map(|name| number(&page.fits[0], name));
+    let within_a_year = guessed_within(guess, Pace::AUTHENTICATOR.attempts_within(YEAR));
+    assert!((year - within_a_year).abs() < 1e-15);
+    assert!((everybody - guessed_within(year, 12)).abs() < 1e-15 && everybody < 0.01);
+}
+
+/// At a lock without a clock a code is compared with the next ones of everybody who has some.
+#[test]
+fn a_shared_lock_is_guessed_as_often_as_people_share_it() {
+    let shed = scenario("keypad-without-clock").needs;
+    let guess = |active| {
+        let needs = Needs { active: NonZeroU32::new(active).unwrap(), digits: Some(8), ..shed };
+        number(&advise(needs).fits[0], "guess")
+    };
+    assert!((guess(3) / guess(1) - 3.0).abs() < 1e-9);
+}
+
+/// What a block sets up is what was asked for: how often, for how long, how much the device checks.
+#[test]
+fn commands_ask_for_what_was_advised() {
+    let said = |needs: Needs, method| {
+        let advice = advise(needs);
+        assert_eq!(order(&advice).first(), Some(&method), "{:?}", order(&advice));
+        advice.fits[0].details.commands.join("\n")
+    };
+    let (lock, device) = (modest(Verifier::Lock), modest(Verifier::Device));
+    let typed = Needs { entry: Entry::Typed, ..lock };
+    let scanned = Needs { entry: Entry::Scanned, ..lock };
+    for (needs, method, adds) in [
+        (typed, Method::Pin, "booking add"),
+        (scanned, Method::SignedPass, "pass issue"),
+        (Needs { scan: Scan::Small, ..scanned }, Method::MacPass, "pass issue"),
+    ] {
+        for uses in [Uses::Once, Uses::Many] {
+            let said = said(Needs { uses, ..needs }, method);
+            let line = said.lines().find(|line| line.contains(adds)).unwrap();
+            assert_eq!(line.contains(" --once"), uses == Uses::Once, "{line}");
+        }
+    }
+    let offline = Needs { contact: Contact::Between, lifetime: 3_660, ..device };
+    let full = said(offline, Method::FullCode);
+    assert!(full.contains("--check full") && full.contains("--managed"), "{full}");
+    let split = said(Needs { trust: Trust::Others, ..offline }, Method::SplitCode);
+    assert!(split.contains("--variance 31m --lead 31m") && !split.contains("full"), "{split}");
+    let login = modest(Verifier::Login);
+    assert!(said(login, Method::Totp).contains("doorstep gate add"));
+    let several = said(Needs { places: Places::Several, ..login }, Method::Totp);
+    assert!(several.contains("doorstep account enrol") && !several.contains("gate"), "{several}");
+}
+
+/// Each limit is where the product has it.
+#[test]
+fn limits_are_met_exactly() {
+    use doorstep::keypad::profile::Profile;
+    let (courts, general) = (Profile::courts().unwrap(), Profile::general().unwrap());
+    let typed = Needs { entry: Entry::Typed, ..modest(Verifier::Lock) };
+    let pin = |needs| advise(needs).fits.into_iter().find(|fit| fit.method == Method::Pin);
+    // As a booking that begins at any second.
+    let [court, longest] = [courts, general].map(|profile| profile.longest_off_grid());
+    assert_eq!((court, longest), (4 * 3_600 - 15 * 60, 27 * 86_400));
+    let kind = |lifetime| {
+        let fit = pin(Needs { lifetime, ..typed })?;
+        let said = fit.details.commands.join("\n");
+        Some(if said.contains("--profile courts") { "courts" } else { "general" })
+    };
+    assert_eq!(kind(court), Some("courts"));
+    assert_eq!(kind(court + 1), Some("general"));
+    assert_eq!(kind(longest), Some("general"));
+    assert_eq!(kind(longest + 1), None);
+    // Of two limits the lower one counts.
+    let party = |active| Needs { active: NonZeroU32::new(active).unwrap(), ..typed };
+    for uses in [Uses::Once, Uses::Many] {
+        assert!(pin(Needs { uses, ..party(16) }).is_some());
+        assert!(pin(Needs { uses, ..party(17) }).is_none());
+    }
+    // Only its lock knows what was used; and whoever shares a secret has it for ever.
+    let once = Needs { places: Places::Several, entry: Entry::Scanned, ..typed };
+    assert_eq!(order(&advise(once)).first(), Some(&Method::SignedPass));
+    assert!(advise(Needs { uses: Uses::Once, ..once }).fits.is_empty());
+    let shared = Needs { contact: Contact::Between, ..typed };
+    assert!(order(&advise(shared)).contains(&Method::TotpDoor));
+    let ends = Needs { revocation: Revocation::Later, ..shared };
+    assert!(!order(&advise(ends)).contains(&Method::TotpDoor));
 }
 
 /// Parties that overlap get windows that overlap; people of several parties are limited by what a lock
@@ -108,6 +192,10 @@ fn who_has_the_door_decides_the_windows_and_how_many_fit() {
     let said = |needs| first(needs).unwrap().details.commands.join("\n");
     assert!(said(typed).contains("--profile courts"));
     assert!(said(several).contains("--profile general"));
+    // Two PINs one after the other for each; of a party they are shared out, so that all of it has one.
+    let nine = |needs| said(many(needs, 9));
+    assert!(nine(several).contains("--holders 8 --digits"), "{}", nine(several));
+    assert!(nine(typed).contains("--holders 9 --generations 1"), "{}", nine(typed));
     let revocation = |needs: Needs| {
         let fit = first(needs).unwrap();
         let found = fit.properties.into_iter().find(|one| one.aspect == Aspect::Revocation);
@@ -138,8 +226,13 @@ fn passes_are_advised_as_they_are_issued() {
     // 11 is the version of a code that shows a phone's proof.
     let plain = advise(scanned);
     assert!((number(&plain.fits[0], "qr_modules") - 61.0).abs() < 0.1);
-    for fit in small.fits.iter().chain(&plain.fits) {
-        assert!(number(fit, "guess") > 0.0 && number(fit, "guess_year") > 0.0, "{:?}", fit.method);
+    let private = advise(Needs { scan: Scan::Private, ..scanned });
+    assert_eq!(order(&private), [Method::EncryptedPass]);
+    // The order of Ed25519's group, a MAC of 8 bytes, a tag of 16.
+    for (advice, bits) in [(&plain, 252), (&small, 64), (&private, 128)] {
+        let [guess, year] = ["guess", "guess_year"].map(|name| number(&advice.fits[0], name));
+        assert!((guess / 0.5_f64.powi(bits) - 1.0).abs() < 1e-9, "{bits}: {guess}");
+        assert!(year > guess * 1e6, "{bits}: {year}");
     }
 }
 

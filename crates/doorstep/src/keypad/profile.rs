@@ -355,6 +355,15 @@ impl Profile {
         self.classes().iter().map(Class::seconds).fold(0, Ord::max)
     }
 
+    /// The longest time that a window holds whenever it begins, in seconds; a longer one has to begin on the grid.
+    #[must_use]
+    pub fn longest_off_grid(&self) -> u64 {
+        let holds = |class: &Class| {
+            class.seconds().saturating_sub(u64::from(class.quantum).saturating_mul(60))
+        };
+        self.classes().iter().map(holds).max().unwrap_or(0)
+    }
+
     /// Rounds a booking outward to the shortest window that holds it; `None` when none is long
     /// enough, or used as often.
     #[must_use]

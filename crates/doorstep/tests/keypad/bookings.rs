@@ -53,6 +53,20 @@ fn courts_on_the_quarter_hour_are_not_rounded_at_all() {
 
 /// The last guest never gets the next guest's room: check-out is before check-in.
 #[test]
+fn what_fits_off_the_grid_fits_whenever_it_begins_and_no_more_does() {
+    for profile in [Profile::courts().unwrap(), Profile::general().unwrap()] {
+        let longest = profile.longest_off_grid();
+        let held = |from: u64, seconds| profile.fit(&window(from, from + seconds), false).is_some();
+        for from in [0, 1, 899, 900, 43_200, 86_399].map(|offset| MIDNIGHT + offset) {
+            assert!(held(from, longest), "{from}");
+        }
+        // A second before the next window begins, the one that holds it began the longest ago.
+        assert!(!held(MIDNIGHT - 1, longest + 2));
+        assert!(held(MIDNIGHT, profile.longest()));
+    }
+}
+
+#[test]
 fn stays_end_at_check_out() {
     let stays = Profile::stays(14 * 60, 10 * 60, 21).unwrap();
     for nights in 1..=21_u64 {

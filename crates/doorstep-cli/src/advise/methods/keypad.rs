@@ -46,7 +46,7 @@ fn most_active(needs: &Needs) -> Option<(NonZeroU32, &'static str)> {
 /// an exclusive one.
 pub(in crate::advise) fn set_up(needs: &Needs) -> Option<SetUp> {
     let (courts, general) = (Profile::courts().ok()?, Profile::general().ok()?);
-    let exclusive = needs.parties == Parties::One && needs.lifetime <= courts.longest();
+    let exclusive = needs.parties == Parties::One && needs.lifetime <= courts.longest_off_grid();
     let (kind, profile) = if exclusive { ("courts", courts) } else { ("general", general) };
     let often = if needs.uses == Uses::Once { Often::Once } else { Often::Many };
     let (holders, generations) = lanes(needs, profile.generations());
@@ -86,7 +86,7 @@ pub(in crate::advise) fn traits(needs: &Needs) -> Traits {
     };
     Traits {
         fewest: Some(fewest),
-        longest: Profile::general().ok().map(|general| general.longest()),
+        longest: Profile::general().ok().map(|general| general.longest_off_grid()),
         most_active: most_active(needs),
         ..Traits::typed(facts, properties(&profile, silent.unwrap_or(0)))
     }
