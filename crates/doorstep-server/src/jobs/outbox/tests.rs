@@ -1,12 +1,12 @@
 //! The outbox with a server in this process, and providers that do as they are told.
 
+mod reports;
+
 use crate::config::messages::{Messages, Provider};
-use crate::standard_webhooks::WebhookSecret;
 use crate::test_server::{TestDevice, TestServer};
-use doorstep::time::Timestamp;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A delivery whose code is due.
 async fn due(server: &TestServer) -> (TestDevice, String) {
@@ -254,6 +254,13 @@ async fn quiet_hours_and_limits_of_a_number_hold_what_nobody_asked_for() {
         held["history"][0]["error"],
         "not sent: this number had 1 messages in the last 24 hours"
     );
+    // A day after the first one there is room again.
+    server.clock.advance(24 * 3600);
+    let third = server.delivery("C").await;
+    server.plan_at(&third, device.id(), "2027-01-16T10:00:00Z").await;
+    device.sync(&server).await;
+    server.run_jobs().await;
+    assert_eq!(server.messages().len(), 2);
 }
 
 #[tokio::test]
@@ -318,6 +325,39 @@ async fn a_test_message_that_nobody_took_is_not_counted() {
         assert_eq!(sent["outcome"], outcome, "{script}: {sent}");
         assert_eq!(server.query("SELECT count(*) FROM test_messages"), counted, "{script}");
     }
+async fn the_limit_of_a_number_does_not_count_what_never_arrived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut messages = program(dir.path(), "exit 1");
+    messages.per_phone_per_day = Some(1);
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (_device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    says(dir.path(), "exit 0");
+    server.clock.advance(12);
+    server.run_jobs().await;
+    assert_eq!(outcomes(&shown(&server, &delivery).await), ["failed", "taken"]);
+}
+
+#[tokio::test]
+async fn what_failed_together_is_not_tried_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut messages = program(dir.path(), "exit 1");
+    messages.retry = "1h".to_owned();
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let mut device = server.device("Marta").await;
+    for reference in ["A", "B", "C"] {
+        let delivery = server.delivery(reference).await;
+        server.plan(&delivery, device.id()).await;
+    }
+    device.sync(&server).await;
+    server.clock.advance(95 * 60);
+    server.run_jobs().await;
+    let now = server.clock.now().seconds();
+    let spread = format!(
+        "SELECT count(DISTINCT next_at) FROM messages
+         WHERE state = 'waiting' AND next_at - {now} BETWEEN 3600 AND 4320"
+    );
+    assert_eq!(server.query(&spread), 3, "up to a fifth later each");
 }
 
 #[tokio::test]
@@ -357,72 +397,41 @@ async fn who_got_a_code_is_told_that_none_is_needed_and_nobody_else() {
     assert_eq!(messages[1]["text"], "A: the delivery is cancelled. No code is needed any more.");
 }
 
-fn webhook_secret(dir: &Path) -> PathBuf {
-    let path = dir.join("secret");
-    doorstep_files::private::create(&path, b"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    path
+#[tokio::test]
+async fn who_may_have_a_code_is_told_as_if_he_had_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let messages = program(dir.path(), "kill -9 $$");
+    let server = TestServer::with(|config| config.messages = messages).await;
+    let (mut device, delivery) = due(&server).await;
+    server.run_jobs().await;
+    assert_eq!(outcomes(&shown(&server, &delivery).await), ["unknown"]);
+    says(dir.path(), "exit 0");
+    server.plan(&delivery, device.id()).await;
+    device.sync(&server).await;
+    server.run_jobs().await;
+    server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+    server.run_jobs().await;
+    let got = std::fs::read_to_string(dir.path().join("got")).unwrap();
+    let got: Vec<Value> = got.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(got.len(), 3, "{got:?}");
+    assert!(!got[0]["text"].as_str().unwrap().contains("replaces"));
+    assert!(got[1]["text"].as_str().unwrap().contains("This code replaces the earlier one."));
+    assert_eq!(got[2]["kind"], "cancelled");
 }
 
 #[tokio::test]
-async fn a_signed_report_says_whether_a_message_arrived_and_an_unsigned_one_nothing() {
+async fn who_may_have_a_code_and_nothing_newer_is_told_that_none_is_needed() {
     let dir = tempfile::tempdir().unwrap();
-    let server = TestServer::with(|config| {
-        config.messages.provider = Provider::Http;
-        config.messages.http_url = Some("https://gateway.invalid/".to_owned());
-        config.messages.http_secret_file = Some(webhook_secret(dir.path()));
-    })
-    .await;
+    let messages = program(dir.path(), "kill -9 $$");
+    let server = TestServer::with(|config| config.messages = messages).await;
     let (_device, delivery) = due(&server).await;
-    let id = shown(&server, &delivery).await["id"].as_str().unwrap().to_owned();
-    let secret = WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-    let at = Timestamp::from_seconds(1_800_000_000 + 95 * 60);
-    let report = async |id: &str, status: &str, signature: Option<&str>| {
-        let body = json!({"id": id, "status": status}).to_string();
-        let (stamp, signed) = (at.seconds().to_string(), secret.sign("rep_1", at, body.as_bytes()));
-        let headers = [
-            ("webhook-id", "rep_1"),
-            ("webhook-timestamp", stamp.as_str()),
-            ("webhook-signature", signature.unwrap_or(&signed)),
-        ];
-        let answer = server.request("POST", "/v1/messages/status/http", &headers, body).await;
-        assert_eq!((answer.status, &answer.json), (204, &Value::Null));
-        shown(&server, &delivery).await["state"].as_str().unwrap().to_owned()
-    };
-    assert_eq!(report(&id, "delivered", None).await, "waiting", "it was never sent");
-    server.execute("UPDATE messages SET state = 'sending', tries = 1 WHERE slot = 0");
-    assert_eq!(report(&id, "undelivered", None).await, "sending", "the answer is still to come");
-    server.execute("UPDATE messages SET state = 'sent', sealed = NULL, told = NULL WHERE slot = 0");
-    assert_eq!(report(&id, "delivered", Some("v1,AAAA")).await, "sent");
-    assert_eq!(report(&id, "queued", None).await, "sent");
-    assert_eq!(report("msg_0", "delivered", None).await, "sent");
-    assert_eq!(report(&id, "undelivered", None).await, "undelivered");
-    assert_eq!(report(&id, "delivered", None).await, "delivered");
-    assert_eq!(
-        report(&id, "undelivered", None).await,
-        "delivered",
-        "that it arrived is the last word"
-    );
-    // The provider did not answer in time, and the message arrived.
-    for state in ["waiting", "sending", "failed"] {
-        server.execute(&format!(
-            "UPDATE messages SET state = '{state}', sealed = x'00', told = NULL, sent_at = NULL,
-                                 tries = 2, tries_before = 2 WHERE slot = 0"
-        ));
-        assert_eq!(report(&id, "delivered", None).await, state, "another number had it");
-        server.execute("UPDATE messages SET tries_before = 1 WHERE slot = 0");
-        assert_eq!(report(&id, "delivered", Some("v1,AAAA")).await, state);
-        server.execute("UPDATE deliveries SET state = 'handed_out'");
-        assert_eq!(report(&id, "delivered", None).await, "delivered");
-        assert_eq!(server.query("SELECT count(*) FROM messages WHERE slot = 0 AND sealed IS NULL AND sent_at IS NOT NULL"), 1);
-        assert_eq!(server.query("SELECT count(*) FROM deliveries WHERE state = 'notified'"), 1);
-    }
-    for (path, body) in
-        [("twilio", "{}".to_owned()), ("log", String::new()), ("http", "x".repeat(9000))]
-    {
-        let path = format!("/v1/messages/status/{path}");
-        let answer = server.request("POST", &path, &[], body).await;
-        assert_eq!((answer.status, &answer.json), (204, &Value::Null), "{path}");
-    }
+    server.run_jobs().await;
+    says(dir.path(), "exit 0");
+    server.post(&format!("/v1/deliveries/{delivery}/cancel"), json!({})).await;
+    server.run_jobs().await;
+    let got = std::fs::read_to_string(dir.path().join("got")).unwrap();
+    assert_eq!(got.lines().count(), 2, "{got}");
+    assert!(got.lines().last().unwrap().contains("\"kind\":\"cancelled\""), "{got}");
 }
 
 #[tokio::test]

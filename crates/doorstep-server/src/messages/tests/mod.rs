@@ -146,6 +146,11 @@ fn quiet_hours_hold_what_can_wait() {
     assert_eq!(until("2027-01-15T06:00:00Z", early).as_deref(), Some("2027-01-15T06:00:00Z"));
     assert_eq!(until("2027-01-15T05:59:59Z", early), None, "he would come before it");
     assert_eq!(until("2027-01-15T12:00:00Z", "2027-01-15T06:00:00Z"), None, "it is day");
+    // In New York it is still night then, until seven there.
+    let away = Place { zone: Some("America/New_York".to_owned()), ..Place::default() };
+    let at = |text: &str| utc::read(text).unwrap();
+    let end = messenger.quiet_until(&away, at("2027-01-15T20:00:00Z"), at("2027-01-15T06:00:00Z"));
+    assert_eq!(end.map(utc::write).as_deref(), Some("2027-01-15T12:00:00Z"));
 }
 
 #[test]
