@@ -31,7 +31,7 @@ fn advice(name: &str, over: &[&str]) -> Value {
 /// it prints.
 const LOOK: &str = r#"
 set -e -m
-trap 'kill $(jobs -p)' EXIT
+trap 'for job in $(jobs -p); do kill $job; done' EXIT
 exec > said.txt 2>&1
 look() {
     for i in $(seq 400); do

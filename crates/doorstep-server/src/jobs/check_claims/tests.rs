@@ -66,17 +66,20 @@ async fn a_claim_on_a_reassigned_stop_is_void_and_kept() {
 
 #[tokio::test]
 async fn a_claim_is_concluded_once() {
-    let (server, [mut old, _], delivery) = reassigned().await;
-    old.sync(&server).await;
-    // As if a run was given up while its write was on the way, and another one began.
-    let first = super::examine_after(&server.context, 0).await.unwrap();
-    let second = super::examine_after(&server.context, 0).await.unwrap();
-    super::conclude_all(&server.context, first).await.unwrap();
-    assert_eq!(server.shown(&delivery).await["state"], "disputed");
-    let third = server.device("Zoe").await;
-    server.plan_at(&delivery, third.id(), "2027-01-15T10:30:00Z").await;
-    super::conclude_all(&server.context, second).await.unwrap();
-    assert_eq!(server.shown(&delivery).await["state"], "planned");
+    for damage in ["", "UPDATE claims SET document = x'00'"] {
+        let (server, [mut old, _], delivery) = reassigned().await;
+        old.sync(&server).await;
+        server.execute(damage);
+        // As if a run was given up while its write was on the way, and another one began.
+        let first = super::examine_after(&server.context, 0).await.unwrap();
+        let second = super::examine_after(&server.context, 0).await.unwrap();
+        super::conclude_all(&server.context, first).await.unwrap();
+        assert_eq!(server.shown(&delivery).await["state"], "disputed");
+        let third = server.device("Zoe").await;
+        server.plan_at(&delivery, third.id(), "2027-01-15T10:30:00Z").await;
+        super::conclude_all(&server.context, second).await.unwrap();
+        assert_eq!(server.shown(&delivery).await["state"], "planned", "{damage}");
+    }
 }
 
 #[tokio::test]

@@ -325,6 +325,9 @@ async fn a_test_message_that_nobody_took_is_not_counted() {
         assert_eq!(sent["outcome"], outcome, "{script}: {sent}");
         assert_eq!(server.query("SELECT count(*) FROM test_messages"), counted, "{script}");
     }
+}
+
+#[tokio::test]
 async fn the_limit_of_a_number_does_not_count_what_never_arrived() {
     let dir = tempfile::tempdir().unwrap();
     let mut messages = program(dir.path(), "exit 1");

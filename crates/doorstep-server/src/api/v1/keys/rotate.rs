@@ -104,6 +104,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_key_that_expires_ends_with_both_secrets() {
+        let server = TestServer::new().await;
+        let body = json!({"name": "shop", "expires_at": "2027-01-15T08:05:00Z"});
+        let (_, made) = server.post("/v1/keys", body).await;
+        let path = format!("/v1/keys/{}/rotate", made["id"].as_str().unwrap());
+        let (_, rotated) = server.post(&path, json!({"overlap_minutes": 10})).await;
+        for (after, of_both) in [(299, 200), (1, 401), (200, 401)] {
+            server.clock.advance(after);
+            for secret in [secret(&made), secret(&rotated)] {
+                assert_eq!(status(&server, &secret).await, of_both, "{after}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_second_rotation_and_one_without_overlap_end_the_old_secret_at_once() {
         let server = TestServer::new().await;
         let (_, made) = server.post("/v1/keys", json!({"name": "shop"})).await;
