@@ -1,8 +1,10 @@
 //! A disaster in each test: a backup, then life goes on, then only the backup is left.
 
+mod authenticators;
+
 use super::*;
 use crate::context::Context;
-use crate::test_authenticator::{TestAuthenticator, hotp};
+use crate::test_pass::TestPhone;
 use crate::test_server::{TestDevice, TestServer};
 use doorstep::handover::bundle::{Bundle, Finding};
 use doorstep::handover::claim::Upload;
@@ -302,45 +304,20 @@ async fn an_online_code_that_was_used_since_is_refused() {
 }
 
 #[tokio::test]
-async fn codes_of_authenticators_that_were_used_since_are_refused() {
+async fn a_ticket_of_a_pass_that_was_used_since_brings_it_to_no_second_phone() {
     let server = TestServer::new().await;
-    let (account, phone) = server.enrolled("ana").await;
-    let counting = server.account("leo").await;
-    let secret = "3132333435363738393031323334353637383930";
-    let enrolled = server
-        .enrol(
-            &counting,
-            json!({"kind": "hotp", "secret": secret, "encoding": "hex", "label": "fob"}),
-        )
-        .await;
-    let fob = TestAuthenticator {
-        id: enrolled["id"].as_str().unwrap().to_owned(),
-        secret: String::new(),
-        totp: Default::default(),
-    };
-    server.activate(&fob.id, &hotp(secret, 0)).await;
-    let (_, codes) =
-        server.post(&format!("/v1/accounts/{account}/recovery-codes"), json!(null)).await;
-    let recovery = codes["codes"][0].as_str().unwrap().to_owned();
+    let lock = server.lock("1", json!({"kind": "courts"})).await;
+    let made = server.pass(&lock.id, "10:00", "11:00", json!({"holder": "collect"})).await;
+    let (phone, thief) = (TestPhone::new(1), TestPhone::new(2));
+    let body = |phone: &TestPhone| json!({"ticket": made["ticket"], "holder": phone.holder()});
     let (_kept, file) = backup_of(&server);
-    let used = phone.code_at(server.now());
-    assert_eq!(server.verify("ana", &used).await["outcome"], "granted");
-    assert_eq!(server.verify("leo", &hotp(secret, 1)).await["outcome"], "granted");
-    let recover = json!({"account": "ana", "code": recovery});
-    assert_eq!(server.answer("/v1/accounts/recover", recover.clone()).await["outcome"], "granted");
-
+    assert_eq!(server.ask_openly("/v1/wallet/collect", body(&phone)).await.0, 201);
     let (server, restored) = brought_back(server, &file, Access::Kept);
-    let voided = restored.voided;
-    assert_eq!((voided.steps_spent, voided.counting_authenticators), (1, 1));
-    assert!(voided.recovery_codes > 0);
-    assert_eq!(server.verify("ana", &used).await["reason"], "already_used");
-    for counter in 1..4 {
-        assert_eq!(server.verify("leo", &hotp(secret, counter)).await["outcome"], "refused");
+    assert_eq!(restored.voided.pass_tickets, 1);
+    for phone in [&thief, &phone] {
+        let (status, problem) = server.ask_openly("/v1/wallet/collect", body(phone)).await;
+        assert_eq!((status, &problem["code"]), (401, &json!("ticket_invalid")));
     }
-    assert_eq!(server.answer("/v1/accounts/recover", recover).await["outcome"], "refused");
-    // Nobody is locked out for long.
-    server.clock.advance(150);
-    assert_eq!(server.verify("ana", &phone.code_at(server.now())).await["outcome"], "granted");
 }
 
 #[tokio::test]
