@@ -12,6 +12,7 @@ use doorstep::keypad::record::Event;
 use doorstep::pass::document::Content;
 use doorstep::pass::exchange::message::{PART, Request, Status};
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use support::court::{Court, DAY, HOUR, bundle, count};
 use support::meeting::{Listening, Phone};
@@ -129,6 +130,7 @@ fn a_phone_brings_what_the_lock_lacks_and_carries_its_journal_home() {
     assert_eq!((greeting.rotation, greeting.bulletin), (1, 9));
 
     let door = Door::new(&court.bundle);
+    let mut nonces = BTreeSet::new();
     for phone in [phone, Phone::nfc(&court)] {
         let records = phone.greet().journal;
         let early = phone.ask(&Request::ReadJournal { offset: 240 }).unwrap();
@@ -146,6 +148,9 @@ fn a_phone_brings_what_the_lock_lacks_and_carries_its_journal_home() {
             assert_eq!(court.press(&court.pin_now(false)).outcome(), "granted");
         }
         assert!(sealed::is_sealed(&journal));
+        // Behind the lock's id and its generation.
+        let behind = 7 + 1 + door.id().as_str().len() + 4;
+        assert!(nonces.insert(journal[behind..behind + 12].to_vec()), "a nonce for each");
         let opened = sealed::open(&door, &mut journal).unwrap();
         let journal = Journal::read(&door, opened).unwrap();
         assert_eq!(journal.steps(&door).last().unwrap().2.seq, records);

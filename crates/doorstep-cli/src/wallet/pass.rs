@@ -336,3 +336,58 @@ impl TryFrom<Stored> for HeldPass {
         Ok(Self { source: stored.source, state: stored.state, ..held })
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use doorstep::cose::keys::{IssuerKey, Signer};
+    use doorstep::pass::issue::Unsigned;
+    use doorstep::secret::Secret;
+
+    pub(crate) const FROM: u64 = 1_800_000_000;
+
+    pub(crate) fn key(seed: u8) -> IssuerKey {
+        IssuerKey::from_seed(&Secret::from_bytes([seed; 32]))
+    }
+
+    pub(crate) fn holder(seed: u8) -> HolderKey {
+        HolderKey::of(&Signer::Ed25519(key(seed).public()))
+    }
+
+    /// The pass of this number for an hour, for a holder or for anybody, as it was signed at a time.
+    pub(crate) fn signed(number: u8, holder: Option<HolderKey>, at: u64) -> Zeroizing<Vec<u8>> {
+        let at = Timestamp::from_seconds(at);
+        let from = Timestamp::from_seconds(FROM);
+        let content = Content::Pass(Pass {
+            audience: Audience::parse("court-3"),
+            window: Window::new(from, from.later(3_600)).unwrap(),
+            issued_at: Some(at),
+            id: PassId::from_bytes(&[number; 8]).unwrap(),
+            holder,
+            scope: Scope::default(),
+            lasts: None,
+        });
+        let unsigned = Unsigned::new(&content, &Signer::Ed25519(key(9).public())).unwrap();
+        let document = unsigned.signed(&key(9).sign(unsigned.to_be_signed()));
+        Zeroizing::new(document.as_ref().to_vec())
+    }
+
+    #[test]
+    fn only_the_same_pass_is_taken_anew() {
+        let held = HeldPass::new(signed(1, Some(holder(1)), FROM), None).unwrap();
+        for (name, other) in [
+            ("another pass", signed(2, Some(holder(1)), FROM)),
+            ("another holder", signed(1, Some(holder(2)), FROM)),
+            ("for anybody", signed(1, None, FROM)),
+            ("nothing", Zeroizing::new(Vec::new())),
+        ] {
+            let mut kept = held.clone();
+            kept.renew(other);
+            assert_eq!(kept.document(), held.document(), "{name}");
+        }
+        let mut renewed = held.clone();
+        let anew = signed(1, Some(holder(1)), FROM + 60);
+        renewed.renew(anew.clone());
+        assert_eq!(renewed.document(), anew.as_slice());
+    }
+}

@@ -279,3 +279,29 @@ fn bad_answer(why: &str) -> CliError {
         .hint("is this a doorstep server, and this program no older?")
         .code("bad_answer")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wallet::pass::tests::{FROM, holder, signed};
+
+    #[test]
+    fn a_service_gives_the_pass_that_it_names_for_this_phone_or_none() {
+        let (phone, other) = (holder(1), holder(2));
+        let given = |number: u8, of: Option<HolderKey>| {
+            let document = base64url(&signed(number, of, FROM));
+            let answer = json!({"token": "pst_1", "pass": {
+                "id": "0101010101010101", "document": document, "bearer": false, "uses": "many",
+                "from": "2027-01-15T08:00:00Z", "until": "2027-01-15T09:00:00Z",
+                "lasts_seconds": null, "lock": {"name": "court-3", "label": "Court 3"}}});
+            given(&answer, "http://home/", &phone)
+        };
+        let held = given(1, Some(phone)).unwrap();
+        assert_eq!((held.id_text().as_str(), held.holder()), ("0101010101010101", Some(&phone)));
+        assert_eq!(held.source().unwrap().server, "http://home");
+        for (number, of) in [(2, Some(phone)), (1, Some(other)), (1, None)] {
+            let error = given(number, of).err().unwrap();
+            assert_eq!(error.name(), "bad_answer", "{number} {of:?}");
+        }
+    }
+}

@@ -354,9 +354,13 @@ mod tests {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
         server.revoke_pass(&made).await;
-        assert_eq!(sync(&server, &got, json!({})).await.1["state"], "revoked");
+        let said = |(_, news): (u16, Value)| (news["state"].clone(), news["document"].clone());
+        let revoked = said(sync(&server, &got, json!({})).await);
+        assert_eq!(revoked, (json!("revoked"), Value::Null), "it is not signed anew");
+        assert!(sync(&server, &other, json!({})).await.1["document"].is_string());
         server.clock.set(seconds("11:00"));
-        assert_eq!(sync(&server, &other, json!({})).await.1["state"], "expired");
+        let over = said(sync(&server, &other, json!({})).await);
+        assert_eq!(over, (json!("expired"), Value::Null));
     }
 
     #[tokio::test]
