@@ -5,6 +5,7 @@ use super::needs::{
     Bound, CheckFor, Concession, Contact, Entry, Needs, Opened, Oscillator, Parties, Phone, Places,
     Revocation, Scan, Tries, Trust, Uses, Verifier,
 };
+use super::number::duration;
 use super::tables::modest;
 use super::{Advice, Aspect, Fit, Grade, Method, advise};
 use clap::{Parser as _, ValueEnum};
@@ -176,6 +177,12 @@ fn limits_are_met_exactly() {
     assert!(order(&advise(shared)).contains(&Method::TotpDoor));
     let ends = Needs { revocation: Revocation::Later, ..shared };
     assert!(!order(&advise(ends)).contains(&Method::TotpDoor));
+    // The last code that was given lives for as long as any that opens at one moment.
+    let asked = advise(Needs { contact: Contact::Phones, ..typed });
+    let door = asked.fits.iter().find(|fit| fit.method == Method::TotpDoor).unwrap();
+    let lives = duration(number(door, "acceptable") * 30.0);
+    let found = door.properties.iter().find(|one| one.aspect == Aspect::Revocation).unwrap();
+    assert!(found.text.ends_with(&format!("over in {lives}")), "{}: {lives}", found.text);
 }
 
 /// Parties that overlap get windows that overlap; people of several parties are limited by what a lock

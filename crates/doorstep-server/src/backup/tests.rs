@@ -4,8 +4,11 @@ mod authenticators;
 
 use super::*;
 use crate::context::Context;
+use crate::http::base64url::write;
 use crate::test_pass::TestPhone;
-use crate::test_server::{TestDevice, TestServer};
+use crate::test_server::{TestDevice, TestServer, proof};
+use doorstep::cose::Kind;
+use doorstep::cose::keys::SoftwareKey;
 use doorstep::handover::bundle::{Bundle, Finding};
 use doorstep::handover::claim::Upload;
 use doorstep::handover::stop::Stop;
@@ -343,8 +346,14 @@ async fn keys_devices_and_tickets_end_unless_somebody_vouches_for_them() {
     let again = kept.request("POST", "/v1/keys", &headers, request).await;
     assert_eq!((again.status, &again.json["code"]), (409, &json!("idempotency_lost")));
     assert_eq!(restored.voided.invitations, 1, "a ticket may have been used in any case");
-    let request = json!({"ticket": invited["ticket"], "public_key": "", "proof": ""});
-    assert_ne!(kept.post("/v1/devices/enrol", request).await.0, 200);
+    let (ticket, key) = (
+        invited["ticket"].as_str().unwrap(),
+        SoftwareKey::make(&mut ChaCha20Rng::seed_from_u64(3)),
+    );
+    let request = json!({"ticket": ticket, "public_key": write(&key.public().to_bytes()),
+                         "proof": write(&proof(ticket, &key, Kind::Enrolment))});
+    let (status, problem) = kept.post("/v1/devices/enrol", request).await;
+    assert_eq!((status, &problem["code"]), (401, &json!("ticket_invalid")));
     assert_eq!(kept.get("/v1/deliveries").await.0, 200);
     device.sync(&kept).await;
 
@@ -495,6 +504,14 @@ async fn what_is_damaged_foreign_or_in_the_way_is_refused_and_nothing_is_left() 
         let error = refused(damaged, data, now);
         assert!(matches!(error, BackupError::Store(_)), "{name}: {error}");
     }
+    // Every page can be read, and what one says is missing in another.
+    fs::write(damaged, &good).unwrap();
+    let connection = rusqlite::Connection::open(damaged).unwrap();
+    let orphan = "PRAGMA foreign_keys = OFF; DELETE FROM deliveries WHERE reference = 'A-0'";
+    connection.execute_batch(orphan).unwrap();
+    drop(connection);
+    let error = refused(damaged, data, now);
+    assert!(matches!(error, BackupError::Store(StoreError::Damaged { .. })), "{error}");
     fs::remove_file(damaged).unwrap();
     for in_the_way in [DATABASE, "doorstep.db-wal"] {
         fs::write(data.join(in_the_way), "").unwrap();

@@ -200,6 +200,7 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use crate::http::problem::Code;
     use crate::test_server::{Answer, TestServer};
     use serde_json::{Value, json};
     use std::sync::Arc;
@@ -245,6 +246,23 @@ mod tests {
         for file in ["doorstep.db", "doorstep.db-wal"] {
             let bytes = std::fs::read(server.dir.path().join(file)).unwrap();
             assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{file}");
+        }
+    }
+
+    #[test]
+    fn answers_that_say_how_it_ended_are_kept_and_no_others() {
+        use axum::http::StatusCode;
+        for (status, code, kept) in [
+            (201, None, true),
+            (409, Some(Code::DuplicateReference), true),
+            (422, Some(Code::InvalidFields), false),
+            (429, Some(Code::TooManyRequests), false),
+            (500, Some(Code::Internal), false),
+            (500, None, false),
+            (503, None, false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(super::is_kept(status, code.as_ref()), kept, "{status} {code:?}");
         }
     }
 

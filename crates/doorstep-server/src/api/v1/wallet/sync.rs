@@ -401,6 +401,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_groups_phone_has_the_keys_that_any_of_its_locks_lacks() {
+        let server = TestServer::new().await;
+        let body = |name: &str| json!({"site": "s", "name": name, "profile": {"kind": "courts"}, "groups": ["all"]});
+        let (mut heard, _not) =
+            (server.lock_with(body("1")).await, server.lock_with(body("2")).await);
+        server.clock.advance(60);
+        let (status, _) = server.post("/v1/pass_keys", json!({"algorithm": "ed25519"})).await;
+        assert_eq!(status, 201);
+        let riders = server.riders(&heard.id).await;
+        assert_eq!(heard.bring_riders(&riders["documents"], server.now()), 1);
+        heard.bring_home(&server).await;
+        let asked = json!({"group": "all", "from": at("10:00"), "until": at("11:00"),
+            "holder": "collect"});
+        let (_, made) = server.post("/v1/passes", asked).await;
+        let got = collected(&server, &made, &TestPhone::new(1)).await;
+        assert_eq!(got["riders"].as_array().unwrap().len(), 1, "the other lock has not heard");
+        assert_eq!(sync(&server, &got, json!({})).await.1["riders"], got["riders"]);
+    }
+
+    #[tokio::test]
     async fn a_pass_of_a_group_says_before_which_lock_it_stands() {
         let server = TestServer::new().await;
         let body = |name: &str, groups: Value| {
