@@ -26,13 +26,11 @@ impl Head {
     #[must_use]
     pub fn then(&self, record: &[u8]) -> Self {
         let seq = self.seq.saturating_add(1);
-        let hash = Sha256::new()
-            .chain_update(b"doorstep/ledger/v1")
-            .chain_update(self.hash)
-            .chain_update(seq.to_be_bytes())
-            .chain_update(record)
-            .finalize();
-        Self { seq, hash: hash.into() }
+        let mut hash = Sha256::new();
+        for part in [b"doorstep/ledger/v1", &self.hash[..], &seq.to_be_bytes(), record] {
+            hash.update(part);
+        }
+        Self { seq, hash: hash.finalize().into() }
     }
 }
 

@@ -166,7 +166,10 @@ pub struct PassKey(pub(crate) Hmac<Sha256>);
 
 impl PassKey {
     fn over(&self, message: &[&[u8]]) -> Hmac<Sha256> {
-        message.iter().fold(self.0.clone(), |mac, part| mac.chain_update(part))
+        // In place: passed on by value, the state is copied for each part.
+        let mut mac = self.0.clone();
+        message.iter().for_each(|part| mac.update(part));
+        mac
     }
 
     /// The first 8 bytes of the HMAC over a message, which may come in parts.
