@@ -61,13 +61,14 @@ impl IssuerPublicKey {
         VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)
     }
 
-    /// Checks a signature of a message in parts, strictly: no small-order points, no malleable encodings.
+    /// Checks a signature of a message in parts, strictly (RFC 8032 section 5.1.7): no small-order points, no
+    /// malleable encodings.
     ///
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
-        let (r, _) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
-        if is_of_small_order(r) {
+        let (r, s) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
+        if is_of_small_order(r) || !is_below_order(s) {
             return Err(Invalid::Signature);
         }
         // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
@@ -109,6 +110,18 @@ fn is_of_small_order(point: &[u8; 32]) -> bool {
     let [.., last] = &mut y;
     *last &= 0x7F;
     SMALL_ORDER.contains(&y)
+}
+
+/// How many points the base point generates, 2^252 and more (RFC 8032 section 5.1), little-endian.
+const ORDER: [u8; 32] = [
+    0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10,
+];
+
+/// Whether a signature's scalar is the only one that does what it does. The library checks it as well, unless
+/// something else in a build has switched on its `legacy_compatibility`, for everything in it.
+fn is_below_order(scalar: &[u8]) -> bool {
+    scalar.iter().rev().lt(ORDER.iter().rev())
 }
 
 #[cfg(test)]
@@ -160,5 +173,26 @@ mod tests {
             assert!(library.verify_strict(&[message], &signature.into()).is_err());
             assert_eq!(key.verify(&[&[message]], &signature), Err(Invalid::Signature), "{r:02x?}");
         }
+    }
+
+    #[test]
+    fn a_scalar_that_is_not_reduced_fits_nothing() {
+        assert!(!is_below_order(&ORDER));
+        assert!(is_below_order(&(-Scalar::ONE).to_bytes()));
+        assert!(is_below_order(&[0; 32]));
+        for bit in 253..256 {
+            let mut high = [0; 32];
+            high[bit / 8] = 1 << (bit % 8);
+            assert!(!is_below_order(&high), "{bit}");
+        }
+        let key = IssuerKey::from_seed(&Secret::from_bytes([7; 32]));
+        let mut signature = key.sign(b"a pass");
+        assert_eq!(key.public().verify(&[b"a pass"], &signature), Ok(()));
+        let mut carry = 0;
+        for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+        }
+        assert_eq!(key.public().verify(&[b"a pass"], &signature), Err(Invalid::Signature));
     }
 }
