@@ -35,7 +35,7 @@
     )
 )]
 
-#[cfg(any(feature = "handover", feature = "otpauth"))]
+#[cfg(any(feature = "aws-lc", feature = "handover", feature = "otpauth"))]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;

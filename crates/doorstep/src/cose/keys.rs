@@ -1,8 +1,17 @@
 //! Key pairs of issuers (Ed25519) and of devices and phones (P-256), and the operations on them.
 
+#[cfg(feature = "aws-lc")]
+mod aws_lc;
 #[cfg(any(feature = "handover", feature = "esp256"))]
 mod device;
 mod issuer;
+#[cfg(any(test, not(feature = "aws-lc")))]
+mod portable;
+
+#[cfg(feature = "aws-lc")]
+use aws_lc as curves;
+#[cfg(not(feature = "aws-lc"))]
+use portable as curves;
 
 #[cfg(any(feature = "handover", feature = "esp256"))]
 pub use device::{PublicKey, Shared, SoftwareKey};

@@ -1,9 +1,10 @@
 //! Keys of devices and phones: P-256, which is what their hardware has.
 
+use super::curves;
 use crate::cose::Invalid;
 use crate::secret::Secret;
 use core::fmt;
-use p256::ecdsa::signature::{MultipartVerifier as _, Signer as _};
+use p256::ecdsa::signature::Signer as _;
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
 
@@ -48,10 +49,8 @@ impl PublicKey {
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
-        let key = p256::ecdsa::VerifyingKey::from(self.0);
-        let signature =
-            p256::ecdsa::Signature::from_slice(signature).map_err(|_| Invalid::Signature)?;
-        key.multipart_verify(message, &signature).map_err(|_| Invalid::Signature)
+        let fits = curves::p256_fits(&self.0, message, signature);
+        fits.then_some(()).ok_or(Invalid::Signature)
     }
 }
 
@@ -117,6 +116,10 @@ impl SoftwareKey {
     /// Agrees with another key (ECDH).
     #[must_use]
     pub fn agree(&self, other: &PublicKey) -> Shared {
+        #[cfg(feature = "aws-lc")]
+        if let Some(shared) = curves::p256_agree(&self.scalar, &other.0) {
+            return shared;
+        }
         Secret::from_bytes((*self.scalar.diffie_hellman(&other.0).raw_secret_bytes()).into())
     }
 }

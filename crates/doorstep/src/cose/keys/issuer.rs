@@ -1,9 +1,9 @@
 //! Keys of issuers: Ed25519, the cheapest to verify for a small lock.
 
+use super::curves;
 use crate::cose::Invalid;
 use crate::secret::Secret;
 use core::fmt;
-use ed25519_dalek::ed25519::signature::MultipartVerifier as _;
 use ed25519_dalek::{Signer as _, VerifyingKey};
 
 /// An issuer's Ed25519 signing key (RFC 8032).
@@ -43,22 +43,19 @@ impl IssuerPublicKey {
     /// Reads a public key.
     ///
     /// # Errors
-    /// [`Invalid::Key`] when the bytes are no point, or one of small order.
+    /// [`Invalid::Key`] when the bytes are no point, one of small order, or not its only encoding (RFC 8032
+    /// section 5.1.3), which not all libraries look at.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(bytes.try_into().map_err(|_| Invalid::Key)?);
-        if key.unpack()?.is_weak() { Err(Invalid::Key) } else { Ok(key) }
+        let point = VerifyingKey::from_bytes(&key.0).map_err(|_| Invalid::Key)?;
+        let is_canonical = point.to_edwards().compress().to_bytes() == key.0;
+        if is_canonical && !point.is_weak() { Ok(key) } else { Err(Invalid::Key) }
     }
 
     /// The key's bytes.
     #[must_use]
     pub const fn to_bytes(&self) -> [u8; 32] {
         self.0
-    }
-
-    // Apart, so that its part of the stack is given back before a signature needs all of it.
-    #[inline(never)]
-    fn unpack(&self) -> Result<VerifyingKey, Invalid> {
-        VerifyingKey::from_bytes(&self.0).map_err(|_| Invalid::Key)
     }
 
     /// Checks a signature of a message in parts, strictly (RFC 8032 section 5.1.7): no small-order points, no
@@ -73,10 +70,8 @@ impl IssuerPublicKey {
         }
         // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
         // is all that the strict check of the library has beyond this one, which does not unpack R.
-        let signature = ed25519_dalek::Signature::from_bytes(signature);
-        let key = self.unpack();
-        let fits = key.as_ref().map(|key| key.multipart_verify(message, &signature).is_ok());
-        fits.unwrap_or(false).then_some(()).ok_or(Invalid::Signature)
+        let fits = curves::ed25519_fits(&self.0, message, signature);
+        fits.then_some(()).ok_or(Invalid::Signature)
     }
 }
 
@@ -131,6 +126,7 @@ mod tests {
     use curve25519_dalek::{EdwardsPoint, Scalar};
     use ed25519_dalek::Verifier as _;
     use sha2::{Digest as _, Sha512};
+    use std::vec::Vec;
 
     #[test]
     fn a_point_of_small_order_is_no_key() {
@@ -144,6 +140,16 @@ mod tests {
         }
         let key = IssuerKey::from_seed(&Secret::from_bytes([7; 32])).public();
         assert_eq!(IssuerPublicKey::from_bytes(&key.to_bytes()), Ok(key));
+    }
+
+    /// The field's prime is 2^255 - 19: above it there is room for 19 second encodings.
+    #[test]
+    fn a_point_has_one_encoding() {
+        let encoded = |first| with_ends(first, 0xFF, 0x7F);
+        let point = |bytes: &[u8; 32]| VerifyingKey::from_bytes(bytes).ok();
+        let second: Vec<_> = (0xED..=0xFF).map(encoded).filter(|y| point(y).is_some()).collect();
+        assert!(second.iter().any(|y| !point(y).unwrap().is_weak()));
+        assert!(second.iter().all(|y| IssuerPublicKey::from_bytes(y) == Err(Invalid::Key)));
     }
 
     /// Whoever makes a key with a part of small order can also make signatures that fit, but whose R is of
