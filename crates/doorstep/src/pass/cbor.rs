@@ -38,22 +38,15 @@ impl<'a> Reader<'a> {
 
     /// An item's type and argument, which has as few bytes as it needs.
     fn head(&mut self) -> Option<(u8, u64)> {
-        let (first, rest) = self.0.split_first()?;
-        let info = first & INFO;
-        let (length, least) = match info {
-            ..24 => (0, 0),
-            24 => (1, 24),
-            25 => (2, 1 << 8),
-            26 => (4, 1 << 16),
-            27 => (8, 1 << 32),
+        let [first] = *self.take()?;
+        let (argument, least) = match first & INFO {
+            info @ ..24 => (info.into(), 0),
+            24 => (u8::from_be_bytes(*self.take()?).into(), 24),
+            25 => (u16::from_be_bytes(*self.take()?).into(), 1 << 8),
+            26 => (u32::from_be_bytes(*self.take()?).into(), 1 << 16),
+            27 => (u64::from_be_bytes(*self.take()?), 1 << 32),
             _ => return None,
         };
-        let (bytes, rest) = rest.split_at_checked(length)?;
-        let argument = match length {
-            0 => u64::from(info),
-            _ => bytes.iter().fold(0, |argument, byte| (argument << 8) | u64::from(*byte)),
-        };
-        self.0 = rest;
         (argument >= least).then_some((first & !INFO, argument))
     }
 
