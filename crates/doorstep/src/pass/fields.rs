@@ -69,11 +69,11 @@ impl<'a> Fields<'a> {
         for _ in 0..count {
             let label = from.integer()?;
             // As their encodings ascend: those below zero come last, the nearest first.
-            let place = Some((label < 0, label.unsigned_abs()));
-            if place <= last {
+            let place = if label < 0 { label ^ i32::MAX } else { label }.cast_unsigned();
+            if last.is_some_and(|last| place <= last) {
                 return None;
             }
-            last = place;
+            last = Some(place);
             fields.read(label, &mut from)?;
         }
         let fields = from.end(fields).filter(|_| payload.len() <= MAX_PAYLOAD)?;
@@ -81,8 +81,8 @@ impl<'a> Fields<'a> {
         Some((fields, kind))
     }
 
-    // Apart, so that the claims stay where they are; a lock's program is smaller by it.
-    #[inline(never)]
+    // A lock's program is smaller with it apart; elsewhere that costs a third of the time.
+    #[cfg_attr(target_os = "none", inline(never))]
     fn read(&mut self, label: i32, from: &mut Reader<'a>) -> Option<()> {
         match label {
             AUDIENCE => self.audience = Some(Audience::from_bytes(from.text()?)?),
