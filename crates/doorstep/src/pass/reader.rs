@@ -292,6 +292,8 @@ impl Reader {
     }
 }
 
+// Apart, so that passes and riders share most of it: all that differs is what is moved.
+#[inline(never)]
 fn attempt<'a, P, const N: usize>(
     moment: &Moment,
     state: &State<N>,
