@@ -1,9 +1,10 @@
 """Runs the firmware under QEMU, types at it what the vectors say, and compares what it answers.
 
-    run.py FIRMWARE FLASH STACK_TYPING STACK_PASSES STACK_RESTART INSTRUCTIONS    the most that there may be of each
+    run.py LOCK MEASURING FLASH FLASH_MEASURING STACK_TYPING STACK_PASSES STACK_RESTART INSTRUCTIONS
 
-Prints what was measured: flash, memory, instructions. Instructions are counted by QEMU's clock, of which each
-takes a nanosecond; the board's timer ticks every five.
+LOCK is the firmware of a lock and nothing else, MEASURING the one with the feature `measure`; of what follows there
+may be that much at most. Both answer all vectors. Prints what was measured: flash, memory, instructions. Instructions
+are counted by QEMU's clock, of which each takes a nanosecond; the board's timer ticks every five.
 """
 
 import atexit
@@ -33,10 +34,11 @@ def counted(data):
 
 
 class Firmware:
-    def __init__(self, path):
+    def __init__(self, path, measures):
         self.qemu = subprocess.Popen(QEMU + [path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         # It waits for ever for what is typed, also after whoever types has gone.
         atexit.register(self.qemu.kill)
+        self.measures = measures
         self.journal = []
         self.most_stack = self.most_stack_passes = self.most_stack_restart = 0
 
@@ -88,6 +90,8 @@ class Firmware:
         assert not self.answer()
 
     def restart(self):
+        if not self.measures:
+            return
         self.send(b"S" + counted(b""))
         assert not self.answer()
         self.most_stack_restart = max(self.most_stack_restart, self.measured()[2])
@@ -119,6 +123,8 @@ class Firmware:
 
     def measured(self):
         """Bytes of a lock, of its memory, and of the stack while the last was typed; its instructions."""
+        if not self.measures:
+            return 0, 0, 0, 0
         self.send(b"M")
         lock, memory, stack, ticks = (int.from_bytes(self.read(4), "big") for _ in range(4))
         assert not self.answer()
@@ -205,7 +211,8 @@ def issued(firmware):
             sys.exit(f"{step['name']}: {got}, not {step['answer']}")
         if "opened" in got:
             instructions = firmware.measured()[3]
-            print(f"a pass {step['name']}: {len(presented)} bytes, {instructions:,} instructions until it opens")
+            if instructions:
+                print(f"a pass {step['name']}: {len(presented)} bytes, {instructions:,} instructions until it opens")
             signed = max(signed, instructions)
         # All of it is known again after a restart.
         firmware.restart()
@@ -250,26 +257,48 @@ def instructions(firmware):
             print(f"{name}, {label}: {most:,} instructions a PIN, about {count} HMACs")
 
 
-def main():
-    path, ceilings = sys.argv[1], [int(most) for most in sys.argv[2:]]
-    sizes = subprocess.run(["size", path], check=True, capture_output=True, text=True)
-    flash, data, bss = map(int, sizes.stdout.splitlines()[1].split()[:3])
-    firmware = Firmware(path)
+def answers(firmware):
+    """Asks all that has a known answer; the most instructions that a signed pass took."""
     print(f"{vectors(firmware)} vectors of doors: as expected")
     signed = issued(firmware)
     print(f"vectors of passes: as expected, {vectors_of_passes(firmware)}")
-    instructions(firmware)
-    lock, state, _, _ = firmware.measured()
-    print(f"flash: {flash:,} bytes, static memory: {data + bss:,}")
-    print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
-    print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged, {firmware.most_stack_restart:,} at a restart")
+    return signed
+
+
+def end(firmware):
     firmware.send(b"Q")
     if firmware.qemu.wait() != 0:
         sys.exit("the firmware did not end well")
+
+
+def flash(path):
+    sizes = subprocess.run(["size", path], check=True, capture_output=True, text=True)
+    text, data, bss = map(int, sizes.stdout.splitlines()[1].split()[:3])
+    if data or bss:
+        sys.exit(f"{data + bss} bytes of static memory, where there were none")
+    return text
+
+
+def main():
+    paths, ceilings = sys.argv[1:3], [int(most) for most in sys.argv[3:]]
+    lock, firmware = Firmware(paths[0], measures=False), Firmware(paths[1], measures=True)
+    answers(lock)
+    end(lock)
+    signed = answers(firmware)
+    instructions(firmware)
+    sizes = [flash(path) for path in paths]
+    lock, state, _, _ = firmware.measured()
+    print(f"flash: {sizes[0]:,} bytes; {sizes[1]:,} where it is measured, and stores its state and reads it back")
+    print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
+    print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged, {firmware.most_stack_restart:,} at a restart")
+    end(firmware)
     stacks = [firmware.most_stack, firmware.most_stack_passes, firmware.most_stack_restart]
-    reached = [flash, *stacks, signed]
+    reached = [*sizes, *stacks, signed]
     if any(one > most for one, most in zip(reached, ceilings, strict=True)):
-        sys.exit(f"flash, stack of PINs, of passes and of a restart, instructions of a pass: {reached}, more than {ceilings}")
+        sys.exit(
+            "flash, flash where it is measured, stack of PINs, of passes and of a restart, instructions of a pass: "
+            f"{reached}, more than {ceilings}"
+        )
 
 
 main()
