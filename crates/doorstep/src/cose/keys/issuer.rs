@@ -47,9 +47,10 @@ impl IssuerPublicKey {
     /// section 5.1.3), which not all libraries look at.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
         let key = Self(bytes.try_into().map_err(|_| Invalid::Key)?);
-        let point = VerifyingKey::from_bytes(&key.0).map_err(|_| Invalid::Key)?;
-        let is_canonical = point.to_edwards().compress().to_bytes() == key.0;
-        if is_canonical && !point.is_weak() { Ok(key) } else { Err(Invalid::Key) }
+        let is_point = VerifyingKey::from_bytes(&key.0).is_ok();
+        let is_taken =
+            is_point && is_below(&without_sign(&key.0), &PRIME) && !is_of_small_order(&key.0);
+        is_taken.then_some(key).ok_or(Invalid::Key)
     }
 
     /// The key's bytes.
@@ -65,7 +66,9 @@ impl IssuerPublicKey {
     /// [`Invalid::Signature`] when it does not fit.
     pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
         let (r, s) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
-        if is_of_small_order(r) || !is_below_order(s) {
+        // The library looks at S as well, unless something else in a build has switched on its
+        // `legacy_compatibility`, for everything in it.
+        if is_of_small_order(r) || !is_below(s, &ORDER) {
             return Err(Invalid::Signature);
         }
         // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
@@ -98,14 +101,22 @@ const fn with_ends(first: u8, between: u8, last: u8) -> [u8; 32] {
     bytes
 }
 
-/// Whether this is the encoding of a point whose order divides 8. The last bit is the sign of x.
+/// Whether this is the encoding of a point whose order divides 8.
 #[inline(never)]
 fn is_of_small_order(point: &[u8; 32]) -> bool {
+    SMALL_ORDER.contains(&without_sign(point))
+}
+
+/// The y of a point's encoding, whose last bit is the sign of x.
+fn without_sign(point: &[u8; 32]) -> [u8; 32] {
     let mut y = *point;
     let [.., last] = &mut y;
     *last &= 0x7F;
-    SMALL_ORDER.contains(&y)
+    y
 }
+
+/// 2^255 - 19, of which the field has as many elements (RFC 8032 section 5.1), little-endian.
+const PRIME: [u8; 32] = with_ends(0xED, 0xFF, 0x7F);
 
 /// How many points the base point generates, 2^252 and more (RFC 8032 section 5.1), little-endian.
 const ORDER: [u8; 32] = [
@@ -113,10 +124,10 @@ const ORDER: [u8; 32] = [
     0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10,
 ];
 
-/// Whether a signature's scalar is the only one that does what it does. The library checks it as well, unless
-/// something else in a build has switched on its `legacy_compatibility`, for everything in it.
-fn is_below_order(scalar: &[u8]) -> bool {
-    scalar.iter().rev().lt(ORDER.iter().rev())
+/// Whether a number is below another, both little-endian.
+#[inline(never)]
+fn is_below(number: &[u8], bound: &[u8; 32]) -> bool {
+    number.iter().rev().lt(bound.iter().rev())
 }
 
 #[cfg(test)]
@@ -183,13 +194,13 @@ mod tests {
 
     #[test]
     fn a_scalar_that_is_not_reduced_fits_nothing() {
-        assert!(!is_below_order(&ORDER));
-        assert!(is_below_order(&(-Scalar::ONE).to_bytes()));
-        assert!(is_below_order(&[0; 32]));
+        assert!(!is_below(&ORDER, &ORDER));
+        assert!(is_below(&(-Scalar::ONE).to_bytes(), &ORDER));
+        assert!(is_below(&[0; 32], &ORDER));
         for bit in 253..256 {
             let mut high = [0; 32];
             high[bit / 8] = 1 << (bit % 8);
-            assert!(!is_below_order(&high), "{bit}");
+            assert!(!is_below(&high, &ORDER), "{bit}");
         }
         let key = IssuerKey::from_seed(&Secret::from_bytes([7; 32]));
         let mut signature = key.sign(b"a pass");
