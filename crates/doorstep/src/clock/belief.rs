@@ -134,6 +134,8 @@ fn fine(at: Timestamp) -> u64 {
     advanced(0, SECOND, at.seconds())
 }
 
+// Apart, since a lock's processor divides by a call of many words.
+#[inline(never)]
 const fn coarse(at: u64) -> Timestamp {
     Timestamp::from_seconds(at / SECOND)
 }
@@ -393,7 +395,7 @@ impl Belief {
     /// So many standard deviations, in nanoseconds.
     fn deviations(&self, count: u64) -> u64 {
         let one = u64::try_from(self.estimate.deviation()).unwrap_or(0);
-        one.saturating_mul(count).saturating_mul(MILLISECOND)
+        advanced(0, MILLISECOND, advanced(0, one, count))
     }
 
     /// The belief as it is stored. The layout is in `docs/clock.md`.

@@ -49,9 +49,9 @@ impl Estimate {
         Self {
             at,
             rate: 0,
-            offset_variance: deviation.saturating_mul(deviation),
+            offset_variance: product(deviation, deviation),
             covariance: 0,
-            rate_variance: noise.rate.saturating_mul(noise.rate),
+            rate_variance: product(noise.rate, noise.rate),
         }
     }
 
@@ -81,14 +81,14 @@ impl Estimate {
         };
         let miss = ahead(about, self.at).saturating_sub(ahead(self.at, about));
         let miss = miss.clamp(back.saturating_neg(), forward);
-        let noise = spread.saturating_mul(spread).min(MAX_OFFSET_VARIANCE);
+        let noise = product(spread, spread).min(MAX_OFFSET_VARIANCE);
         let sum = self.offset_variance.saturating_add(noise);
         // 16 binary places.
         let one = 1 << 16_u8;
         let offset_gain = part(self.offset_variance, one, sum);
         let rate_gain = part(self.covariance, one, sum);
         let moved = part(miss, offset_gain, one);
-        self.at = self.at.saturating_add_signed(moved.saturating_mul(1_000_000));
+        self.at = self.at.saturating_add_signed(product(moved, 1_000_000));
         self.rate = self.rate.saturating_add(part(miss, rate_gain, one));
         let less = |whole: i64, of: i64, gain: i64| whole.saturating_sub(part(of, gain, one));
         self.rate_variance = less(self.rate_variance, self.covariance, rate_gain);
@@ -99,7 +99,7 @@ impl Estimate {
 
     /// Makes the standard deviation at least this, in milliseconds.
     pub(crate) fn widen(&mut self, deviation: i64) {
-        let variance = deviation.saturating_mul(deviation);
+        let variance = product(deviation, deviation);
         self.offset_variance = self.offset_variance.max(variance);
         self.bound();
     }
@@ -113,7 +113,7 @@ impl Estimate {
     fn bound(&mut self) {
         self.offset_variance = self.offset_variance.clamp(1, MAX_OFFSET_VARIANCE);
         self.rate_variance = self.rate_variance.clamp(1, MAX_RATE_VARIANCE);
-        let most = root(self.offset_variance).saturating_mul(root(self.rate_variance));
+        let most = product(root(self.offset_variance), root(self.rate_variance));
         self.covariance = self.covariance.clamp(most.saturating_neg(), most);
     }
 }
@@ -129,10 +129,10 @@ pub(crate) fn advanced(at: u64, second: u64, seconds: u64) -> u64 {
 fn root(variance: i64) -> i64 {
     let (mut rest, mut root, mut bit) = (variance, 0_i64, 1 << 62_u8);
     while bit > 0 {
-        let next = root.saturating_add(bit);
+        let next = root | bit;
         root >>= 1_u8;
         if rest >= next {
-            rest = rest.saturating_sub(next);
+            rest = rest.wrapping_sub(next);
             root |= bit;
         }
         bit >>= 2_u8;
@@ -144,7 +144,13 @@ fn root(variance: i64) -> i64 {
 // Apart, as above.
 #[inline(never)]
 fn part(value: i64, factor: i64, divisor: i64) -> i64 {
-    value.saturating_mul(factor).checked_div(divisor).unwrap_or(0)
+    product(value, factor).checked_div(divisor).unwrap_or(0)
+}
+
+// Apart, as above.
+#[inline(never)]
+const fn product(one: i64, other: i64) -> i64 {
+    one.saturating_mul(other)
 }
 
 #[cfg(test)]
