@@ -118,6 +118,8 @@ impl<const N: usize> Marks<N> {
     }
 
     /// Remembers a use.
+    // Apart: a lock's program is smaller by it.
+    #[inline(never)]
     pub(super) fn insert(&mut self, id: PassId, used: &Remembered, at: Timestamp) {
         let Remembered { until, proven } = *used;
         if let Some(mark) = self.marks.iter_mut().flatten().find(|mark| mark.id == id) {
