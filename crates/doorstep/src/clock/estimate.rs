@@ -66,31 +66,29 @@ impl Estimate {
         // A billionth over an hour is 0.0036 ms.
         let from_rate = part(self.rate_variance, 1_296, 100_000_000);
         let from_both = part(self.covariance, 72, 10_000);
-        let more = from_both.saturating_add(from_rate).saturating_add(noise.offset);
-        self.offset_variance = self.offset_variance.saturating_add(more);
-        self.covariance = self.covariance.saturating_add(part(self.rate_variance, 36, 10_000));
-        self.rate_variance = self.rate_variance.saturating_add(noise.wander);
+        let more = sum(sum(from_both, from_rate), noise.offset);
+        self.offset_variance = sum(self.offset_variance, more);
+        self.covariance = sum(self.covariance, part(self.rate_variance, 36, 10_000));
+        self.rate_variance = sum(self.rate_variance, noise.wander);
         self.bound();
     }
 
     /// Takes in that it is probably `about`, with a standard deviation of `spread` milliseconds,
     /// believing at most `forward` and `back` milliseconds of the difference.
     pub(crate) fn hear(&mut self, about: u64, spread: i64, forward: i64, back: i64) {
-        let ahead = |later: u64, earlier: u64| {
-            i64::try_from(later.saturating_sub(earlier) / MILLISECOND).unwrap_or(i64::MAX)
-        };
         let miss = ahead(about, self.at).saturating_sub(ahead(self.at, about));
         let miss = miss.clamp(back.saturating_neg(), forward);
         let noise = product(spread, spread).min(MAX_OFFSET_VARIANCE);
-        let sum = self.offset_variance.saturating_add(noise);
+        let both = sum(self.offset_variance, noise);
         // 16 binary places.
         let one = 1 << 16_u8;
-        let offset_gain = part(self.offset_variance, one, sum);
-        let rate_gain = part(self.covariance, one, sum);
+        let offset_gain = part(self.offset_variance, one, both);
+        let rate_gain = part(self.covariance, one, both);
         let moved = part(miss, offset_gain, one);
         self.at = self.at.saturating_add_signed(product(moved, 1_000_000));
-        self.rate = self.rate.saturating_add(part(miss, rate_gain, one));
-        let less = |whole: i64, of: i64, gain: i64| whole.saturating_sub(part(of, gain, one));
+        self.rate = sum(self.rate, part(miss, rate_gain, one));
+        let less =
+            |whole: i64, of: i64, gain: i64| sum(whole, part(of, gain, one).saturating_neg());
         self.rate_variance = less(self.rate_variance, self.covariance, rate_gain);
         self.covariance = less(self.covariance, self.covariance, offset_gain);
         self.offset_variance = less(self.offset_variance, self.offset_variance, offset_gain);
@@ -125,6 +123,12 @@ pub(crate) fn advanced(at: u64, second: u64, seconds: u64) -> u64 {
     at.saturating_add(second.saturating_mul(seconds))
 }
 
+/// By how many milliseconds one time is later than another, if it is.
+#[inline(never)]
+fn ahead(later: u64, earlier: u64) -> i64 {
+    i64::try_from(later.saturating_sub(earlier) / MILLISECOND).unwrap_or(i64::MAX)
+}
+
 /// The root of a variance, rounded down. It is found bit by bit: that of `core` takes a kilobyte, half of it a table.
 fn root(variance: i64) -> i64 {
     let (mut rest, mut root, mut bit) = (variance, 0_i64, 1 << 62_u8);
@@ -145,6 +149,12 @@ fn root(variance: i64) -> i64 {
 #[inline(never)]
 fn part(value: i64, factor: i64, divisor: i64) -> i64 {
     product(value, factor).checked_div(divisor).unwrap_or(0)
+}
+
+// Apart, as above.
+#[inline(never)]
+fn sum(one: i64, other: i64) -> i64 {
+    one.saturating_add(other)
 }
 
 // Apart, as above.
