@@ -145,20 +145,14 @@ impl<M: Compare> Attempt<M> {
     /// # Errors
     /// [`WrongReceipt`] when the receipt was given for another record.
     pub fn counted(self, receipt: Receipt) -> Result<Counted<M>, WrongReceipt> {
-        if !receipt.fits(&self.place) {
-            return Err(WrongReceipt);
-        }
-        Ok(Counted { method: self.method, left: self.left })
+        if receipt.fits(&self.place) { Ok(Counted(self)) } else { Err(WrongReceipt) }
     }
 }
 
 /// An attempt whose count is durable.
 #[derive(Debug)]
 #[must_use = "a counted attempt is to be compared"]
-pub struct Counted<M> {
-    method: M,
-    left: Option<u8>,
-}
+pub struct Counted<M>(Attempt<M>);
 
 impl<M: Compare> Counted<M> {
     /// Compares what was presented.
@@ -166,9 +160,10 @@ impl<M: Compare> Counted<M> {
     /// # Errors
     /// [`Refusal::WrongCode`] with the typed attempts left.
     pub fn compare(self) -> Result<Matched<M>, Refusal> {
-        match self.method.compare() {
-            Some(found) => Ok(Matched { method: self.method, found }),
-            None => Err(Refusal::WrongCode { left: self.left }),
+        let Attempt { method, left, .. } = self.0;
+        match method.compare() {
+            Some(found) => Ok(Matched { method, found }),
+            None => Err(Refusal::WrongCode { left }),
         }
     }
 }
