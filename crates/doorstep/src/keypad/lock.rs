@@ -38,7 +38,7 @@ use super::key::RootKey;
 use super::mark::{Mark, What, of_use};
 use super::profile::Profile;
 use super::record::{Event, Record, Source};
-use super::scan::Scan;
+use super::scan::{Hits, Scan};
 use super::state::State;
 use super::tuple::{Form, Meeting, Tuple};
 use crate::clock::{self, Belief, Interval};
@@ -412,11 +412,12 @@ impl Compare for Presented<'_> {
         };
         let Lock { root, profile } = self.lock;
         let scan = Scan { profile, now: self.now, form: *form, typed };
-        let mut hits = scan.find(self.epoch, &root.pins(self.epoch));
+        let mut hits = Hits::default();
         if self.next {
             let next = self.epoch.saturating_add(1);
-            hits = hits.or(scan.find(next, &root.pins(next)));
+            scan.find(next, &root.pins(next), &mut hits);
         }
+        scan.find(self.epoch, &root.pins(self.epoch), &mut hits);
         hits.found(profile, *form)
     }
 }

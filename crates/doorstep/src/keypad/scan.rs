@@ -35,15 +35,14 @@ pub(crate) struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The tuple that was meant: one that may open now, else one around it.
-    pub(crate) fn find(&self, epoch: u32, key: &PinKey) -> Hits {
+    /// Finds what was meant in an epoch. It takes the place of what was found in another one before.
+    pub(crate) fn find(&self, epoch: u32, key: &PinKey, hits: &mut Hits) {
         let grace = self.profile.grace();
         let around = Interval {
             earliest: self.now.earliest.earlier(LOOK_AROUND),
             latest: self.now.latest.later(LOOK_AROUND),
             ..self.now
         };
-        let mut hits = Hits::default();
         for (number, class) in (0..).zip(self.profile.classes()) {
             let back = class.seconds().saturating_add(u64::from(grace.late));
             let first = class.index_at(around.earliest.earlier(back)).unwrap_or(0);
@@ -60,7 +59,6 @@ impl Scan<'_> {
                 self.lanes(number, &tuple, epoch, key, hit);
             }
         }
-        hits
     }
 
     fn lanes(&self, class: u8, tuple: &Tuple, epoch: u32, key: &PinKey, hit: &mut Hit) {
@@ -84,10 +82,7 @@ pub(crate) struct Hits {
 }
 
 impl Hits {
-    pub(crate) fn or(self, other: Self) -> Self {
-        Self { near: self.near.or(other.near), around: self.around.or(other.around) }
-    }
-
+    /// The tuple that was meant: one that may open now, else one around it.
     pub(crate) fn found(self, profile: &Profile, form: Form) -> Option<Found> {
         let Hit { found, epoch, class, index, lane } = self.near.or(self.around);
         if !bool::from(found) {
