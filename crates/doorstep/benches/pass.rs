@@ -1,5 +1,6 @@
 //! How fast passes are, in memory: what an issuer does for one, and what a lock does from the bytes to the proof
-//! that they are authentic. The same on a small processor is measured by `scripts/bare-metal`.
+//! that they are authentic. The same on a small processor is measured by `scripts/bare-metal`; with `--features
+//! aws-lc`, by the library of servers and phones.
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use doorstep::clock::{AfterPowerLoss, Belief, Clock, Oscillator};
@@ -94,6 +95,12 @@ fn floors(criterion: &mut Criterion, issuer: &IssuerKey) {
             let key = VerifyingKey::from_bytes(black_box(&bytes));
             key.is_ok_and(|key| key.verify(black_box(message), &signature).is_ok())
         });
+    });
+    #[cfg(feature = "aws-lc")]
+    group.bench_function("Ed25519 by AWS-LC", |b| {
+        use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+        let key = UnparsedPublicKey::new(&ED25519, bytes);
+        b.iter(|| key.verify(black_box(message), &signature.to_bytes()).is_ok());
     });
     // The HMAC over what is under a MAC, three blocks, and the chain's hash over the attempt, two.
     group.bench_function("HMAC, and the hash of one record", |b| {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 pub(crate) fn run(criterion: &mut Criterion) {
     for fleet in [
-        Fleet { phones: 8, stops: MAX_UPLOAD, batch: MAX_UPLOAD },
+        Fleet { phones: 32, stops: MAX_UPLOAD, batch: MAX_UPLOAD },
         Fleet { phones: 32, stops: 25, batch: 1 },
     ] {
         measure(criterion, fleet);
