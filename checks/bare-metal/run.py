@@ -3,8 +3,9 @@
     run.py LOCK MEASURING FLASH FLASH_MEASURING STACK_TYPING STACK_PASSES STACK_RESTART INSTRUCTIONS
 
 LOCK is the firmware of a lock and nothing else, MEASURING the one with the feature `measure`; of what follows there
-may be that much at most. Both answer all vectors. Prints what was measured: flash, memory, instructions. Instructions
-are counted by QEMU's clock, of which each takes a nanosecond; the board's timer ticks every five.
+may be that much at most. Both give all answers, and MEASURING is restarted in between. Prints what was measured: flash,
+memory, instructions. Instructions are counted by QEMU's clock, of which each takes a nanosecond; the board's timer
+ticks every five.
 """
 
 import atexit
@@ -77,7 +78,11 @@ class Firmware:
         whole = (header + classes).ljust(PROFILE, b"\0")
         names = b"".join(counted(passes[name].encode()) for name in ("name", "group"))
         issuer = passes["keys"][32:] + passes["keys"][:32]
-        self.send(b"L" + root + whole + bytes([clock, kind]) + names + issuer + kp1.u(now, 8))
+        self.provisioned = b"L" + root + whole + bytes([clock, kind]) + names + issuer + kp1.u(now, 8)
+        self.begin()
+
+    def begin(self):
+        self.send(self.provisioned)
         assert not self.answer()
         self.journal = []
 
@@ -90,8 +95,15 @@ class Firmware:
         assert not self.answer()
 
     def restart(self):
+        """Forgets everything but its records, and reads them again; then everything but its state."""
         if not self.measures:
             return
+        written = self.journal
+        self.begin()
+        for record in written:
+            self.send(b"E" + counted(record))
+            assert not self.answer()
+        assert self.journal == written
         self.send(b"S" + counted(b""))
         assert not self.answer()
         self.most_stack_restart = max(self.most_stack_restart, self.measured()[2])
@@ -214,7 +226,7 @@ def issued(firmware):
             if instructions:
                 print(f"a pass {step['name']}: {len(presented)} bytes, {instructions:,} instructions until it opens")
             signed = max(signed, instructions)
-        # All of it is known again after a restart.
+        # All of it is known again after a restart, where there is one.
         firmware.restart()
     print(f"{len(steps)} documents of a service: as expected; {changed} with a bit changed: refused")
     return signed
@@ -287,9 +299,9 @@ def main():
     signed = answers(firmware)
     instructions(firmware)
     sizes = [flash(path) for path in paths]
-    lock, state, _, _ = firmware.measured()
+    size, state, _, _ = firmware.measured()
     print(f"flash: {sizes[0]:,} bytes; {sizes[1]:,} where it is measured, and stores its state and reads it back")
-    print(f"memory: {lock:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
+    print(f"memory: {size:,} bytes for a lock, {state:,} for what it remembers, {firmware.most_stack:,} of stack while one types")
     print(f"memory: {firmware.most_stack_passes:,} of stack while a pass is judged, {firmware.most_stack_restart:,} at a restart")
     end(firmware)
     stacks = [firmware.most_stack, firmware.most_stack_passes, firmware.most_stack_restart]

@@ -28,6 +28,10 @@ class Curve25519:
         return x, y, 1, x * y % cls.P
 
     @classmethod
+    def base(cls):
+        return cls.point((4 * pow(5, -1, cls.P) % cls.P).to_bytes(32, "little"))
+
+    @classmethod
     def add(cls, a, b):
         p = cls.P
         e, f = (a[1] - a[0]) * (b[1] - b[0]) % p, (a[1] + a[0]) * (b[1] + b[0]) % p
@@ -58,8 +62,7 @@ def ed25519(key, message, signature):
         return False
     hashed = hashlib.sha512(signature[:32] + key + message).digest()
     h = int.from_bytes(hashed, "little") % curve.L
-    base = curve.point((4 * pow(5, -1, curve.P) % curve.P).to_bytes(32, "little"))
-    return curve.same(curve.times(s, base), curve.add(r, curve.times(h, a)))
+    return curve.same(curve.times(s, curve.base()), curve.add(r, curve.times(h, a)))
 
 
 class P256:

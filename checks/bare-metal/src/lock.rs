@@ -67,9 +67,14 @@ impl Memory {
         }
     }
 
+    /// The chain goes on from a record that was read.
+    pub(crate) fn follow(&mut self, record: &[u8]) {
+        self.head = self.head.then(record);
+    }
+
     /// The clock hears of it as of what is typed.
     #[inline(never)]
-    fn note_pass(&mut self, door: &Door, record: &record::Record) {
+    pub(crate) fn note_pass(&mut self, door: &Door, record: &record::Record) {
         write(record.to_bytes().as_ref());
         let nothing = Clue::Elapsed { seconds: 0 };
         let clue = record.event.clock().unwrap_or(nothing);

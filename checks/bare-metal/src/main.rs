@@ -3,8 +3,9 @@
 //! answers go back. `run.py` is at the other end.
 //!
 //! One byte says what comes: `L` a lock to be, `E` a record that the hardware makes, `T` digits that are
-//! typed, `P` a pass or a rider, `Q` ends. With the feature `measure` also: `S` that the state is stored and read
-//! back, `M` asks for what was measured. Without it this is a lock and nothing else, whose flash is counted.
+//! typed, `P` a pass or a rider, `Q` ends. With the feature `measure` also: `E` a record of passes that was written
+//! before a restart, `S` that the state is stored and read back, `M` asks for what was measured. Without it this is a
+//! lock that is never restarted, and nothing else, whose flash is counted.
 
 #![no_std]
 #![no_main]
@@ -23,6 +24,7 @@ use doorstep::pass::claims::Audience;
 use doorstep::pass::key::TrustedKeys;
 use doorstep::pass::presented::MAX_PRESENTED;
 use doorstep::pass::reader::{Groups, Reader};
+use doorstep::pass::record;
 use doorstep::secret::Secret;
 use doorstep::time::{Timestamp, Window};
 use lock::{Door, Memory};
@@ -81,9 +83,16 @@ fn receive_into(bytes: &mut [u8]) -> &[u8] {
     bytes
 }
 
+/// A record of the hardware; or one that was written before power was lost, of which only the lock that is measured
+/// knows those of passes.
 #[inline(never)]
 fn note(door: &Door, memory: &mut Memory, bytes: &[u8]) {
-    memory.note(door, &known(bytes.try_into().ok().and_then(Record::from_bytes)));
+    match bytes.try_into().ok().and_then(Record::from_bytes) {
+        Some(record) => memory.note(door, &record),
+        None if MEASURE => memory.note_pass(door, &known(record::Record::from_bytes(bytes))),
+        None => known(None),
+    }
+    memory.follow(bytes);
 }
 
 /// Does what is asked for with what comes next, says what came of it, and how many ticks it took.

@@ -22,7 +22,7 @@
 //! locks: PINs for a window (KP1, `docs/kp1.md`), judged by what [`clock`] believes; [`door`] is a lock as it
 //! is installed; [`pass`] is the method of signed tokens (DP1, `docs/dp1.md`).
 //!
-//! Without the default features `handover` and `otpauth` the crate needs no allocator.
+//! Without the default features `handover` and `otpauth` the crate needs no allocator; `aws-lc` needs `std`.
 
 #![no_std]
 #![cfg_attr(

@@ -395,7 +395,7 @@ impl Belief {
     /// So many standard deviations, in nanoseconds.
     fn deviations(&self, count: u64) -> u64 {
         let one = u64::try_from(self.estimate.deviation()).unwrap_or(0);
-        advanced(0, MILLISECOND, advanced(0, one, count))
+        one.saturating_mul(count).saturating_mul(MILLISECOND)
     }
 
     /// The belief as it is stored. The layout is in `docs/clock.md`.

@@ -117,13 +117,14 @@ impl Estimate {
 }
 
 /// A time so many seconds of that length later, in nanoseconds.
-// Apart, since a lock's processor takes twenty instructions for a product that saturates.
+// Apart: where 64 bits are two words, what saturates takes up to twenty instructions at each place.
 #[inline(never)]
 pub(crate) fn advanced(at: u64, second: u64, seconds: u64) -> u64 {
     at.saturating_add(second.saturating_mul(seconds))
 }
 
 /// By how many milliseconds one time is later than another, if it is.
+// Apart, as `advanced` is.
 #[inline(never)]
 fn ahead(later: u64, earlier: u64) -> i64 {
     i64::try_from(later.saturating_sub(earlier) / MILLISECOND).unwrap_or(i64::MAX)
@@ -145,19 +146,19 @@ fn root(variance: i64) -> i64 {
 }
 
 /// `value * factor / divisor`, for numbers whose product is small enough.
-// Apart, as above.
+// Apart, as `advanced` is.
 #[inline(never)]
 fn part(value: i64, factor: i64, divisor: i64) -> i64 {
     product(value, factor).checked_div(divisor).unwrap_or(0)
 }
 
-// Apart, as above.
+// Apart, as `advanced` is.
 #[inline(never)]
 fn sum(one: i64, other: i64) -> i64 {
     one.saturating_add(other)
 }
 
-// Apart, as above.
+// Apart, as `advanced` is.
 #[inline(never)]
 const fn product(one: i64, other: i64) -> i64 {
     one.saturating_mul(other)

@@ -417,6 +417,7 @@ impl Compare for Presented<'_> {
             let next = self.epoch.saturating_add(1);
             scan.find(next, &root.pins(next), &mut hits);
         }
+        // The current one last: what it finds counts.
         scan.find(self.epoch, &root.pins(self.epoch), &mut hits);
         hits.found(profile, *form)
     }

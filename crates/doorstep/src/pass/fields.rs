@@ -68,7 +68,7 @@ impl<'a> Fields<'a> {
         let mut last = None;
         for _ in 0..count {
             let label = from.integer()?;
-            // As their encodings ascend: those below zero come last, the nearest first.
+            // As their encodings ascend: those below zero come last, the nearest first, -1 as 2^31.
             let place = if label < 0 { label ^ i32::MAX } else { label }.cast_unsigned();
             if last.is_some_and(|last| place <= last) {
                 return None;

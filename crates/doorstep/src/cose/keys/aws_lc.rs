@@ -1,6 +1,6 @@
 //! Signatures checked, and keys agreed on, by AWS-LC: assembly, for servers, phones and other large machines.
 //!
-//! It takes half to a fifth of the time. What fits is the same: a door and its issuer never judge one document
+//! What it gains is in `docs/benchmarks.md`. What fits is the same: a door and its issuer never judge one document
 //! in two ways.
 
 use crate::secret::Secret;

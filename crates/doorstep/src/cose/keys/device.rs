@@ -116,6 +116,7 @@ impl SoftwareKey {
     /// Agrees with another key (ECDH).
     #[must_use]
     pub fn agree(&self, other: &PublicKey) -> Shared {
+        // Which needs memory, and the other one does not.
         #[cfg(feature = "aws-lc")]
         if let Some(shared) = curves::p256_agree(&self.scalar, &other.0) {
             return shared;

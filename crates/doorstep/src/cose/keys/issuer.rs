@@ -65,14 +65,16 @@ impl IssuerPublicKey {
     /// # Errors
     /// [`Invalid::Signature`] when it does not fit.
     pub(super) fn verify(&self, message: &[&[u8]], signature: &[u8; 64]) -> Result<(), Invalid> {
-        let (r, s) = signature.split_first_chunk().ok_or(Invalid::Signature)?;
-        // The library looks at S as well, unless something else in a build has switched on its
-        // `legacy_compatibility`, for everything in it.
+        let (Some(r), Some(s)) = (signature.first_chunk(), signature.last_chunk()) else {
+            return Err(Invalid::Signature);
+        };
+        // The libraries look at S as well, but for one of them where anything in a build has switched on its
+        // `legacy_compatibility`, as the firmware of `checks/bare-metal` does to be small: there nothing else does.
         if is_of_small_order(r) || !is_below(s, &ORDER) {
             return Err(Invalid::Signature);
         }
-        // The key is of no small order, and R is compared as bytes with the one encoding of what it must be: that
-        // is all that the strict check of the library has beyond this one, which does not unpack R.
+        // The key is of no small order, and both libraries compare R as bytes with the one encoding of what it must
+        // be: a strict check has no more than that, and unpacks R for it.
         let fits = curves::ed25519_fits(&self.0, message, signature);
         fits.then_some(()).ok_or(Invalid::Signature)
     }
@@ -126,7 +128,7 @@ const ORDER: [u8; 32] = [
 
 /// Whether a number is below another, both little-endian.
 #[inline(never)]
-fn is_below(number: &[u8], bound: &[u8; 32]) -> bool {
+fn is_below(number: &[u8; 32], bound: &[u8; 32]) -> bool {
     number.iter().rev().lt(bound.iter().rev())
 }
 
@@ -192,6 +194,8 @@ mod tests {
         }
     }
 
+    // That nothing but this looks at it, where the library does not, is seen by the firmware, which answers the vector
+    // "a signature beyond the group's order".
     #[test]
     fn a_scalar_that_is_not_reduced_fits_nothing() {
         assert!(!is_below(&ORDER, &ORDER));
